@@ -1,0 +1,147 @@
+//! Building the server and running it to its end.
+
+use std::{future::poll_fn, io, process, task::Poll, time::Duration};
+
+use actix_rt::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::timeout,
+};
+use actix_web::{App, HttpServer, dev::ServerHandle, web};
+use session_actix::SessionMiddleware;
+use session_core::{Manager, SessionId};
+
+use crate::{
+    routes,
+    settings::{Problem, Settings, Source},
+    storage,
+};
+
+/// How long requests in flight may take to finish, and then the owed times to live.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// Serves until a signal ends it, then finishes what is under way.
+pub(crate) async fn serve(settings: &Settings, source: &Source) -> Result<(), Problem> {
+    let manager = manager(settings, source)?;
+    let sessions = middleware(&manager, settings, source)?;
+    let about = web::Data::new(routes::About::new(settings));
+    let shared = web::Data::new(manager.clone());
+    let mut server = HttpServer::new(move || {
+        App::new()
+            .app_data(about.clone())
+            .app_data(shared.clone())
+            .wrap(sessions.clone())
+            .configure(routes::register)
+    })
+    .disable_signals()
+    .shutdown_timeout(GRACE.as_secs());
+    if let Some(workers) = settings.server.workers {
+        server = server.workers(workers);
+    }
+    let signals = Signals::listen().map_err(|error| Problem::new(format!("signals: {error}")))?;
+    let address = (settings.server.host.as_str(), settings.server.port);
+    let server = server.bind(address).map_err(|error| unusable(settings, source, &error))?;
+    for address in server.addrs() {
+        log::info!("listening on http://{address}, storage {}", settings.storage());
+    }
+    if settings.session.backend.is_redis() {
+        actix_rt::spawn(hint_if_down(manager.clone()));
+    }
+    let server = server.run();
+    actix_rt::spawn(stop_on_signal(signals, server.handle()));
+    server.await.map_err(|error| Problem::new(format!("the server ended: {error}")))?;
+    if timeout(GRACE, manager.flush()).await.is_err() {
+        log::warn!("the store was too slow: some sessions may expire early");
+    }
+    log::info!("stopped");
+    Ok(())
+}
+
+fn manager(settings: &Settings, source: &Source) -> Result<Manager, Problem> {
+    let mut manager = Manager::builder(storage::open(settings, source)?)
+        .ttl(settings.session.max_age)
+        .touch_interval(settings.session.touch_interval);
+    if settings.session.backend.is_redis() {
+        manager = manager.timeout(settings.redis.response_timeout);
+    }
+    let keys = ["session.max_age", "session.touch_interval"];
+    manager.build().map_err(|error| source.problem(&keys, error))
+}
+
+fn middleware(
+    manager: &Manager,
+    settings: &Settings,
+    source: &Source,
+) -> Result<SessionMiddleware, Problem> {
+    let mut sessions =
+        SessionMiddleware::builder(manager.clone()).cookie(settings.session.cookie.clone());
+    if let Some(header) = &settings.session.header {
+        sessions = sessions.header(header);
+    }
+    let keys = [
+        "session.header",
+        "session.cookie.name",
+        "session.cookie.path",
+        "session.cookie.domain",
+        "session.cookie.secure",
+        "session.cookie.same_site",
+        "session.cookie.max_age",
+    ];
+    sessions.build().map_err(|error| source.problem(&keys, error))
+}
+
+fn unusable(settings: &Settings, source: &Source, error: &io::Error) -> Problem {
+    let what = match error.kind() {
+        io::ErrorKind::AddrInUse => "in use by another program".to_owned(),
+        _ => error.to_string(),
+    };
+    let (host, port) = (&settings.server.host, settings.server.port);
+    let allowed = "allowed is an address of this machine with a free port, or port 0 for any";
+    let keys = ["server.host", "server.port"];
+    source.problem(&keys, format_args!("{host}:{port} cannot be used: {what}; {allowed}"))
+}
+
+async fn hint_if_down(manager: Manager) {
+    if !is_ready(&manager).await {
+        log::warn!(
+            "Redis is not ready: /set, /get and /del answer 503 until it is, which is noticed \
+             by itself; `scripts/redis` starts one on this machine"
+        );
+    }
+}
+
+/// Whether the store answers, within the time a request may take.
+pub(crate) async fn is_ready(manager: &Manager) -> bool {
+    let id = SessionId::random();
+    let answer = timeout(manager.timeout(), manager.storage().expires_in(&id)).await;
+    matches!(answer, Ok(Ok(_)))
+}
+
+async fn stop_on_signal(mut signals: Signals, server: ServerHandle) {
+    signals.next().await;
+    log::info!("stopping: finishing the requests under way");
+    actix_rt::spawn(server.stop(true));
+    signals.next().await;
+    process::exit(130);
+}
+
+/// Ctrl-C and SIGTERM.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        let [interrupt, terminate] = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
+        Ok(Self { interrupt: interrupt?, terminate: terminate? })
+    }
+
+    async fn next(&mut self) {
+        poll_fn(|context| {
+            let interrupted = self.interrupt.poll_recv(context).is_ready();
+            let terminated = self.terminate.poll_recv(context).is_ready();
+            if interrupted || terminated { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+}

@@ -1,0 +1,89 @@
+//! The Redis server that those measured share.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use crate::{
+    Result,
+    process::{Process, free_port},
+};
+
+/// A Redis that keeps nothing on disk.
+pub(crate) struct Redis {
+    process: Process,
+    port: u16,
+}
+
+impl Redis {
+    pub(crate) fn start() -> Result<Self> {
+        let port = free_port()?;
+        let mut command = Command::new("redis-server");
+        command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port"]);
+        command.arg(port.to_string()).stdout(Stdio::null());
+        Ok(Self { process: Process::listening(&mut command, port)?, port })
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    pub(crate) fn cpu(&self) -> Result<Duration> {
+        self.process.cpu()
+    }
+
+    pub(crate) fn clear(&self) -> Result {
+        self.ask("FLUSHALL").map(drop)
+    }
+
+    /// How many commands it has executed so far, those called by scripts included.
+    pub(crate) fn executed(&self) -> Result<u64> {
+        let stats = self.ask("INFO commandstats")?;
+        let calls =
+            |line: &str| line.split_once(":calls=")?.1.split(',').next()?.parse::<u64>().ok();
+        let of_load = stats.lines().filter(|line| !line.starts_with("cmdstat_info"));
+        Ok(of_load.filter_map(calls).sum())
+    }
+
+    /// Watches the commands that clients send while `work` runs. Returns how many they were.
+    pub(crate) fn sent_during(&self, work: impl FnOnce() -> Result) -> Result<u64> {
+        const END: &str = "the-end-of-the-work";
+        let mut monitor = BufReader::new(self.connect()?);
+        monitor.get_mut().write_all(b"MONITOR\r\n")?;
+        let mut line = String::new();
+        monitor.read_line(&mut line)?;
+        work()?;
+        self.ask(&format!("PING {END}"))?;
+        let mut sent = 0;
+        loop {
+            line.clear();
+            monitor.read_line(&mut line)?;
+            if line.contains(END) {
+                return Ok(sent);
+            }
+            // Called by a script, not sent by a client.
+            sent += u64::from(!line.contains(" lua]"));
+        }
+    }
+
+    fn connect(&self) -> Result<TcpStream> {
+        let stream = TcpStream::connect(("127.0.0.1", self.port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        Ok(stream)
+    }
+
+    /// Sends a command as people type it. Returns the answer: a line, or a text.
+    fn ask(&self, command: &str) -> Result<String> {
+        let mut stream = BufReader::new(self.connect()?);
+        stream.get_mut().write_all(format!("{command}\r\n").as_bytes())?;
+        let mut line = String::new();
+        stream.read_line(&mut line)?;
+        let Some(length) = line.strip_prefix('$') else { return Ok(line) };
+        let mut text = vec![0; length.trim().parse()?];
+        stream.read_exact(&mut text)?;
+        Ok(String::from_utf8(text)?)
+    }
+}

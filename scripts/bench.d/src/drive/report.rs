@@ -1,0 +1,243 @@
+//! The results as a page.
+
+use std::fmt::Write;
+
+use crate::{
+    machine,
+    plan::{PROMISES, Profile, Results, Scene},
+    scene::{Case, Outcome},
+    server::{Name, Route},
+    table::{Table, bytes, figure, micros},
+};
+
+const METHOD: &str = "\
+Every server answers the same routes with the same work, one small JSON item or the whole session,
+written the way its own documents would write it, and is checked to do so before it is measured.
+All run in the plain release profile with the system's allocator, on one machine with wrk and, where
+they need it, one Redis, which keeps nothing on disk. Within a round the servers take turns; figures
+are medians over the rounds, and ± is half the distance from the smallest to the largest.
+
+Requests per second depend on what else shares the processors. They are given as a part of what
+actix-web alone did in the same round. The figure that counts is *CPU*: microseconds of processor
+time per request, of the server and of Redis, as the kernel counts them. *over bare* is what the
+server used more than actix-web alone.
+
+actix-session writes its session whole and the last writer wins; tower-sessions does the same. This
+project compares and sets (key-value) or writes the item under a condition (hash), so that nothing
+is lost; that is part of what a write costs here.
+";
+
+pub(crate) fn markdown(profile: &Profile, results: &Results) -> String {
+    let mut page = String::from("# Benchmarks\n\n");
+    let command = match profile.name {
+        "full" => "scripts/bench".to_owned(),
+        name => format!("scripts/bench --{name}"),
+    };
+    let [machine, programs, crates] = machine::describe();
+    page += &format!("Made by `{command}` on: {machine}. {programs}; {crates}.\n\n{METHOD}\n");
+    page += "![Processor time per request](benchmarks.svg)\n\n";
+    page += "## What it must show\n\n";
+    page += &about(&results.main);
+    page += &promises(results);
+    page += "\n## Side by side\n\n";
+    page += &side_by_side(&results.main);
+    for scene in &results.variations {
+        write!(page, "\n## With {}\n\n", scene.title).expect("a String takes everything");
+        page += &about(scene);
+        page += &side_by_side(scene);
+    }
+    if !results.sizes.is_empty() {
+        page += "\n## Size of a session\n\n";
+        page += "CPU of server + Redis per request, in microseconds, over the size of the whole \
+                 session; one worker, four connections.\n";
+        for route in [Route::Item, Route::Set, Route::Whole] {
+            write!(page, "\n### {}\n\n", heading(route)).expect("a String takes everything");
+            page += &sizes(&results.sizes, route);
+        }
+        page += &crossover(&results.sizes);
+    }
+    if !results.beside.is_empty() {
+        page += "\n## Small reads beside large ones\n\n";
+        page += "Latency in milliseconds of reading one small item, on eight connections, with \
+                 nothing beside it and with one client that reads sessions of 10 MB whole from the \
+                 same worker.\n\n";
+        page += &beside(results);
+    }
+    page += "\n## Allocations and commands\n\n";
+    page += "Per request, one after the other on a session of 100 bytes: how often the server \
+             asks for memory, and the commands it sends to Redis.\n\n";
+    page += &counts(results);
+    page
+}
+
+fn about(scene: &Scene) -> String {
+    let conditions = scene.conditions;
+    let plural = |count, word| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+    format!(
+        "{}, {}, {} of {}.\n\n",
+        plural(conditions.workers, "worker"),
+        plural(conditions.connections, "connection"),
+        plural(conditions.sessions.count, "session"),
+        bytes(conditions.sessions.bytes),
+    )
+}
+
+fn promises(results: &Results) -> String {
+    let mut table = Table::new(&[
+        "route, storage",
+        "rps of bare",
+        "at least",
+        "CPU over bare",
+        "at most",
+        "allocations",
+        "at most",
+        "actix-session",
+        "tower-sessions",
+    ]);
+    for promise in PROMISES {
+        let Some(outcome) = find(&results.main, promise.case) else { continue };
+        let peer = |server| {
+            let peer = find(&results.main, Case { server, ..promise.case });
+            peer.map_or_else(String::new, |peer| format!("{:.2}", peer.relative.median()))
+        };
+        let limit = |limit: Option<f64>| limit.map_or_else(String::new, |limit| limit.to_string());
+        table.row([
+            promise.what.to_owned(),
+            figure(&outcome.relative, 2),
+            format!("{:.2}", promise.relative),
+            figure(&outcome.over_bare, 2),
+            limit(promise.over_bare),
+            allocations(results, promise.case),
+            limit(promise.allocations),
+            peer(Name::ACTIX_SESSION),
+            peer(Name::TOWER_SESSIONS),
+        ]);
+    }
+    table.finish()
+}
+
+fn side_by_side(scene: &Scene) -> String {
+    let mut page = String::new();
+    for &route in Route::ALL {
+        write!(page, "\n### {}\n\n", heading(route)).expect("a String takes everything");
+        let mut table = Table::new(&[
+            "server",
+            "requests/s",
+            "of bare",
+            "CPU",
+            "over bare",
+            "CPU of Redis",
+            "executed by Redis",
+            "p50 ms",
+            "p99 ms",
+        ]);
+        for outcome in scene.outcomes.iter().filter(|outcome| outcome.case.route == route) {
+            table.row([
+                title(outcome),
+                format!("{:.0}", outcome.rate.median()),
+                figure(&outcome.relative, 2),
+                figure(&outcome.cpu, 2),
+                figure(&outcome.over_bare, 2),
+                format!("{:.2}", outcome.redis_cpu.median()),
+                format!("{:.2}", outcome.executed.median()),
+                format!("{:.2}", outcome.p50.median() / 1e3),
+                format!("{:.2}", outcome.p99.median() / 1e3),
+            ]);
+        }
+        page += &table.finish();
+    }
+    page
+}
+
+fn sizes(scenes: &[Scene], route: Route) -> String {
+    let columns = scenes.iter().map(|scene| bytes(scene.conditions.sessions.bytes));
+    let columns: Vec<String> = std::iter::once("storage".to_owned()).chain(columns).collect();
+    let mut table = Table::new(&columns.iter().map(String::as_str).collect::<Vec<_>>());
+    for &server in Name::OURS {
+        let case = Case { server, route };
+        let cell = |scene: &Scene| find(scene, case).map_or_else(String::new, cost);
+        let cells: Vec<String> =
+            std::iter::once(server.title().to_owned()).chain(scenes.iter().map(cell)).collect();
+        table.row(cells);
+    }
+    table.finish()
+}
+
+fn cost(outcome: &Outcome) -> String {
+    let cost = micros(outcome.cost());
+    if outcome.failed > 0.0 {
+        format!("{cost} ({:.0} % failed)", outcome.failed * 100.0)
+    } else {
+        cost
+    }
+}
+
+/// From which size the hash table is the cheaper one.
+fn crossover(scenes: &[Scene]) -> String {
+    let mut text = String::new();
+    for route in [Route::Item, Route::Set, Route::Whole] {
+        let cheaper = |scene: &&Scene| {
+            let cost = |server| find(scene, Case { server, route }).map(Outcome::cost);
+            cost(Name::HASH).zip(cost(Name::KEY_VALUE)).is_some_and(|(hash, text)| hash <= text)
+        };
+        // From there on up, not only there.
+        let from = scenes.iter().rev().take_while(cheaper).last();
+        let from = from.map_or_else(
+            || "at no size measured".to_owned(),
+            |scene| format!("from {}", bytes(scene.conditions.sessions.bytes)),
+        );
+        write!(text, "\nTo {}, the hash table is cheaper than key-value {from}.\n", route.title())
+            .expect("a String takes everything");
+    }
+    text
+}
+
+fn beside(results: &Results) -> String {
+    let mut table = Table::new(&["storage", "alone p50", "alone p99", "beside p50", "beside p99"]);
+    let millis = |micros: f64| format!("{:.2}", micros / 1e3);
+    for result in &results.beside {
+        table.row([
+            result.storage.title().to_owned(),
+            millis(result.alone.p50),
+            millis(result.alone.p99),
+            millis(result.beside.p50),
+            millis(result.beside.p99),
+        ]);
+    }
+    table.finish()
+}
+
+fn counts(results: &Results) -> String {
+    let mut table = Table::new(&["server", "route", "allocations", "commands"]);
+    for count in &results.counts {
+        table.row([
+            count.case.server.title().to_owned(),
+            count.case.route.title().to_owned(),
+            format!("{:.1}", count.allocations),
+            format!("{:.2}", count.commands),
+        ]);
+    }
+    table.finish()
+}
+
+fn allocations(results: &Results, case: Case) -> String {
+    let count = results.counts.iter().find(|count| count.case == case);
+    count.map_or_else(String::new, |count| format!("{:.1}", count.allocations))
+}
+
+fn title(outcome: &Outcome) -> String {
+    let title = outcome.case.server.title();
+    if outcome.failed > 0.0 {
+        return format!("{title} ({:.1} % failed)", outcome.failed * 100.0);
+    }
+    title.to_owned()
+}
+
+fn heading(route: Route) -> String {
+    let title = route.title();
+    title[..1].to_uppercase() + &title[1..]
+}
+
+fn find(scene: &Scene, case: Case) -> Option<&Outcome> {
+    scene.outcomes.iter().find(|outcome| outcome.case == case)
+}

@@ -1,0 +1,173 @@
+//! Servers measured side by side under the same load.
+
+use std::time::Duration;
+
+use crate::{
+    Result,
+    load::{self, Pressure},
+    redis::Redis,
+    server::{Name, Route, Server, Sessions},
+};
+
+/// The conditions that all servers of a comparison share.
+#[derive(Clone, Copy)]
+pub(crate) struct Conditions {
+    pub(crate) workers: usize,
+    pub(crate) connections: usize,
+    pub(crate) sessions: Sessions,
+}
+
+/// How long each measurement is, and how often it is made.
+#[derive(Clone, Copy)]
+pub(crate) struct Effort {
+    pub(crate) rounds: usize,
+    pub(crate) seconds: u64,
+}
+
+/// A server doing one thing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Case {
+    pub(crate) server: Name,
+    pub(crate) route: Route,
+}
+
+/// One figure in several rounds.
+#[derive(Clone)]
+pub(crate) struct Figure(Vec<f64>);
+
+/// What became of a case.
+pub(crate) struct Outcome {
+    pub(crate) case: Case,
+    /// Requests per second.
+    pub(crate) rate: Figure,
+    /// The same as a part of what actix-web alone did in the same round.
+    pub(crate) relative: Figure,
+    /// Microseconds of processor time per request: the server's.
+    pub(crate) cpu: Figure,
+    /// What that is more than actix-web alone used in the same round.
+    pub(crate) over_bare: Figure,
+    /// Redis's.
+    pub(crate) redis_cpu: Figure,
+    /// Commands that Redis executed per request, those called by scripts included.
+    pub(crate) executed: Figure,
+    /// Latency in microseconds.
+    pub(crate) p50: Figure,
+    pub(crate) p99: Figure,
+    /// Requests that failed, as a part of all.
+    pub(crate) failed: f64,
+}
+
+impl Outcome {
+    /// Microseconds of processor time per request: the server's and Redis's.
+    pub(crate) fn cost(&self) -> f64 {
+        self.cpu.median() + self.redis_cpu.median()
+    }
+}
+
+/// One case in one round.
+struct Sample {
+    rate: f64,
+    cpu: f64,
+    redis_cpu: f64,
+    executed: f64,
+    p50: f64,
+    p99: f64,
+    failed: f64,
+}
+
+impl Figure {
+    pub(crate) fn median(&self) -> f64 {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        let (low, high) = (sorted[(sorted.len() - 1) / 2], sorted[sorted.len() / 2]);
+        (low + high) / 2.0
+    }
+
+    /// Half of the distance between the smallest and the largest.
+    pub(crate) fn spread(&self) -> f64 {
+        let largest = self.0.iter().copied().fold(f64::MIN, f64::max);
+        let smallest = self.0.iter().copied().fold(f64::MAX, f64::min);
+        (largest - smallest) / 2.0
+    }
+}
+
+/// Measures cases and, beside them, actix-web alone on the same routes. They take turns within
+/// each round, so that what disturbs the machine disturbs them all.
+pub(crate) fn measure(
+    redis: &Redis,
+    conditions: Conditions,
+    cases: &[Case],
+    effort: Effort,
+) -> Result<Vec<Outcome>> {
+    redis.clear()?;
+    let bare = |case: &Case| Case { server: Name::BARE, ..*case };
+    let mut all: Vec<Case> = Vec::new();
+    for case in cases.iter().map(bare).chain(cases.iter().copied()) {
+        if !all.contains(&case) {
+            all.push(case);
+        }
+    }
+    let mut servers: Vec<Server> = Vec::new();
+    for case in &all {
+        if servers.iter().all(|server| server.name != case.server) {
+            let Conditions { workers, sessions, .. } = conditions;
+            servers.push(Server::start(case.server, workers, redis, sessions, false)?);
+        }
+    }
+    let pressure = Pressure {
+        threads: conditions.workers,
+        connections: conditions.connections,
+        seconds: effort.seconds,
+    };
+    let mut rounds: Vec<Vec<Sample>> = Vec::new();
+    // The round before the first only warms up.
+    for round in 0..=effort.rounds {
+        let mut samples = Vec::new();
+        for (at, case) in all.iter().enumerate() {
+            eprint!("\r  round {round} of {}: {}/{}   ", effort.rounds, at + 1, all.len());
+            let server = servers.iter().find(|server| server.name == case.server);
+            let server = server.expect("every case's server was started");
+            let seconds = if round == 0 { 1 } else { pressure.seconds };
+            samples.push(sample(redis, server, case.route, Pressure { seconds, ..pressure })?);
+        }
+        if round > 0 {
+            rounds.push(samples);
+        }
+    }
+    eprintln!();
+    let outcome = |(at, case): (usize, &Case)| {
+        let limit = all.iter().position(|other| *other == bare(case)).expect("bare is among them");
+        let figure = |read: fn(&Sample, &Sample) -> f64| {
+            Figure(rounds.iter().map(|round| read(&round[at], &round[limit])).collect())
+        };
+        Outcome {
+            case: *case,
+            rate: figure(|this, _| this.rate),
+            relative: figure(|this, bare| this.rate / bare.rate),
+            cpu: figure(|this, _| this.cpu),
+            over_bare: figure(|this, bare| this.cpu - bare.cpu),
+            redis_cpu: figure(|this, _| this.redis_cpu),
+            executed: figure(|this, _| this.executed),
+            p50: figure(|this, _| this.p50),
+            p99: figure(|this, _| this.p99),
+            failed: rounds.iter().map(|round| round[at].failed).fold(0.0, f64::max),
+        }
+    };
+    Ok(all.iter().enumerate().map(outcome).collect())
+}
+
+fn sample(redis: &Redis, server: &Server, route: Route, pressure: Pressure) -> Result<Sample> {
+    let before = (server.process().cpu()?, redis.cpu()?, redis.executed()?);
+    let load = load::press(server, route, pressure)?;
+    let after = (server.process().cpu()?, redis.cpu()?, redis.executed()?);
+    let each = |spent: Duration| spent.as_secs_f64() * 1e6 / load.requests;
+    Ok(Sample {
+        rate: load.requests / load.seconds,
+        cpu: each(after.0 - before.0),
+        redis_cpu: each(after.1 - before.1),
+        executed: (after.2 - before.2) as f64 / load.requests,
+        p50: load.p50,
+        p99: load.p99,
+        failed: load.errors / load.requests,
+    })
+}

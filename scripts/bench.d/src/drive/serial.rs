@@ -1,0 +1,53 @@
+//! What can be counted exactly, one request after the other.
+
+use crate::{
+    Result,
+    redis::Redis,
+    scene::Case,
+    server::{Route, Server, Sessions},
+};
+
+/// Requests counted, after as many that are not.
+const REQUESTS: u64 = 500;
+
+/// The cost of one request of a case.
+pub(crate) struct Count {
+    pub(crate) case: Case,
+    pub(crate) allocations: f64,
+    /// Commands sent to Redis.
+    pub(crate) commands: f64,
+}
+
+/// Counts what the requests of servers cost, on one session of 100 bytes.
+pub(crate) fn count(redis: &Redis, cases: &[Case]) -> Result<Vec<Count>> {
+    redis.clear()?;
+    let mut counts = Vec::new();
+    for (at, case) in cases.iter().enumerate() {
+        eprint!("\r  {}/{}   ", at + 1, cases.len());
+        let server = Server::start(case.server, 1, redis, Sessions { count: 1, bytes: 100 }, true)?;
+        let ask = || (0..REQUESTS).try_for_each(|_| server.ask(case.route.path()).map(drop));
+        ask()?;
+        // One of these is between the two readings below.
+        let reading = allocations(&server)?.abs_diff(allocations(&server)?);
+        let before = allocations(&server)?;
+        let sent = redis.sent_during(ask)?;
+        let after = allocations(&server)?;
+        counts.push(Count {
+            case: *case,
+            allocations: (after - before - reading) as f64 / REQUESTS as f64,
+            commands: sent as f64 / REQUESTS as f64,
+        });
+    }
+    eprintln!();
+    Ok(counts)
+}
+
+fn allocations(server: &Server) -> Result<u64> {
+    Ok(server.ask("allocations")?.parse()?)
+}
+
+/// All routes of some servers.
+pub(crate) fn cases(servers: &[crate::server::Name]) -> Vec<Case> {
+    let routes = |server| Route::ALL.iter().map(move |&route| Case { server, route });
+    servers.iter().copied().flat_map(routes).collect()
+}

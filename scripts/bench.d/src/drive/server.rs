@@ -1,0 +1,207 @@
+//! The servers under test.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    rc::Rc,
+};
+
+use ureq::Agent;
+
+use crate::{
+    Result,
+    process::{Process, free_port},
+    redis::Redis,
+};
+
+/// A server as it is named on its command line, and for people.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Name(&'static str);
+
+impl Name {
+    pub(crate) const BARE: Self = Self("bare");
+    pub(crate) const MEMORY: Self = Self("memory");
+    pub(crate) const KEY_VALUE: Self = Self("key-value");
+    pub(crate) const KEY_VALUE_NEAR_CACHE: Self = Self("key-value-near-cache");
+    pub(crate) const FILE: Self = Self("file");
+    pub(crate) const HASH: Self = Self("hash");
+    pub(crate) const ACTIX_SESSION: Self = Self("actix-session");
+    pub(crate) const ACTIX_SESSION_POOLED: Self = Self("actix-session-pooled");
+    pub(crate) const ACTIX_SESSION_COOKIE: Self = Self("actix-session-cookie");
+    pub(crate) const TOWER_SESSIONS: Self = Self("tower-sessions");
+
+    pub(crate) const OURS: &[Self] =
+        &[Self::MEMORY, Self::FILE, Self::KEY_VALUE, Self::KEY_VALUE_NEAR_CACHE, Self::HASH];
+    pub(crate) const PEERS: &[Self] = &[
+        Self::ACTIX_SESSION,
+        Self::ACTIX_SESSION_POOLED,
+        Self::ACTIX_SESSION_COOKIE,
+        Self::TOWER_SESSIONS,
+    ];
+
+    pub(crate) fn title(self) -> &'static str {
+        match self.0 {
+            "bare" => "actix-web alone",
+            "key-value-near-cache" => "key-value, near cache",
+            "actix-session" => "actix-session, Redis",
+            "actix-session-pooled" => "actix-session, Redis pool",
+            "actix-session-cookie" => "actix-session, cookie",
+            "tower-sessions" => "tower-sessions, Redis",
+            name => name,
+        }
+    }
+}
+
+/// What a request does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Route {
+    Untouched,
+    Whole,
+    Item,
+    Set,
+}
+
+impl Route {
+    pub(crate) const ALL: &[Self] = &[Self::Untouched, Self::Whole, Self::Item, Self::Set];
+
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Self::Untouched => "untouched",
+            Self::Whole => "whole",
+            Self::Item => "item",
+            Self::Set => "set",
+        }
+    }
+
+    pub(crate) fn title(self) -> &'static str {
+        match self {
+            Self::Untouched => "session not used",
+            Self::Whole => "read the whole session",
+            Self::Item => "read one item",
+            Self::Set => "write one item",
+        }
+    }
+}
+
+/// How many sessions a server is given, and how large they are.
+#[derive(Clone, Copy)]
+pub(crate) struct Sessions {
+    pub(crate) count: usize,
+    pub(crate) bytes: usize,
+}
+
+/// A server that runs, and sessions it has.
+pub(crate) struct Server {
+    pub(crate) name: Name,
+    place: Rc<Place>,
+    cookies: Vec<String>,
+    cookie_file: PathBuf,
+}
+
+struct Place {
+    process: Process,
+    url: String,
+    agent: Agent,
+    directory: PathBuf,
+}
+
+impl Server {
+    /// Starts a server, starts its sessions and checks that it does what it is asked to.
+    pub(crate) fn start(
+        name: Name,
+        workers: usize,
+        redis: &Redis,
+        sessions: Sessions,
+        counts_allocations: bool,
+    ) -> Result<Self> {
+        let port = free_port()?;
+        let directory = env::temp_dir().join(format!("bench-{}-{port}", std::process::id()));
+        fs::create_dir_all(&directory)?;
+        let mut command = Command::new(env::current_exe()?.with_file_name("server"));
+        command.args([name.0, &port.to_string(), &workers.to_string(), &redis.url()]);
+        command.arg(directory.join("sessions"));
+        if counts_allocations {
+            command.env("BENCH_ALLOCATIONS", "1");
+        }
+        let url = format!("http://127.0.0.1:{port}");
+        let process = Process::listening(&mut command, port)?;
+        let place = Place { process, url, agent: Agent::new_with_defaults(), directory };
+        Self::fill(name, Rc::new(place), sessions)
+    }
+
+    /// Starts other sessions on the same server.
+    pub(crate) fn with_sessions(&self, sessions: Sessions) -> Result<Self> {
+        Self::fill(self.name, self.place.clone(), sessions)
+    }
+
+    fn fill(name: Name, place: Rc<Place>, sessions: Sessions) -> Result<Self> {
+        let Sessions { count, bytes } = sessions;
+        let cookies = (0..count).map(|_| place.start_session(name, bytes));
+        let cookies = cookies.collect::<Result<Vec<_>>>()?;
+        let cookie_file = place.directory.join(format!("cookies-{bytes}"));
+        fs::write(&cookie_file, cookies.join("\n") + "\n")?;
+        let server = Self { name, place, cookies, cookie_file };
+        server.check(bytes)?;
+        Ok(server)
+    }
+
+    /// The address of a route.
+    pub(crate) fn url(&self, route: Route) -> String {
+        format!("{}/{}", self.place.url, route.path())
+    }
+
+    /// A file with the cookies of all sessions, one a line.
+    pub(crate) fn cookie_file(&self) -> &Path {
+        &self.cookie_file
+    }
+
+    pub(crate) fn process(&self) -> &Process {
+        &self.place.process
+    }
+
+    /// Asks with the first session's cookie.
+    pub(crate) fn ask(&self, path: &str) -> Result<String> {
+        let request = self.place.agent.get(format!("{}/{path}", self.place.url));
+        let mut response = request.header("cookie", &self.cookies[0]).call()?;
+        let body = response.body_mut().with_config().limit(1 << 30);
+        Ok(body.read_to_string()?)
+    }
+
+    fn check(&self, bytes: usize) -> Result {
+        // What a cookie holds is not changed by what follows.
+        if self.name == Name::BARE || self.name == Name::ACTIX_SESSION_COOKIE {
+            return Ok(());
+        }
+        let before: u64 = self.ask("item")?.parse()?;
+        self.ask("set")?;
+        let after: u64 = self.ask("item")?.parse()?;
+        let whole = self.ask("whole")?.len();
+        // The text of small sessions is hardly ever that long to the byte.
+        if after <= before || whole.abs_diff(bytes) > bytes / 4 {
+            let name = self.name.0;
+            return Err(format!("{name}: {before} became {after}, {whole} bytes").into());
+        }
+        Ok(())
+    }
+}
+
+impl Place {
+    /// Returns the new session's cookie.
+    fn start_session(&self, name: Name, bytes: usize) -> Result<String> {
+        let response = self.agent.get(format!("{}/fill?bytes={bytes}", self.url)).call()?;
+        let cookie = match response.headers().get("set-cookie") {
+            Some(cookie) => cookie.to_str()?,
+            // It has no sessions, but its requests are to be as long as everybody's.
+            None if name == Name::BARE => "id=mzxw6ytbojtg633cmfzgm33pmjqxeztp",
+            None => return Err(format!("{} sends no cookie", name.0).into()),
+        };
+        Ok(cookie.split(';').next().unwrap_or_default().to_owned())
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}

@@ -1,0 +1,78 @@
+//! One of the servers that are compared: `server NAME PORT WORKERS REDIS_URL DIRECTORY`.
+//!
+//! Each answers the same routes with the same work, the way its own documents would write it:
+//!
+//! - `/fill?bytes=N`: starts a session of about that size
+//! - `/untouched`: does not use the session
+//! - `/item`: answers one item
+//! - `/whole`: answers all items as one JSON object
+//! - `/set`: writes one item
+//! - `/allocations`: how often memory was asked for so far, if `BENCH_ALLOCATIONS` is set
+
+mod actix_session;
+mod allocations;
+mod bare;
+mod items;
+mod ours;
+mod tower_sessions;
+
+use std::{error::Error, process::exit};
+
+use actix_web::{
+    App, HttpServer,
+    body::MessageBody,
+    dev::{ServiceFactory, ServiceRequest, ServiceResponse},
+};
+
+type Result<T = (), E = Box<dyn Error>> = std::result::Result<T, E>;
+
+/// What the command line says.
+struct Settings {
+    name: String,
+    port: u16,
+    workers: usize,
+    redis: String,
+    directory: String,
+}
+
+fn main() -> Result {
+    let [name, port, workers, redis, directory] =
+        <[String; 5]>::try_from(std::env::args().skip(1).collect::<Vec<_>>())
+            .map_err(|_| "usage: server NAME PORT WORKERS REDIS_URL DIRECTORY")?;
+    let settings =
+        Settings { name, port: port.parse()?, workers: workers.parse()?, redis, directory };
+    if std::env::var_os("BENCH_ALLOCATIONS").is_some() {
+        allocations::count();
+    }
+    match settings.name.as_str() {
+        "bare" => actix_web::rt::System::new().block_on(bare::serve(&settings)),
+        "actix-session" | "actix-session-pooled" | "actix-session-cookie" => {
+            actix_web::rt::System::new().block_on(actix_session::serve(&settings))
+        }
+        "tower-sessions" => tower_sessions::serve(&settings),
+        _ if ours::STORAGES.contains(&settings.name.as_str()) => {
+            actix_web::rt::System::new().block_on(ours::serve(&settings))
+        }
+        unknown => {
+            eprintln!("no server is named {unknown}");
+            exit(2);
+        }
+    }
+}
+
+/// Serves an actix-web app, the same way for all that are one.
+async fn serve_app<F, T, B>(settings: &Settings, app: F) -> Result
+where
+    F: Fn() -> App<T> + Send + Clone + 'static,
+    T: ServiceFactory<
+            ServiceRequest,
+            Config = (),
+            Response = ServiceResponse<B>,
+            Error = actix_web::Error,
+            InitError = (),
+        > + 'static,
+    B: MessageBody + 'static,
+{
+    let server = HttpServer::new(app).workers(settings.workers).disable_signals();
+    Ok(server.bind(("127.0.0.1", settings.port))?.run().await?)
+}

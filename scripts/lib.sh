@@ -1,0 +1,57 @@
+# Shared by the scripts; sourced by bash.
+# shellcheck shell=bash
+
+# Colour only where somebody sees it.
+if [[ -t 1 && -z ${NO_COLOR:-} ]]; then
+  bold=$'\e[1m' green=$'\e[32m' red=$'\e[31m' dim=$'\e[2m' plain=$'\e[0m'
+else
+  bold='' green='' red='' dim='' plain=''
+fi
+
+say() { printf '%s==>%s %s%s%s\n' "$green" "$plain" "$bold" "$*" "$plain"; }
+note() { printf '%s%s%s\n' "$dim" "$*" "$plain"; }
+fail() {
+  printf '%s%s: %s%s\n' "$red" "${0##*/}" "$*" "$plain" >&2
+  exit 1
+}
+
+# need COMMAND PACKAGE... - installs the first package that a package manager here knows by
+# one of the names, unless the command is there.
+need() {
+  local command=$1
+  shift
+  command -v "$command" >/dev/null && return
+  local root=()
+  if [[ $(id -u) -ne 0 ]]; then
+    # Never hang waiting for a password in a script.
+    command -v sudo >/dev/null && sudo -n true 2>/dev/null && root=(sudo -n)
+    [[ ${#root[@]} -eq 0 ]] && ! command -v brew >/dev/null &&
+      fail "$command is missing: install it ($* in most package managers)"
+  fi
+  say "Installing $command"
+  local package
+  for package in "$@"; do
+    if command -v apt-get >/dev/null; then
+      "${root[@]}" apt-get update -qq || true
+      DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get install -y -qq "$package" >/dev/null || true
+    elif command -v dnf >/dev/null; then
+      "${root[@]}" dnf install -y -q "$package" || true
+    elif command -v pacman >/dev/null; then
+      "${root[@]}" pacman -Sy --noconfirm --needed "$package" || true
+    elif command -v brew >/dev/null; then
+      brew install --quiet "$package" || true
+    fi
+    hash -r
+    command -v "$command" >/dev/null && return
+  done
+  fail "$command is missing and cannot be installed here: install it ($* in most package managers)"
+}
+
+# free_port - prints a port that nobody listens on.
+free_port() {
+  local port
+  while :; do
+    port=$((20000 + RANDOM % 12000))
+    (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
+  done
+}

@@ -1,0 +1,69 @@
+//! A shopping cart: the session behind a type that speaks the application's language.
+//!
+//! `cargo run -p session-actix --example cart`, then
+//! `curl -c jar -b jar -X POST localhost:8080/cart/apple/3` and `curl -b jar localhost:8080/cart`.
+
+use std::{collections::BTreeMap, env, error::Error, future::Ready, future::ready, sync::Arc};
+
+use actix_web::{App, FromRequest, HttpRequest, HttpServer, Result, dev::Payload, web};
+use session_actix::{NoMiddleware, Session, SessionMiddleware};
+use session_core::{Manager, MemoryStorage};
+
+/// What a visitor wants to buy.
+///
+/// Each article is an item of its own, so two tabs that add different ones lose neither.
+struct Cart(Session);
+
+impl Cart {
+    async fn put(&self, article: &str, pieces: u32) -> session_core::Result<()> {
+        if pieces == 0 {
+            return self.0.remove([format!("cart:{article}")]).await;
+        }
+        self.0.set(&format!("cart:{article}"), pieces).await
+    }
+
+    async fn articles(&self) -> session_core::Result<BTreeMap<String, u32>> {
+        let Some(items) = self.0.data().await? else { return Ok(BTreeMap::new()) };
+        let articles = items.iter().filter_map(|(key, _)| {
+            let article = key.strip_prefix("cart:")?;
+            Some(items.get(key).map(|pieces| (article.to_owned(), pieces.unwrap_or_default())))
+        });
+        articles.collect()
+    }
+}
+
+/// Named as an argument of a handler, as the session itself would be.
+impl FromRequest for Cart {
+    type Error = NoMiddleware;
+    type Future = Ready<Result<Self, NoMiddleware>>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        ready(Session::from_request(request, payload).into_inner().map(Cart))
+    }
+}
+
+async fn put(cart: Cart, path: web::Path<(String, u32)>) -> Result<String> {
+    let (article, pieces) = path.into_inner();
+    cart.put(&article, pieces).await?;
+    Ok(format!("{pieces} x {article}\n"))
+}
+
+async fn show(cart: Cart) -> Result<web::Json<BTreeMap<String, u32>>> {
+    Ok(web::Json(cart.articles().await?))
+}
+
+#[actix_web::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+
+    let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    let sessions = SessionMiddleware::builder(manager).build()?;
+    let app = move || {
+        App::new()
+            .route("/cart", web::get().to(show))
+            .route("/cart/{article}/{pieces}", web::post().to(put))
+            .wrap(sessions.clone())
+    };
+    HttpServer::new(app).bind(address)?.run().await?;
+    Ok(())
+}

@@ -1,0 +1,78 @@
+//! Login and logout.
+//!
+//! `cargo run -p session-actix --example login`, then open <http://localhost:8080>; the password
+//! of bob is "secret".
+
+use std::{env, error::Error, sync::Arc};
+
+use actix_web::{App, HttpResponse, HttpServer, Result, http::header::LOCATION, web};
+use serde::Deserialize;
+use session_actix::{Session, SessionMiddleware};
+use session_core::{Manager, MemoryStorage};
+
+const LOGIN: &str = r#"<form method="post" action="/login">
+<input name="name" placeholder="name" autofocus>
+<input name="password" type="password" placeholder="password">
+<button>Log in</button>
+</form>
+"#;
+const LOGOUT: &str = r#"<form method="post" action="/logout"><button>Log out</button></form>"#;
+
+#[derive(Deserialize)]
+struct Credentials {
+    name: String,
+    password: String,
+}
+
+impl Credentials {
+    /// Stands for a look into your users and their hashed passwords.
+    fn are_right(&self) -> bool {
+        self.name == "bob" && self.password == "secret"
+    }
+}
+
+async fn home(session: Session) -> Result<HttpResponse> {
+    let page = match session.get::<String>("user").await? {
+        Some(user) => format!("<p>Hello, {user}!</p>\n{LOGOUT}"),
+        None => LOGIN.to_owned(),
+    };
+    Ok(HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page))
+}
+
+async fn login(session: Session, credentials: web::Form<Credentials>) -> Result<HttpResponse> {
+    if !credentials.are_right() {
+        return Ok(HttpResponse::Unauthorized().body("Wrong name or password.\n"));
+    }
+    // A new id whenever rights change: whoever knew the old one stays outside. What the session
+    // held before the login, it keeps.
+    session.regenerate_id(true).await?;
+    session.set("user", &credentials.name).await?;
+    Ok(see("/"))
+}
+
+async fn logout(session: Session) -> Result<HttpResponse> {
+    // Final: no request that is still under way brings the session back.
+    session.remove_all().await?;
+    Ok(see("/"))
+}
+
+fn see(path: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((LOCATION, path)).finish()
+}
+
+#[actix_web::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+
+    let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    let sessions = SessionMiddleware::builder(manager).build()?;
+    let app = move || {
+        App::new()
+            .route("/", web::get().to(home))
+            .route("/login", web::post().to(login))
+            .route("/logout", web::post().to(logout))
+            .wrap(sessions.clone())
+    };
+    HttpServer::new(app).bind(address)?.run().await?;
+    Ok(())
+}

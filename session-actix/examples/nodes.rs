@@ -1,0 +1,42 @@
+//! Two nodes that share their sessions in Redis.
+//!
+//! `scripts/redis` starts a Redis. Then start two nodes, each in a terminal of its own, and ask
+//! them in turn:
+//!
+//! ```sh
+//! cargo run -p session-actix --example nodes 127.0.0.1:8081
+//! cargo run -p session-actix --example nodes 127.0.0.1:8082
+//! curl -c jar -b jar localhost:8081; curl -c jar -b jar localhost:8082
+//! ```
+
+use std::{env, error::Error, sync::Arc, time::Duration};
+
+use actix_web::{App, HttpServer, Result, web};
+use session_actix::{Session, SessionMiddleware};
+use session_core::{Manager, Redis, RedisKeyValueStorage};
+
+async fn visit(session: Session, address: web::Data<String>) -> Result<String> {
+    let here = address.as_str();
+    session.set(here, session.get_or(here, 0).await? + 1).await?;
+    let visits = session.data().await?.expect("an item has just been set");
+    Ok(format!("{}\n", visits.to_json()))
+}
+
+#[actix_web::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8081".to_owned());
+    let redis = env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1".to_owned());
+
+    // Redis need not be there yet: until it is, a request that needs its session is answered 503.
+    let storage = RedisKeyValueStorage::new(Redis::builder(redis).build()?);
+    let manager = Manager::builder(Arc::new(storage)).ttl(Duration::from_secs(30 * 60)).build()?;
+    let sessions = SessionMiddleware::builder(manager.clone()).build()?;
+    let here = web::Data::new(address.clone());
+    let app = move || {
+        App::new().app_data(here.clone()).route("/", web::get().to(visit)).wrap(sessions.clone())
+    };
+    HttpServer::new(app).bind(address)?.run().await?;
+    // Uses of the last seconds that Redis has not been told of yet.
+    manager.flush().await;
+    Ok(())
+}

@@ -1,0 +1,76 @@
+//! A storage of one's own, and the suite that shows that it keeps the contract.
+//!
+//! `cargo run -p session-actix --example own_storage`
+
+use std::{collections::HashMap, sync::Mutex, time::Duration};
+
+use async_trait::async_trait;
+use session_core::{Changes, Result, SessionId, Snapshot, Storage, WriteMode, Written};
+use tokio::time::Instant;
+
+/// Keeps sessions in a map; a database would do as well.
+#[derive(Debug, Default)]
+struct OwnStorage(Mutex<HashMap<SessionId, Entry>>);
+
+#[derive(Debug)]
+struct Entry {
+    items: Snapshot,
+    expires: Instant,
+}
+
+impl OwnStorage {
+    /// Lets `step` look at a session and change it, as one transaction of a database would:
+    /// `SELECT … FOR UPDATE`, the step, and `INSERT`, `UPDATE` or `DELETE`.
+    fn step<T>(&self, id: &SessionId, step: impl FnOnce(&mut Option<Entry>) -> T) -> Result<T> {
+        let mut sessions = self.0.lock().expect("no step panics");
+        let mut entry = sessions.remove(id).filter(|entry| entry.expires > Instant::now());
+        let answer = step(&mut entry);
+        sessions.extend(entry.map(|entry| (id.clone(), entry)));
+        Ok(answer)
+    }
+}
+
+#[async_trait]
+impl Storage for OwnStorage {
+    async fn get_session(&self, id: &SessionId) -> Result<Option<Snapshot>> {
+        self.step(id, |entry| Some(entry.as_ref()?.items.clone()))
+    }
+
+    async fn set_session(
+        &self,
+        id: &SessionId,
+        changes: &Changes,
+        mode: WriteMode<'_>,
+        ttl: Duration,
+    ) -> Result<Written> {
+        let creates = matches!(mode, WriteMode::Create);
+        self.step(id, |entry| {
+            if entry.is_some() == creates || creates && !changes.sets_items() {
+                return Written::Refused;
+            }
+            let items = changes.apply(entry.as_ref().map(|entry| &entry.items));
+            *entry = items.map(|items| Entry { items, expires: Instant::now() + ttl });
+            if entry.is_some() { Written::Saved } else { Written::Emptied }
+        })
+    }
+
+    async fn update_ttl(&self, id: &SessionId, ttl: Duration) -> Result<bool> {
+        let extend = |entry: &mut Entry| entry.expires = entry.expires.max(Instant::now() + ttl);
+        self.step(id, |entry| entry.as_mut().map(extend).is_some())
+    }
+
+    async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
+        let as_seen = |entry: &mut Entry| if_seen.is_none_or(|seen| *seen == entry.items);
+        self.step(id, |entry| entry.take_if(as_seen).is_some())
+    }
+
+    async fn expires_in(&self, id: &SessionId) -> Result<Option<Duration>> {
+        self.step(id, |entry| Some(entry.as_ref()?.expires - Instant::now()))
+    }
+}
+
+#[tokio::main]
+async fn main() {
+    session_core::conformance::run(async || OwnStorage::default()).await.unwrap();
+    println!("The storage keeps the contract.");
+}

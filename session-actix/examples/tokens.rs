@@ -1,0 +1,57 @@
+//! Tokens for the clients of an API: the session's id in a header instead of a cookie.
+//!
+//! `cargo run -p session-actix --example tokens`, then
+//! `curl -i -X POST -d 'key=of-robot-7' localhost:8080/token` and, with the token it answers,
+//! `curl -H 'x-token: …' localhost:8080/whoami`.
+
+use std::{env, error::Error, sync::Arc, time::Duration};
+
+use actix_web::{App, HttpServer, Result, error::ErrorUnauthorized, web};
+use serde::Deserialize;
+use session_actix::{Session, SessionMiddleware};
+use session_core::{Manager, MemoryStorage};
+
+#[derive(Deserialize)]
+struct Login {
+    key: String,
+}
+
+/// The token travels in the header of the response, as the cookie would.
+async fn issue(session: Session, login: web::Form<Login>) -> Result<&'static str> {
+    // Stands for a look into your clients and their hashed keys.
+    let Some(robot) = login.key.strip_prefix("of-") else {
+        return Err(ErrorUnauthorized("unknown key\n"));
+    };
+    session.remove_all().await?;
+    session.set("client", robot).await?;
+    Ok("ok\n")
+}
+
+async fn whoami(session: Session) -> Result<String> {
+    let client = session.get::<String>("client").await?;
+    client.ok_or_else(|| ErrorUnauthorized("a valid x-token is needed\n"))
+}
+
+/// From here on the token is worthless, everywhere and at once.
+async fn revoke(session: Session) -> Result<&'static str> {
+    session.remove_all().await?;
+    Ok("ok\n")
+}
+
+#[actix_web::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
+
+    let month = Duration::from_secs(30 * 24 * 60 * 60);
+    let manager = Manager::builder(Arc::new(MemoryStorage::new())).ttl(month).build()?;
+    let sessions = SessionMiddleware::builder(manager).header("x-token").build()?;
+    let app = move || {
+        App::new()
+            .route("/token", web::post().to(issue))
+            .route("/token", web::delete().to(revoke))
+            .route("/whoami", web::get().to(whoami))
+            .wrap(sessions.clone())
+    };
+    HttpServer::new(app).bind(address)?.run().await?;
+    Ok(())
+}

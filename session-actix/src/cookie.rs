@@ -1,0 +1,279 @@
+//! The cookie that carries a session's id.
+
+use actix_web::cookie::{Cookie, SameSite, time::Duration};
+use session_core::{Error, Manager, Result, SessionId};
+
+/// What browsers accept for name and value together.
+const LARGEST: usize = 4096;
+const LONGEST_ID: usize = 128;
+
+/// How a session's cookie looks. What browsers would refuse is refused when the middleware is
+/// built.
+///
+/// By default `__Host-id`, for this host only, `Secure`, `HttpOnly`, `SameSite=Lax`, without an
+/// expiry: what OWASP's cheat sheet recommends.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct CookieConfig {
+    name: String,
+    path: String,
+    domain: Option<String>,
+    secure: bool,
+    http_only: bool,
+    same_site: SameSite,
+    age: CookieAge,
+}
+
+/// How long a browser keeps a session's cookie. The store decides how long the session lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CookieAge {
+    /// Until the browser is closed.
+    Session,
+    /// As long as the session: sent again while the session is used, at most once a touch
+    /// interval.
+    Rolling,
+    /// This long, in whole seconds, counted anew whenever it is sent again.
+    Fixed(std::time::Duration),
+}
+
+impl Default for CookieConfig {
+    fn default() -> Self {
+        Self {
+            name: "__Host-id".to_owned(),
+            path: "/".to_owned(),
+            domain: None,
+            secure: true,
+            http_only: true,
+            same_site: SameSite::Lax,
+            age: CookieAge::Session,
+        }
+    }
+}
+
+impl CookieConfig {
+    /// Starts with the defaults.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_actix::CookieConfig;
+    ///
+    /// let cookie = CookieConfig::new(); // __Host-id; Path=/; Secure; HttpOnly; SameSite=Lax
+    /// ```
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets the name. A name that begins with `__Host-` or `__Secure-` binds the other settings.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_actix::CookieConfig;
+    /// let cookie = CookieConfig::new().name("__Host-shop");
+    /// ```
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// Sets the path below which the cookie is sent.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_actix::CookieConfig;
+    /// // `__Host-` would bind the cookie to `/`.
+    /// let cookie = CookieConfig::new().name("__Secure-admin").path("/admin");
+    /// ```
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.path = path.into();
+        self
+    }
+
+    /// Shares the cookie with the subdomains of a domain.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_actix::CookieConfig;
+    /// // `__Host-` would bind the cookie to one host.
+    /// let cookie = CookieConfig::new().name("__Secure-id").domain("example.com");
+    /// ```
+    pub fn domain(mut self, domain: impl Into<String>) -> Self {
+        self.domain = Some(domain.into());
+        self
+    }
+
+    /// Sets whether the cookie is sent over HTTPS only.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_actix::CookieConfig;
+    /// // For a development server that is reached over plain HTTP from other machines.
+    /// let cookie = CookieConfig::new().name("id").secure(false);
+    /// ```
+    pub fn secure(mut self, secure: bool) -> Self {
+        self.secure = secure;
+        self
+    }
+
+    /// Sets whether scripts in the page are kept from reading the cookie.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_actix::CookieConfig;
+    /// let cookie = CookieConfig::new().http_only(false);
+    /// ```
+    pub fn http_only(mut self, http_only: bool) -> Self {
+        self.http_only = http_only;
+        self
+    }
+
+    /// Sets whether the cookie comes along with requests from other sites.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_web::cookie::SameSite;
+    /// # use session_actix::CookieConfig;
+    ///
+    /// let cookie = CookieConfig::new().same_site(SameSite::Strict);
+    /// ```
+    pub fn same_site(mut self, same_site: SameSite) -> Self {
+        self.same_site = same_site;
+        self
+    }
+
+    /// Sets how long browsers keep the cookie.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_actix::{CookieAge, CookieConfig};
+    ///
+    /// // Visitors stay logged in when they close the browser.
+    /// let cookie = CookieConfig::new().age(CookieAge::Rolling);
+    /// ```
+    pub fn age(mut self, age: CookieAge) -> Self {
+        self.age = age;
+        self
+    }
+
+    /// Returns the value of a `name=value` pair, if this is the cookie's name.
+    pub(crate) fn value_in<'a>(&self, pair: &'a [u8]) -> Option<&'a [u8]> {
+        let rest = pair.trim_ascii_start().strip_prefix(self.name.as_bytes())?;
+        Some(rest.trim_ascii_start().strip_prefix(b"=")?.trim_ascii())
+    }
+
+    pub(crate) fn is_persistent(&self) -> bool {
+        self.age != CookieAge::Session
+    }
+
+    pub(crate) fn carrying(&self, id: &SessionId, manager: &Manager) -> Cookie<'_> {
+        let age = match self.age {
+            CookieAge::Session => None,
+            // The store may be told of a use up to one interval late.
+            CookieAge::Rolling => Some(manager.ttl() + manager.touch_interval()),
+            CookieAge::Fixed(age) => Some(age),
+        };
+        let mut cookie = self.with_value(id.as_str().to_owned());
+        cookie.set_max_age(age.map(|age| Duration::seconds(age.as_millis().div_ceil(1000) as i64)));
+        cookie
+    }
+
+    pub(crate) fn removal(&self) -> Cookie<'_> {
+        let mut cookie = self.with_value(String::new());
+        cookie.make_removal();
+        cookie
+    }
+
+    fn with_value(&self, value: String) -> Cookie<'_> {
+        let mut cookie = Cookie::new(&self.name, value);
+        cookie.set_path(&self.path);
+        cookie.set_secure(self.secure);
+        cookie.set_http_only(self.http_only);
+        cookie.set_same_site(self.same_site);
+        if let Some(domain) = &self.domain {
+            cookie.set_domain(domain);
+        }
+        cookie
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        let Self { name, path, .. } = self;
+        let problem = if name.is_empty() || !name.bytes().all(is_token) {
+            format!("cookie name {name:?}: allowed are letters, digits and !#$%&'*+-.^_`|~")
+        } else if name.len() + LONGEST_ID > LARGEST {
+            format!("cookie name: allowed are {} bytes", LARGEST - LONGEST_ID)
+        } else if !path.starts_with('/') || !path.bytes().all(is_attribute) {
+            format!("cookie path {path:?}: allowed is a path that begins with /")
+        } else if let Some(domain) = self.domain.as_ref().filter(|domain| !is_domain(domain)) {
+            format!("cookie domain {domain:?}: allowed is a domain name")
+        } else if self.same_site == SameSite::None && !self.secure {
+            "cookie same_site none: allowed only with secure".to_owned()
+        } else if name.starts_with("__Secure-") && !self.secure {
+            format!("cookie name {name}: allowed only with secure")
+        } else if name.starts_with("__Host-")
+            && (!self.secure || path != "/" || self.domain.is_some())
+        {
+            format!("cookie name {name}: allowed only with secure, path / and no domain")
+        } else if matches!(self.age, CookieAge::Fixed(age) if age.as_secs() == 0 || age > session_core::MAX_TTL)
+        {
+            "cookie max age: allowed is one second to ten years".to_owned()
+        } else {
+            return Ok(());
+        };
+        Err(Error::Config(problem))
+    }
+}
+
+/// RFC 9110's token, which a cookie's name is.
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+fn is_attribute(byte: u8) -> bool {
+    byte.is_ascii_graphic() && byte != b';'
+}
+
+fn is_domain(domain: &str) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    domain.strip_prefix('.').unwrap_or(domain).split('.').all(is_label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepts(config: CookieConfig) -> bool {
+        config.check().is_ok()
+    }
+
+    #[test]
+    fn what_browsers_refuse_is_refused_when_built() {
+        let plain = || CookieConfig::new().name("id");
+        assert!(accepts(CookieConfig::new()));
+        assert!(accepts(plain().secure(false)));
+        assert!(accepts(plain().domain("example.com").path("/app")));
+        assert!(!accepts(CookieConfig::new().secure(false)));
+        assert!(!accepts(CookieConfig::new().path("/app")));
+        assert!(!accepts(CookieConfig::new().domain("example.com")));
+        assert!(!accepts(plain().name("__Secure-id").secure(false)));
+        assert!(!accepts(plain().secure(false).same_site(SameSite::None)));
+        for name in ["", "a b", "a=b", "a;b", "é"] {
+            assert!(!accepts(plain().name(name)), "{name}");
+        }
+        for path in ["", "app", "/;Secure", "/\r\n"] {
+            assert!(!accepts(plain().path(path)), "{path}");
+        }
+        for domain in ["", "a..b", "a b", "a;b"] {
+            assert!(!accepts(plain().domain(domain)), "{domain}");
+        }
+        assert!(!accepts(plain().age(CookieAge::Fixed(std::time::Duration::ZERO))));
+    }
+}

@@ -1,0 +1,248 @@
+//! The middleware around a request.
+
+use std::{
+    future::{Future, Ready, ready},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready as poll_ready},
+};
+
+use actix_web::{
+    Error, HttpMessage,
+    body::{EitherBody, MessageBody},
+    dev::{Service, ServiceRequest, ServiceResponse, Transform},
+    http::header::HeaderName,
+};
+use pin_project_lite::pin_project;
+use session_core::{Closed, Manager};
+
+use crate::{CookieConfig, extract::Slot, respond, transport::Transport};
+
+/// Gives the requests of an app their sessions.
+///
+/// A session is opened when a handler asks for it and closed before the response begins,
+/// whatever its status: so what the response acknowledges is stored, and the cookie is decided
+/// once, from what happened. If the store failed, or the session ended under a request that
+/// wrote to it, the response is replaced by 503 or 409 (as [`Error`](crate::Error) says), even if the
+/// handler took no notice.
+///
+/// A body that streams on after that must not use the request's session; it can open one of its
+/// own through the [`Manager`].
+///
+/// Build it once and clone it into each worker's app. With several of them around one route,
+/// with different cookies, handlers see the innermost.
+#[derive(Clone, Debug)]
+pub struct SessionMiddleware(Arc<Shared>);
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) manager: Manager,
+    pub(crate) transport: Transport,
+}
+
+/// Sets up a [`SessionMiddleware`].
+#[derive(Debug)]
+#[must_use = "nothing is set up before `build`"]
+pub struct SessionMiddlewareBuilder {
+    manager: Manager,
+    cookie: CookieConfig,
+    header: Option<String>,
+}
+
+impl SessionMiddleware {
+    /// Starts to set up a middleware, with the default cookie and no header.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use session_core::{Manager, MemoryStorage};
+    /// # #[actix_web::main] async fn main() -> session_core::Result<()> {
+    /// # let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    /// use actix_web::App;
+    /// use session_actix::SessionMiddleware;
+    ///
+    /// let sessions = SessionMiddleware::builder(manager).build()?;
+    /// let app = App::new().wrap(sessions);
+    /// # Ok(()) }
+    /// ```
+    pub fn builder(manager: Manager) -> SessionMiddlewareBuilder {
+        SessionMiddlewareBuilder { manager, cookie: CookieConfig::default(), header: None }
+    }
+}
+
+impl SessionMiddlewareBuilder {
+    /// Sets how the cookie looks.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use session_core::{Manager, MemoryStorage};
+    /// # #[actix_web::main] async fn main() -> session_core::Result<()> {
+    /// # let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    /// use session_actix::{CookieConfig, SessionMiddleware};
+    ///
+    /// let cookie = CookieConfig::new().name("__Host-shop");
+    /// let sessions = SessionMiddleware::builder(manager).cookie(cookie).build()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn cookie(mut self, cookie: CookieConfig) -> Self {
+        self.cookie = cookie;
+        self
+    }
+
+    /// Lets the id also come in a request header of this name, if there is no cookie; a new id is
+    /// then told in the same header of the response. For clients other than browsers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use session_core::{Manager, MemoryStorage};
+    /// # #[actix_web::main] async fn main() -> session_core::Result<()> {
+    /// # let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    /// # use session_actix::SessionMiddleware;
+    /// let sessions = SessionMiddleware::builder(manager).header("x-session-id").build()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn header(mut self, name: impl Into<String>) -> Self {
+        self.header = Some(name.into());
+        self
+    }
+
+    /// Builds the middleware.
+    ///
+    /// # Errors
+    ///
+    /// [`session_core::Error::Config`] if browsers would refuse the cookie, or the header's name
+    /// is none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use session_core::{Manager, MemoryStorage};
+    /// # #[actix_web::main] async fn main() -> session_core::Result<()> {
+    /// # let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    /// use session_actix::{CookieConfig, SessionMiddleware};
+    ///
+    /// // A browser drops a cookie that is called __Host- and is not Secure.
+    /// let cookie = CookieConfig::new().secure(false);
+    /// assert!(SessionMiddleware::builder(manager).cookie(cookie).build().is_err());
+    /// # Ok(()) }
+    /// ```
+    pub fn build(self) -> session_core::Result<SessionMiddleware> {
+        self.cookie.check()?;
+        let parse = |name: String| {
+            HeaderName::try_from(&name).map_err(|_| {
+                session_core::Error::Config(format!("header {name:?}: not the name of a header"))
+            })
+        };
+        let header = self.header.map(parse).transpose()?;
+        let transport = Transport { cookie: self.cookie, header };
+        Ok(SessionMiddleware(Arc::new(Shared { manager: self.manager, transport })))
+    }
+}
+
+impl<S, B> Transform<S, ServiceRequest> for SessionMiddleware
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Transform = SessionService<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(SessionService { service, shared: self.0.clone() }))
+    }
+}
+
+/// A service with sessions around it.
+pub struct SessionService<S> {
+    service: S,
+    shared: Arc<Shared>,
+}
+
+impl<S, B> Service<ServiceRequest> for SessionService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Future = SessionFuture<S::Future, B>;
+
+    fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.service.poll_ready(context)
+    }
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        let slot = Slot::new(self.shared.clone());
+        let outer = request.extensions_mut().insert(slot.clone());
+        let state = State::Serving { response: self.service.call(request) };
+        SessionFuture { slot, outer, state }
+    }
+}
+
+pin_project! {
+    /// A request under way, then its session being closed.
+    pub struct SessionFuture<F, B> {
+        slot: Slot,
+        // The session of a middleware further out, which is in place again afterwards.
+        outer: Option<Slot>,
+        #[pin]
+        state: State<F, B>,
+    }
+}
+
+pin_project! {
+    // A future of our own rather than a boxed one: only requests with changes to store allocate.
+    #[project = Stage]
+    enum State<F, B> {
+        Serving { #[pin] response: F },
+        Closing {
+            response: Option<Result<ServiceResponse<B>, Error>>,
+            close: Pin<Box<dyn Future<Output = Closed>>>,
+        },
+    }
+}
+
+impl<F, B> Future for SessionFuture<F, B>
+where
+    F: Future<Output = Result<ServiceResponse<B>, Error>>,
+    B: MessageBody,
+{
+    type Output = Result<ServiceResponse<EitherBody<B>>, Error>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        loop {
+            match this.state.as_mut().project() {
+                Stage::Serving { response } => {
+                    let response = poll_ready!(response.poll(context));
+                    if let (Some(outer), Ok(response)) = (this.outer.take(), &response) {
+                        response.request().extensions_mut().insert(outer);
+                    }
+                    let Some(session) = this.slot.opened() else {
+                        return Poll::Ready(response.map(ServiceResponse::map_into_left_body));
+                    };
+                    if let Some(closed) = session.try_close() {
+                        return Poll::Ready(respond::after(response, closed, this.slot.shared()));
+                    }
+                    let session = session.clone();
+                    let close = Box::pin(async move { session.close().await });
+                    this.state.set(State::Closing { response: Some(response), close });
+                }
+                Stage::Closing { response, close } => {
+                    let closed = poll_ready!(close.as_mut().poll(context));
+                    let response = response.take().expect("polled after it was ready");
+                    return Poll::Ready(respond::after(response, closed, this.slot.shared()));
+                }
+            }
+        }
+    }
+}

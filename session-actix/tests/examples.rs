@@ -1,0 +1,175 @@
+//! The examples do what they say.
+
+#[path = "../../tests/support/mod.rs"]
+mod support;
+
+use std::{
+    env,
+    net::TcpStream,
+    path::PathBuf,
+    process::{Child, Command},
+    thread,
+    time::{Duration, Instant},
+};
+
+use support::redis::{RedisServer, free_port};
+use ureq::{Agent, http::Response};
+
+/// Where `cargo test` leaves the examples it has built.
+fn binary(name: &str) -> PathBuf {
+    let test = env::current_exe().expect("a test knows its path");
+    let target = test.ancestors().nth(2).expect("tests lie in target/…/deps");
+    target.join("examples").join(name).with_extension(env::consts::EXE_EXTENSION)
+}
+
+/// A running example. Killed on drop.
+struct Example {
+    process: Child,
+    address: String,
+}
+
+impl Example {
+    fn start(name: &str) -> Self {
+        Self::start_with(name, &[])
+    }
+
+    fn start_with(name: &str, environment: &[(&str, &str)]) -> Self {
+        let address = format!("127.0.0.1:{}", free_port());
+        let mut example = Command::new(binary(name));
+        example.arg(&address).envs(environment.iter().copied());
+        let mut process = example.spawn().expect("`cargo test` builds the examples");
+        let patience = Instant::now() + Duration::from_secs(10);
+        while TcpStream::connect(&address).is_err() {
+            assert!(process.try_wait().unwrap().is_none(), "{name} has ended");
+            assert!(Instant::now() < patience, "{name} does not listen");
+            thread::sleep(Duration::from_millis(5));
+        }
+        Self { process, address }
+    }
+}
+
+impl Drop for Example {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// A client that keeps its cookie.
+#[derive(Clone)]
+struct Browser {
+    agent: Agent,
+    cookie: String,
+}
+
+impl Browser {
+    fn new() -> Self {
+        let config = Agent::config_builder().http_status_as_error(false).max_redirects(0);
+        Self { agent: config.build().new_agent(), cookie: String::new() }
+    }
+
+    fn get(&mut self, example: &Example, path: &str) -> String {
+        let url = format!("http://{}{path}", example.address);
+        let answer = self.agent.get(url).header("Cookie", &self.cookie).call().unwrap();
+        self.keep_cookie(answer).1
+    }
+
+    fn post(&mut self, example: &Example, path: &str, form: &[(&str, &str)]) -> (u16, String) {
+        let url = format!("http://{}{path}", example.address);
+        let request = self.agent.post(url).header("Cookie", &self.cookie);
+        let answer = request.send_form(form.iter().copied()).unwrap();
+        self.keep_cookie(answer)
+    }
+
+    fn keep_cookie(&mut self, mut answer: Response<ureq::Body>) -> (u16, String) {
+        if let Some(cookie) = answer.headers().get("set-cookie") {
+            let cookie = cookie.to_str().unwrap().split(';').next().unwrap();
+            self.cookie = if cookie.ends_with('=') { String::new() } else { cookie.to_owned() };
+        }
+        (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
+    }
+}
+
+#[test]
+fn counter_counts_each_visitor_apart() {
+    let counter = Example::start("counter");
+    let (mut one, mut other) = (Browser::new(), Browser::new());
+    assert_eq!(one.get(&counter, "/"), "Visit number 1.\n");
+    assert_eq!(one.get(&counter, "/"), "Visit number 2.\n");
+    assert_eq!(other.get(&counter, "/"), "Visit number 1.\n");
+}
+
+#[test]
+fn login_knows_the_user_under_a_new_id_until_the_logout() {
+    let login = Example::start("login");
+    let mut browser = Browser::new();
+    assert!(browser.get(&login, "/").contains("Log in"));
+    let wrong = [("name", "bob"), ("password", "guessed")];
+    assert_eq!(browser.post(&login, "/login", &wrong).0, 401);
+    assert_eq!(browser.cookie, "", "a failed login makes no session");
+
+    let right = [("name", "bob"), ("password", "secret")];
+    assert_eq!(browser.post(&login, "/login", &right).0, 303);
+    let mut left_open = browser.clone();
+    assert!(browser.get(&login, "/").contains("Hello, bob!"));
+    browser.post(&login, "/login", &right);
+    assert_ne!(browser.cookie, left_open.cookie);
+    assert!(left_open.get(&login, "/").contains("Log in"), "the old id is dead");
+
+    let mut stolen = browser.clone();
+    browser.post(&login, "/logout", &[]);
+    assert_eq!(browser.cookie, "");
+    assert!(stolen.get(&login, "/").contains("Log in"));
+}
+
+#[test]
+fn cart_keeps_what_was_put_into_it() {
+    let cart = Example::start("cart");
+    let mut browser = Browser::new();
+    assert_eq!(browser.get(&cart, "/cart"), "{}");
+    assert_eq!(browser.post(&cart, "/cart/apple/3", &[]).1, "3 x apple\n");
+    browser.post(&cart, "/cart/pear/1", &[]);
+    assert_eq!(browser.get(&cart, "/cart"), r#"{"apple":3,"pear":1}"#);
+    browser.post(&cart, "/cart/apple/0", &[]);
+    assert_eq!(browser.get(&cart, "/cart"), r#"{"pear":1}"#);
+}
+
+#[test]
+fn tokens_travel_in_a_header_and_can_be_revoked() {
+    let tokens = Example::start("tokens");
+    let url = |path: &str| format!("http://{}{path}", tokens.address);
+    let agent = Browser::new().agent;
+    let whoami = |token: &str| {
+        let mut answer = agent.get(url("/whoami")).header("x-token", token).call().unwrap();
+        (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
+    };
+    assert_eq!(agent.post(url("/token")).send_form([("key", "guessed")]).unwrap().status(), 401);
+    let issued = agent.post(url("/token")).send_form([("key", "of-robot-7")]).unwrap();
+    let token = issued.headers().get("x-token").expect("a token").to_str().unwrap();
+    assert_eq!(whoami(token), (200, "robot-7".to_owned()));
+    assert_eq!(whoami("invented").0, 401);
+    assert_eq!(agent.delete(url("/token")).header("x-token", token).call().unwrap().status(), 200);
+    assert_eq!(whoami(token).0, 401);
+}
+
+#[test]
+fn nodes_share_their_sessions() {
+    let redis = RedisServer::start();
+    let url = redis.url();
+    let node = || Example::start_with("nodes", &[("REDIS_URL", &url)]);
+    let (one, other) = (node(), node());
+    let mut browser = Browser::new();
+    browser.get(&one, "/");
+    browser.get(&other, "/");
+    let visits = browser.get(&one, "/");
+    assert!(visits.contains(&format!("\"{}\":2", one.address)), "{visits}");
+    assert!(visits.contains(&format!("\"{}\":1", other.address)), "{visits}");
+}
+
+#[test]
+fn own_storage_keeps_the_contract() {
+    let run = Command::new(binary("own_storage")).output().expect("`cargo test` builds it");
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+    assert_eq!(said, "The storage keeps the contract.\n");
+}

@@ -1,0 +1,82 @@
+//! What every request, or every stored text, goes through.
+
+use std::{hint::black_box, sync::Arc};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use futures_util::FutureExt;
+use serde_json::value::to_raw_value;
+use session_core::{Changes, Manager, MemoryStorage, SessionId, Snapshot};
+use tokio::runtime::Runtime;
+
+/// A session's text with that many items.
+fn text(items: usize) -> String {
+    let items: Vec<_> = (0..items).map(|at| format!(r#""item{at:03}":"a value of it""#)).collect();
+    format!("{{{}}}", items.join(","))
+}
+
+fn snapshot(items: usize) -> Snapshot {
+    Snapshot::parse(text(items)).expect("it is JSON").expect("there are items")
+}
+
+fn texts(criterion: &mut Criterion) {
+    for items in [1, 100] {
+        let text = text(items);
+        criterion.bench_function(&format!("parse a text of {items} items"), |bencher| {
+            bencher.iter(|| Snapshot::parse(black_box(text.clone())));
+        });
+        let base = snapshot(items);
+        let mut changes = Changes::new();
+        changes.set("item000", to_raw_value(&1).expect("a number is JSON"));
+        criterion.bench_function(&format!("change one of {items} items"), |bencher| {
+            bencher.iter(|| black_box(&changes).apply(Some(black_box(&base))));
+        });
+    }
+}
+
+fn ids(criterion: &mut Criterion) {
+    let id = SessionId::random();
+    criterion.bench_function("take a claimed id", |bencher| {
+        bencher.iter(|| SessionId::parse(black_box(id.as_str())));
+    });
+    criterion.bench_function("draw an id", |bencher| bencher.iter(SessionId::random));
+}
+
+fn requests(criterion: &mut Criterion) {
+    let runtime = Runtime::new().expect("a runtime can be started");
+    let (manager, id) = runtime.block_on(async {
+        let manager = Manager::builder(Arc::new(MemoryStorage::new())).build().expect("defaults");
+        let session = manager.open(None);
+        session.set("count", 1).await.expect("it is stored");
+        session.set("name", "bob").await.expect("it is stored");
+        let id = session.id().await.expect("it is there").expect("it has an id");
+        assert!(session.close().await.failure.is_none());
+        (manager, id)
+    });
+    // Its clock is used; otherwise nothing is polled by it, so that it is not measured.
+    let _context = runtime.enter();
+    criterion.bench_function("a request that reads one item", |bencher| {
+        bencher.iter(|| {
+            at_once(async {
+                let session = manager.open(Some(id.clone()));
+                let count = session.get::<u64>("count").await;
+                (count, session.close().await)
+            })
+        });
+    });
+    criterion.bench_function("a request that writes one item", |bencher| {
+        bencher.iter(|| {
+            at_once(async {
+                let session = manager.open(Some(id.clone()));
+                let done = session.set("count", 1).await;
+                (done, session.close().await)
+            })
+        });
+    });
+}
+
+fn at_once<T>(request: impl Future<Output = T>) -> T {
+    request.now_or_never().expect("in memory nothing waits")
+}
+
+criterion_group!(hot_paths, texts, ids, requests);
+criterion_main!(hot_paths);

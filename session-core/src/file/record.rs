@@ -1,0 +1,199 @@
+//! What stands in a session's file.
+
+use std::{
+    fmt,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use crate::{MAX_TTL, SessionId, Snapshot};
+
+/// A session as it is stored.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Record {
+    pub(super) expires: Expiry,
+    pub(super) items: Snapshot,
+}
+
+/// When a session ends, in milliseconds since 1970: a clock that all processes share and that
+/// goes on while none of them runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Expiry(u64);
+
+/// Why a file counts as no session although it is one by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    NotAFile,
+    Forbidden,
+    TooLarge,
+    NotText,
+    FirstLine,
+    OtherId,
+    NotAnObject,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotAFile => "not a file",
+            Self::Forbidden => "no permission to read it",
+            Self::TooLarge => "larger than 4 GiB",
+            Self::NotText => "not UTF-8",
+            Self::FirstLine => "its first line is not a time in milliseconds and an id",
+            Self::OtherId => "its first line names another id",
+            Self::NotAnObject => "what follows its first line is not a JSON object",
+        })
+    }
+}
+
+impl Record {
+    /// Reads a file's content; `None` if the session has expired or has no items.
+    pub(super) fn parse(content: &[u8], id: &SessionId) -> Result<Option<Self>, Fault> {
+        let text = str::from_utf8(content).map_err(|_| Fault::NotText)?;
+        let (first, items) = text.split_once('\n').ok_or(Fault::FirstLine)?;
+        let expires = Expiry::parse(first, id)?;
+        if expires.is_past() {
+            return Ok(None);
+        }
+        // Without the line breaks that editors and `to_text` put around it, so that a session
+        // is equal to itself whoever has saved it.
+        let items = Snapshot::parse(items.trim_ascii()).map_err(|_| Fault::NotAnObject)?;
+        Ok(items.map(|items| Self { expires, items }))
+    }
+
+    /// Writes the file's content. It ends with a line break, as editors expect.
+    pub(super) fn to_text(&self, id: &SessionId) -> String {
+        format!("{} {}\n{}\n", self.expires.0, id.as_str(), self.items.stored())
+    }
+}
+
+impl Expiry {
+    pub(super) fn after(ttl: Duration) -> Self {
+        Self(now().saturating_add(millis(ttl)))
+    }
+
+    /// Reads a file's first line.
+    pub(super) fn parse(line: &str, id: &SessionId) -> Result<Self, Fault> {
+        let mut words = line.split_ascii_whitespace();
+        let (Some(expires), Some(name), None) = (words.next(), words.next(), words.next()) else {
+            return Err(Fault::FirstLine);
+        };
+        let expires = expires.parse().map_err(|_| Fault::FirstLine)?;
+        // A file system that ignores case finds one session's file under another's name.
+        if name == id.as_str() { Ok(Self(expires)) } else { Err(Fault::OtherId) }
+    }
+
+    pub(super) fn is_past(self) -> bool {
+        self.0 <= now()
+    }
+
+    /// Never more than the longest time to live, whatever somebody has typed into the file.
+    pub(super) fn time_left(self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(now())).min(MAX_TTL)
+    }
+}
+
+fn now() -> u64 {
+    // A clock before 1970 is as good as none.
+    millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+fn millis(duration: Duration) -> u64 {
+    duration.as_millis().try_into().unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LATER: u64 = 95_617_584_000_000;
+
+    fn id() -> SessionId {
+        SessionId::parse("user-17").unwrap()
+    }
+
+    fn items(content: &str) -> Result<Option<String>, Fault> {
+        let record = Record::parse(content.as_bytes(), &id())?;
+        Ok(record.map(|record| record.items.to_json().into_owned()))
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let items = Snapshot::parse(r#"{"a":2.50,"b":[ 1 ]}"#).unwrap().unwrap();
+        let record = Record { expires: Expiry(LATER), items };
+        let text = record.to_text(&id());
+        assert_eq!(text, format!("{LATER} user-17\n{{\"a\":2.50,\"b\":[ 1 ]}}\n"));
+        assert_eq!(Record::parse(text.as_bytes(), &id()), Ok(Some(record)));
+    }
+
+    #[test]
+    fn what_editors_make_of_a_file_is_read() {
+        for rest in [
+            "user-17\n{\"a\":1}",
+            "user-17\r\n{\"a\":1}\r\n",
+            " user-17 \n\n{\n  \"a\": 1\n}\n\n",
+            "user-17\n{\"a\":0,\n\t\"a\":1}",
+        ] {
+            assert_eq!(items(&format!("{LATER} {rest}")).unwrap().unwrap(), r#"{"a":1}"#, "{rest}");
+        }
+    }
+
+    #[test]
+    fn an_expired_record_and_one_without_items_are_no_session() {
+        for content in [
+            "0 user-17\n{\"a\":1}\n",
+            "1000 user-17\nnot JSON, and of no interest any more",
+            "95617584000000 user-17\n{}\n",
+            "95617584000000 user-17\n",
+        ] {
+            assert_eq!(items(content), Ok(None), "{content}");
+        }
+    }
+
+    #[test]
+    fn g10_anything_else_is_a_fault_and_no_panic() {
+        use Fault::{FirstLine, NotAnObject, OtherId};
+        for (content, fault) in [
+            ("", FirstLine),
+            ("\n", FirstLine),
+            ("{\"a\":1}", FirstLine),
+            ("{\"a\":1}\n", FirstLine),
+            ("95617584000000 user-17", FirstLine),
+            ("95617584000000\n{\"a\":1}", FirstLine),
+            ("user-17 95617584000000\n{\"a\":1}", FirstLine),
+            ("-1 user-17\n{\"a\":1}", FirstLine),
+            ("1e20 user-17\n{\"a\":1}", FirstLine),
+            ("99999999999999999999999999 user-17\n{\"a\":1}", FirstLine),
+            ("95617584000000 user-17 more\n{\"a\":1}", FirstLine),
+            ("95617584000000 USER-17\n{\"a\":1}", OtherId),
+            ("95617584000000 user-18\n{\"a\":1}", OtherId),
+            ("95617584000000 user-17\n{\"a\":1", NotAnObject),
+            ("95617584000000 user-17\n[1]", NotAnObject),
+            ("95617584000000 user-17\n{\"a\":1}\n{\"b\":2}", NotAnObject),
+            ("95617584000000 user-17\n\u{feff}{\"a\":1}", NotAnObject),
+        ] {
+            assert_eq!(items(content), Err(fault), "{content}");
+        }
+        assert_eq!(Record::parse(b"\xff\xfe", &id()), Err(Fault::NotText));
+    }
+
+    #[test]
+    fn g11_no_truncated_or_altered_byte_panics() {
+        let content =
+            format!("{LATER} user-17\n{{\"a\":\"\u{e9}\",\"b\":[1,{{}}]}}\n").into_bytes();
+        for place in 0..content.len() {
+            let _ = Record::parse(&content[..place], &id());
+            for byte in [0, b'\n', b' ', b'"', b'{', b'9', 0x80, 0xff] {
+                let mut altered = content.clone();
+                altered[place] = byte;
+                let _ = Record::parse(&altered, &id());
+            }
+        }
+    }
+
+    #[test]
+    fn a_time_typed_by_hand_is_never_more_than_the_longest() {
+        let expires = Expiry::parse("18446744073709551615 user-17", &id()).unwrap();
+        assert_eq!(expires.time_left(), MAX_TTL);
+        assert!(!expires.is_past());
+    }
+}

@@ -1,0 +1,152 @@
+//! Session ids.
+
+use std::{borrow::Borrow, fmt, sync::Arc};
+
+use crate::{Error, Result};
+
+const LONGEST: usize = 128;
+const RANDOM_BYTES: usize = 20;
+const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+
+/// The name of a session: 1 to 128 characters of `A-Z a-z 0-9 _ -`.
+///
+/// Whoever knows an id has the session, so there is no `Display`; `Debug` shows the first six
+/// characters. The syntax is safe in a file name, a Redis key, a cookie and a header.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(Arc<str>);
+
+impl SessionId {
+    /// Draws a new id: 160 bits from the operating system's generator, as 32 characters.
+    ///
+    /// OWASP asks for at least 128 random bits.
+    ///
+    /// # Panics
+    ///
+    /// If the operating system has no random numbers to give. No session can be safe then.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::SessionId;
+    ///
+    /// let id = SessionId::random();
+    /// assert_eq!(id.as_str().len(), 32);
+    /// assert_ne!(id, SessionId::random());
+    /// ```
+    #[must_use]
+    pub fn random() -> Self {
+        let mut bytes = [0; RANDOM_BYTES];
+        getrandom::fill(&mut bytes).expect("the operating system's random generator works");
+        Self(base32(&bytes).into())
+    }
+
+    /// Takes an id that a client or the application has named.
+    ///
+    /// Checks the syntax only; that there is such a session remains to be proven.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidId`] for anything but 1 to 128 characters of `A-Z a-z 0-9 _ -`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::SessionId;
+    ///
+    /// assert!(SessionId::parse("user-17").is_ok());
+    /// assert!(SessionId::parse("../passwd").is_err());
+    /// ```
+    pub fn parse(text: &str) -> Result<Self> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() | (byte == b'_') | (byte == b'-');
+        // Every request claims an id. Without an early exit many bytes are looked at in one step.
+        let all_allowed = |text: &str| text.bytes().fold(true, |all, byte| all & allowed(byte));
+        if (1..=LONGEST).contains(&text.len()) && all_allowed(text) {
+            Ok(Self(text.into()))
+        } else {
+            Err(Error::InvalidId)
+        }
+    }
+
+    /// Returns the whole id. It is a secret: keep it out of logs and pages.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::SessionId;
+    /// let id = SessionId::parse("basket-of-bob")?;
+    /// assert_eq!(id.as_str(), "basket-of-bob");
+    /// assert_eq!(format!("{id:?}"), "basket…", "in a log it is kept short");
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Ids are found by their text.
+impl Borrow<str> for SessionId {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+impl AsRef<str> for SessionId {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A short id chosen by the application would be shown whole by its first six characters.
+        let shown = self.0.len().min(6).min(self.0.len() / 2);
+        write!(f, "{}…", &self.0[..shown])
+    }
+}
+
+/// RFC 4648 base 32, lower case; 20 bytes make 32 characters without padding.
+fn base32(bytes: &[u8; RANDOM_BYTES]) -> String {
+    let mut text = String::with_capacity(RANDOM_BYTES / 5 * 8);
+    for chunk in bytes.chunks_exact(5) {
+        let bits = chunk.iter().fold(0u64, |bits, byte| bits << 8 | u64::from(*byte));
+        for place in (0..8).rev() {
+            text.push(char::from(ALPHABET[(bits >> (place * 5)) as usize & 31]));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn random_ids_are_32_lower_case_characters_and_differ() {
+        let (one, other) = (SessionId::random(), SessionId::random());
+        assert_ne!(one, other);
+        assert_eq!(one.as_str().len(), 32);
+        assert!(one.as_str().bytes().all(|byte| ALPHABET.contains(&byte)));
+    }
+
+    #[test]
+    fn base32_is_that_of_rfc_4648() {
+        assert_eq!(base32(b"foobarfoobarfoobarfo"), "mzxw6ytbojtg633cmfzgm33pmjqxeztp");
+    }
+
+    #[test]
+    fn g3_only_the_plain_syntax_is_an_id() {
+        for good in ["a", "A-z_09", &"x".repeat(128)] {
+            assert!(SessionId::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", "a b", "a:b", "../x", "a/b", "a\0", "é", "a\n", "a.b", &"x".repeat(129)] {
+            assert!(SessionId::parse(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn g12_debug_shows_only_the_beginning() {
+        assert_eq!(format!("{:?}", SessionId::parse("abcdefghijklmnop").unwrap()), "abcdef…");
+        assert_eq!(format!("{:?}", SessionId::parse("abcd").unwrap()), "ab…");
+    }
+}

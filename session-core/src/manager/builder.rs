@@ -1,0 +1,192 @@
+//! Setting up a manager.
+
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
+
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, watch},
+};
+
+use super::{Book, IdFn, Manager, Shared, keeper};
+use crate::{Error, MAX_TTL, Result, SessionId, Storage};
+
+const DEFAULT_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+const DEFAULT_TOUCH_INTERVAL: Duration = Duration::from_secs(10);
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Sets up a [`Manager`].
+#[must_use = "nothing is set up before `build`"]
+pub struct ManagerBuilder {
+    storage: Arc<dyn Storage>,
+    ttl: Duration,
+    touch_interval: Duration,
+    timeout: Duration,
+    id_fn: IdFn,
+}
+
+impl ManagerBuilder {
+    pub(super) fn new(storage: Arc<dyn Storage>) -> Self {
+        Self {
+            storage,
+            ttl: DEFAULT_TTL,
+            touch_interval: DEFAULT_TOUCH_INTERVAL,
+            timeout: DEFAULT_TIMEOUT,
+            id_fn: Arc::new(SessionId::random),
+        }
+    }
+
+    /// Sets how long a session lives after its last use, reads included. Counted in
+    /// milliseconds, from 1 ms to [`MAX_TTL`]. Default: 24 hours, as in GoFrame.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// use std::time::Duration;
+    ///
+    /// let builder = Manager::builder(Arc::new(MemoryStorage::new()));
+    /// let manager = builder.ttl(Duration::from_secs(30 * 60)).build()?;
+    /// assert_eq!(manager.ttl().as_secs(), 1800);
+    /// # Ok(()) }
+    /// ```
+    pub fn ttl(mut self, ttl: Duration) -> Self {
+        self.ttl = ttl;
+        self
+    }
+
+    /// Sets how often at most this node writes one session's time to live for mere use.
+    ///
+    /// Never more than a tenth of the time to live. A node that is killed may shorten a session
+    /// by this much; nothing else does. Default: 10 s.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// use std::time::Duration;
+    ///
+    /// let builder = Manager::builder(Arc::new(MemoryStorage::new()));
+    /// let manager = builder.touch_interval(Duration::from_secs(60)).build()?;
+    /// assert_eq!(manager.touch_interval().as_secs(), 60);
+    /// # Ok(()) }
+    /// ```
+    pub fn touch_interval(mut self, interval: Duration) -> Self {
+        self.touch_interval = interval;
+        self
+    }
+
+    /// Sets how long one open session may wait for the store, all its operations together.
+    /// Default: 1 s.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// use std::time::Duration;
+    ///
+    /// let builder = Manager::builder(Arc::new(MemoryStorage::new()));
+    /// let manager = builder.timeout(Duration::from_millis(300)).build()?;
+    /// assert_eq!(manager.timeout().as_millis(), 300);
+    /// # Ok(()) }
+    /// ```
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Sets how ids are made. Default: [`SessionId::random`].
+    ///
+    /// An id made twice is not shared: the second session is refused with [`Error::IdTaken`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// // Ids that tell which node has made them.
+    /// let id_fn = || {
+    ///     let id = format!("node7-{}", SessionId::random().as_str());
+    ///     SessionId::parse(&id).expect("letters, digits and - are allowed")
+    /// };
+    /// let manager = Manager::builder(Arc::new(MemoryStorage::new())).id_fn(id_fn).build()?;
+    /// let session = manager.open(None);
+    /// session.set("name", "bob").await?;
+    /// assert!(session.id().await?.is_some_and(|id| id.as_str().starts_with("node7-")));
+    /// # Ok(()) }
+    /// ```
+    pub fn id_fn(mut self, id_fn: impl Fn() -> SessionId + Send + Sync + 'static) -> Self {
+        self.id_fn = Arc::new(id_fn);
+        self
+    }
+
+    /// Builds the manager and starts its background tasks.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] if a duration is out of its range or there is no Tokio runtime.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// use std::time::Duration;
+    ///
+    /// let builder = Manager::builder(Arc::new(MemoryStorage::new()));
+    /// assert!(matches!(builder.ttl(Duration::ZERO).build(), Err(Error::Config(_))));
+    /// # Ok(()) }
+    /// ```
+    pub fn build(self) -> Result<Manager> {
+        let least = Duration::from_millis(1);
+        if !(least..=MAX_TTL).contains(&self.ttl) {
+            return Err(Error::Config(format!("ttl {:?}: allowed is 1 ms to 10 years", self.ttl)));
+        }
+        for (name, value) in [("touch interval", self.touch_interval), ("timeout", self.timeout)] {
+            if value < least {
+                return Err(Error::Config(format!("{name} {value:?}: allowed is 1 ms and more")));
+            }
+        }
+        let Ok(runtime) = Handle::try_current() else {
+            return Err(Error::Config("a manager is built inside a Tokio runtime".to_owned()));
+        };
+        let touch_interval = self.touch_interval.min(self.ttl / 10);
+        let owed = Arc::new(Notify::new());
+        let (alive, _) = watch::channel(());
+        let shared = Arc::new(Shared {
+            book: Book::new(self.ttl, touch_interval),
+            storage: self.storage,
+            ttl: self.ttl,
+            touch_interval,
+            timeout: self.timeout,
+            id_fn: self.id_fn,
+            owed,
+            unknown_claims: AtomicU64::new(0),
+            _alive: alive,
+        });
+        keeper::start(&runtime, &shared);
+        Ok(Manager(shared))
+    }
+}
+
+impl fmt::Debug for ManagerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ManagerBuilder")
+            .field("storage", &self.storage)
+            .field("ttl", &self.ttl)
+            .field("touch_interval", &self.touch_interval)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,201 @@
+//! `redis-hash-table`: a session is a hash, a field for each item.
+
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
+
+use async_trait::async_trait;
+use deadpool_redis::redis::{Cmd, Value};
+use serde_json::value::RawValue;
+
+use super::{
+    Redis,
+    entry::{Form, millis},
+    field,
+    operation::{Effect, Operation},
+    script,
+};
+use crate::storage::rename_by_copying;
+use crate::{Changes, Granularity, Result, SessionId, Snapshot, Storage, WriteMode, Written};
+
+/// Keeps each session as a Redis hash, with a field for each item.
+///
+/// Every operation on an item goes to Redis at once, in one round trip, and costs the same
+/// whatever else is in the session. Right for large sessions. `HGETALL` shows the items as people
+/// would write them, and a field typed by hand is an item. A GoFrame server with the same prefix
+/// shares its sessions.
+///
+/// A key of another type counts as no session and is left alone. A field that is not UTF-8 counts
+/// as no item, though [`get_size`](Storage::get_size) counts it.
+#[derive(Debug)]
+pub struct RedisHashTableStorage {
+    redis: Redis,
+}
+
+impl RedisHashTableStorage {
+    /// Keeps sessions in `redis`. Does not connect yet.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{Redis, RedisHashTableStorage};
+    ///
+    /// let storage = RedisHashTableStorage::new(Redis::builder("redis://127.0.0.1").build()?);
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn new(redis: Redis) -> Self {
+        Self { redis }
+    }
+
+    /// Removes the session while it has the items that were seen; their texts in the fields need
+    /// not be the ones that would be written, so it is read and then compared field by field.
+    async fn remove_seen(&self, operation: &Operation<'_>, seen: &Snapshot) -> Result<bool> {
+        let key = operation.key();
+        loop {
+            let fields = fields(operation).await?;
+            if snapshot(operation, &fields).is_none_or(|now| now.to_json() != seen.to_json()) {
+                return Ok(false);
+            }
+            let args: Vec<&[u8]> =
+                fields.iter().flat_map(|(key, text)| [key.as_slice(), text]).collect();
+            let answer =
+                operation.run(&script::REMOVE_FIELDS, &[&key], &args, Effect::Once).await?;
+            if answer == Value::Int(1) {
+                return Ok(true);
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Storage for RedisHashTableStorage {
+    async fn get_session(&self, id: &SessionId) -> Result<Option<Snapshot>> {
+        let operation = self.redis.operation(id);
+        Ok(snapshot(&operation, &fields(&operation).await?))
+    }
+
+    async fn set_session(
+        &self,
+        id: &SessionId,
+        changes: &Changes,
+        mode: WriteMode<'_>,
+        ttl: Duration,
+    ) -> Result<Written> {
+        let condition = match mode {
+            WriteMode::Create if !changes.sets_items() => return Ok(Written::Refused),
+            WriteMode::Create => "create",
+            WriteMode::Update { .. } => "update",
+        };
+        let (mut set, mut removed) = (Vec::new(), Vec::new());
+        for (key, item) in changes.iter() {
+            match item {
+                Some(item) => set.extend([Cow::Borrowed(key), field::write(item)]),
+                None => removed.push(key),
+            }
+        }
+        let (ttl, count) = (millis(ttl).to_string(), set.len().to_string());
+        let args: Vec<&[u8]> = [condition, &ttl, &count]
+            .into_iter()
+            .chain(set.iter().map(AsRef::as_ref))
+            .chain(removed)
+            .map(str::as_bytes)
+            .collect();
+        let operation = self.redis.operation(id);
+        let key = operation.key();
+        let answer = operation.run(&script::WRITE_FIELDS, &[&key], &args, Effect::Once).await?;
+        Ok(match answer {
+            Value::Int(1) => Written::Saved,
+            Value::Int(_) => Written::Emptied,
+            _ => Written::Refused,
+        })
+    }
+
+    async fn update_ttl(&self, id: &SessionId, ttl: Duration) -> Result<bool> {
+        Form::Fields.update_ttl(&self.redis.operation(id), ttl).await
+    }
+
+    async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
+        let operation = self.redis.operation(id);
+        if let Some(seen) = if_seen {
+            return self.remove_seen(&operation, seen).await;
+        }
+        let key = operation.key();
+        let answer = operation.run(&script::REMOVE_FIELDS, &[&key], &[], Effect::Once).await?;
+        Ok(answer == Value::Int(1))
+    }
+
+    async fn expires_in(&self, id: &SessionId) -> Result<Option<Duration>> {
+        Form::Fields.expires_in(&self.redis.operation(id)).await
+    }
+
+    fn granularity(&self) -> Granularity {
+        Granularity::Item
+    }
+
+    async fn get(&self, id: &SessionId, key: &str) -> Result<Option<Box<RawValue>>> {
+        let operation = self.redis.operation(id);
+        let Value::BulkString(text) = ask(&operation, "HGET", Some(key)).await? else {
+            return Ok(None);
+        };
+        Ok(item(&operation, &text))
+    }
+
+    async fn contains(&self, id: &SessionId, key: &str) -> Result<bool> {
+        let operation = self.redis.operation(id);
+        Ok(ask(&operation, "HEXISTS", Some(key)).await? == Value::Int(1))
+    }
+
+    async fn get_size(&self, id: &SessionId) -> Result<usize> {
+        let answer = ask(&self.redis.operation(id), "HLEN", None).await?;
+        Ok(match answer {
+            Value::Int(count) => usize::try_from(count).unwrap_or(0),
+            _ => 0,
+        })
+    }
+
+    async fn rename(&self, from: &SessionId, to: &SessionId) -> Result<bool> {
+        if !self.redis.is_one_server() {
+            return rename_by_copying(self, from, to).await;
+        }
+        Form::Fields.rename(&self.redis.operation(from), to).await
+    }
+}
+
+type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
+async fn ask(operation: &Operation<'_>, command: &str, field: Option<&str>) -> Result<Value> {
+    let key = operation.key();
+    let length = command.len() + key.len() + field.map_or(0, str::len);
+    let mut ask = Cmd::with_capacity(3, length);
+    ask.arg(command).arg(key).arg(field);
+    operation.send(&ask, Effect::Repeatable).await
+}
+
+async fn fields(operation: &Operation<'_>) -> Result<Fields> {
+    let Value::Map(map) = ask(operation, "HGETALL", None).await? else { return Ok(Vec::new()) };
+    let texts = map.into_iter().filter_map(|pair| match pair {
+        (Value::BulkString(key), Value::BulkString(text)) => Some((key, text)),
+        _ => None,
+    });
+    Ok(texts.collect())
+}
+
+fn snapshot(operation: &Operation<'_>, fields: &Fields) -> Option<Snapshot> {
+    let mut items = BTreeMap::new();
+    for (key, text) in fields {
+        match (std::str::from_utf8(key), item(operation, text)) {
+            (Ok(key), Some(item)) => drop(items.insert(key, item)),
+            (Err(_), _) => operation.spoiled(),
+            (_, None) => {}
+        }
+    }
+    Snapshot::from_sorted(items.iter().map(|(key, item)| (Cow::Borrowed(*key), item.get())))
+}
+
+/// Reads a field. One that cannot be read spoils only itself.
+fn item(operation: &Operation<'_>, text: &[u8]) -> Option<Box<RawValue>> {
+    let item = field::read(text);
+    if item.is_none() {
+        operation.spoiled();
+    }
+    item
+}

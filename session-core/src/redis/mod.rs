@@ -1,0 +1,207 @@
+//! Both Redis storages, and the connections they share.
+
+mod address;
+mod builder;
+mod chart;
+mod cluster;
+mod confirm;
+mod connection;
+mod entry;
+mod failure;
+mod field;
+mod gate;
+mod guide;
+mod hash_table;
+mod key_value;
+mod large;
+mod lines;
+mod link;
+mod near;
+mod node;
+mod operation;
+mod script;
+mod sentinel;
+mod server;
+mod supervisor;
+#[cfg(feature = "redis-tls")]
+mod tls;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use tokio::sync::watch;
+
+use crate::SessionId;
+use builder::Place;
+pub use builder::RedisBuilder;
+use cluster::Cluster;
+pub use hash_table::RedisHashTableStorage;
+pub use key_value::RedisKeyValueStorage;
+use large::LargeSessions;
+use near::NearCache;
+pub use near::NearCacheStats;
+use operation::Operation;
+use supervisor::Target;
+
+/// Redis, for one or both of the Redis storages: a single server, one that sentinels watch over,
+/// or a cluster. Redis 6 or newer.
+///
+/// Each thread that uses it opens one connection to each server, on first need, and its requests
+/// share that one (and another, once there are sessions so large that others would wait behind
+/// them). No server need be there: a connection that is lost is dialled again, without
+/// end and off the path of the requests, which fail at once while their server is known to be
+/// away. In a cluster only sessions in the slots of that server are concerned.
+///
+/// When a master fails over, requests for it fail until another one has been elected. What had
+/// been acknowledged and not been replicated is lost then, unless
+/// [`wait_replicas`](RedisBuilder::wait_replicas) closes that gap.
+///
+/// Cloning is cheap; when the last clone and the last storage made of it are gone, the
+/// connections close. Used inside a Tokio runtime with its I/O and its clock enabled.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::{Redis, RedisKeyValueStorage};
+///
+/// # fn main() -> session_core::Result<()> {
+/// let redis = Redis::builder("redis://127.0.0.1:6379").prefix("shop:").build()?;
+/// let storage = RedisKeyValueStorage::new(redis);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Redis(Arc<Shared>);
+
+struct Shared {
+    /// Tells this handle from others in a thread's list of connections.
+    number: u64,
+    topology: Topology,
+    near: Option<Arc<NearCache>>,
+    prefix: String,
+    response_timeout: Duration,
+    wait_replicas: usize,
+    large: LargeSessions,
+    /// Dropped with the last handle, which ends the supervisors of all connections.
+    owned: watch::Sender<()>,
+}
+
+enum Topology {
+    /// One server has all keys.
+    One(Arc<Target>),
+    Cluster(Arc<Cluster>),
+}
+
+impl Redis {
+    /// Starts from the URL of a single server:
+    /// `redis://[[user]:password@]host[:port][/database]`, or `rediss://` with TLS.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{Redis, RedisHashTableStorage, RedisKeyValueStorage};
+    ///
+    /// let redis = Redis::builder("redis://127.0.0.1:6379/0").build()?;
+    /// // One server, both kinds of storage.
+    /// let small = RedisKeyValueStorage::new(redis.clone());
+    /// let large = RedisHashTableStorage::new(redis);
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
+    pub fn builder(url: impl Into<String>) -> RedisBuilder {
+        RedisBuilder::at(Place::Single(url.into()))
+    }
+
+    /// Starts from the URLs of sentinels and the name of the master they watch over.
+    ///
+    /// A user and a password in a URL are the sentinel's own. With `rediss://`, TLS is spoken to
+    /// the sentinels and to the servers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::Redis;
+    ///
+    /// # fn main() -> session_core::Result<()> {
+    /// let sentinels = ["redis://10.0.0.1:26379", "redis://10.0.0.2:26379"];
+    /// let redis = Redis::sentinel(sentinels, "mymaster").password("secret").build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn sentinel(
+        urls: impl IntoIterator<Item = impl Into<String>>,
+        master: impl Into<String>,
+    ) -> RedisBuilder {
+        let urls = urls.into_iter().map(Into::into).collect();
+        RedisBuilder::at(Place::Sentinel { urls, master: master.into() })
+    }
+
+    /// Starts from the URLs of some nodes of a cluster; the others are found through them.
+    ///
+    /// With `rediss://`, TLS is spoken to all nodes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::Redis;
+    ///
+    /// # fn main() -> session_core::Result<()> {
+    /// let redis = Redis::cluster(["redis://10.0.0.1:7000", "redis://10.0.0.2:7000"]).build()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn cluster(urls: impl IntoIterator<Item = impl Into<String>>) -> RedisBuilder {
+        RedisBuilder::at(Place::Cluster(urls.into_iter().map(Into::into).collect()))
+    }
+
+    /// Returns what the near cache has done and holds; `None` if there is none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::Redis;
+    /// let redis = Redis::builder("redis://127.0.0.1").near_cache(16 << 20).build()?;
+    /// assert_eq!(redis.near_cache_stats().map(|stats| stats.hits), Some(0));
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn near_cache_stats(&self) -> Option<NearCacheStats> {
+        self.near().map(NearCache::stats)
+    }
+
+    fn near(&self) -> Option<&NearCache> {
+        self.0.near.as_deref()
+    }
+
+    /// Whether any two keys are on one server.
+    fn is_one_server(&self) -> bool {
+        matches!(self.0.topology, Topology::One(_))
+    }
+
+    /// Begins one storage operation on one session; its time runs from here.
+    fn operation<'a>(&'a self, id: &'a SessionId) -> Operation<'a> {
+        Operation::begin(self, id)
+    }
+
+    fn key(&self, id: &SessionId) -> String {
+        [&self.0.prefix, id.as_str()].concat()
+    }
+}
+
+/// Where it is, without a password.
+impl fmt::Display for Topology {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::One(target) => target.server.fmt(f),
+            Self::Cluster(cluster) => cluster.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for Redis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Redis")
+            .field("server", &format_args!("{}", self.0.topology))
+            .field("prefix", &self.0.prefix)
+            .field("response_timeout", &self.0.response_timeout)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,272 @@
+//! One storage operation: its deadline, its commands, what is tried again.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use deadpool_redis::redis::{Cmd, RedisError, RedisResult, Value};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::{
+    Redis, cluster,
+    connection::Connection,
+    failure::{self, Verdict},
+    lines::Lines,
+    link::{InFlight, Line},
+    near::NearCache,
+    node::{Lane, Node},
+    script::Script,
+};
+use crate::{Error, Result, SessionId};
+
+/// Before a command that the server has refused to execute is sent again.
+const BEFORE_RETRY: Duration = Duration::from_millis(50);
+/// How often in a row a command is sent on at once from node to node. Nodes that have not heard
+/// of the latest election may send it in circles.
+const REDIRECTS: u32 = 3;
+
+/// An operation on one session, which ends by its deadline however many commands it takes.
+pub(super) struct Operation<'a> {
+    redis: &'a Redis,
+    id: &'a SessionId,
+    lines: Arc<Lines>,
+    deadline: Instant,
+}
+
+/// Whether a command may be sent again although it may have been executed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// It reads, or doing it twice is doing it once.
+    Repeatable,
+    /// Only after an answer that proves it was not executed.
+    Once,
+}
+
+enum Failure {
+    NoScript,
+    Other(Error),
+}
+
+impl<'a> Operation<'a> {
+    pub(super) fn begin(redis: &'a Redis, id: &'a SessionId) -> Self {
+        let deadline = Instant::now() + redis.0.response_timeout;
+        Self { redis, id, lines: Lines::of_this_thread(redis), deadline }
+    }
+
+    /// The session it is about.
+    pub(super) fn id(&self) -> &'a SessionId {
+        self.id
+    }
+
+    /// What this process keeps of sessions, if anything.
+    pub(super) fn near(&self) -> Option<&'a NearCache> {
+        self.redis.near()
+    }
+
+    /// The key the session is stored under.
+    pub(super) fn key(&self) -> String {
+        self.redis.key(self.id)
+    }
+
+    /// The key another session is stored under.
+    pub(super) fn key_of(&self, id: &SessionId) -> String {
+        self.redis.key(id)
+    }
+
+    /// Sends a command. A key of another type is answered like a missing one: with nil.
+    pub(super) async fn send(&self, command: &Cmd, effect: Effect) -> Result<Value> {
+        self.exchange(command, effect).await.map_err(Error::from)
+    }
+
+    /// Runs a script: one round trip, or two if the server does not know it yet.
+    ///
+    /// Sent alone, so that a server that has forgotten it fails nothing else.
+    pub(super) async fn run(
+        &self,
+        script: &Script,
+        keys: &[&str],
+        args: &[&[u8]],
+        effect: Effect,
+    ) -> Result<Value> {
+        self.note_size(args.iter().map(|arg| arg.len()).sum());
+        match self.exchange(&script.by_hash(keys, args), effect).await {
+            Err(Failure::NoScript) => self.send(&script.by_text(keys, args), effect).await,
+            answer => answer.map_err(Error::from),
+        }
+    }
+
+    /// Takes note of how many bytes are sent or received for the session.
+    pub(super) fn note_size(&self, bytes: usize) {
+        self.redis.0.large.note(self.id, bytes);
+    }
+
+    /// Awaits what is not a command within the operation's time.
+    pub(super) async fn within<F: Future>(&self, future: F) -> Result<F::Output> {
+        timeout_at(self.deadline, future).await.map_err(|_| Error::Timeout)
+    }
+
+    /// Says that the record counts as no session. It is left as it is.
+    pub(super) fn unreadable(&self, fault: &str) {
+        let prefix = &self.redis.0.prefix;
+        log::warn!("{prefix}{:?} is {fault} and counts as no session", self.id);
+    }
+
+    /// Says that a field counts as no item. It is left as it is.
+    pub(super) fn spoiled(&self) {
+        let prefix = &self.redis.0.prefix;
+        log::warn!("{prefix}{:?} has a field that is not UTF-8 and counts as no item", self.id);
+    }
+
+    async fn exchange(&self, command: &Cmd, effect: Effect) -> Result<Value, Failure> {
+        let (mut broken, mut redirects) = (0, 0);
+        let mut redirected: Option<(Arc<Node>, bool)> = None;
+        loop {
+            let (node, asking) = match redirected.take() {
+                Some(redirected) => redirected,
+                None => (self.within(self.lines.node(self.slot())).await??, false),
+            };
+            let line = node.line(self.lane(effect));
+            let (mut connection, epoch) = match self.within(line.connection(broken)).await? {
+                Ok(open) => open,
+                Err(_) if self.has_moved(&node, line).await? => continue,
+                Err(down) => return Err(down.into()),
+            };
+            let attempt = attempt(command, asking, &mut connection, InFlight::new(line, epoch));
+            let error = match self.within(attempt).await? {
+                Ok(value) => {
+                    self.note_size(size(&value));
+                    if effect == Effect::Once {
+                        self.confirm(connection, InFlight::new(line, epoch)).await?;
+                    }
+                    return Ok(value);
+                }
+                Err(error) => error,
+            };
+            match failure::judge(&error) {
+                Verdict::Foreign => {
+                    self.unreadable("of another type");
+                    return Ok(Value::Nil);
+                }
+                Verdict::NoScript => return Err(Failure::NoScript),
+                Verdict::Refused => {
+                    line.doubt(epoch, false);
+                    self.pause(&error).await?;
+                }
+                Verdict::Demoted => {
+                    line.doubt(epoch, true);
+                    self.pause(&error).await?;
+                }
+                Verdict::Elsewhere { for_good } => {
+                    redirects += 1;
+                    if redirects % REDIRECTS == 0 {
+                        self.pause(&error).await?;
+                    }
+                    let named = self.named(&error, &node, for_good);
+                    redirected = Some((named.ok_or_else(|| failure::report(&error))?, !for_good));
+                }
+                Verdict::Lost if effect == Effect::Repeatable => broken = epoch,
+                Verdict::Lost | Verdict::Failed => return Err(failure::report(&error).into()),
+            }
+        }
+    }
+
+    fn lane(&self, effect: Effect) -> Lane {
+        if effect == Effect::Once && self.redis.0.wait_replicas > 0 {
+            Lane::Writes
+        } else {
+            self.redis.0.large.lane(self.id)
+        }
+    }
+
+    /// The slot of the key. Outside a cluster it does not matter.
+    fn slot(&self) -> u16 {
+        match *self.lines {
+            Lines::One(_) => 0,
+            Lines::Cluster(_) => cluster::slot(&self.key()),
+        }
+    }
+
+    /// Whether the key has gone elsewhere while its node went down.
+    async fn has_moved(&self, node: &Node, line: &Line) -> Result<bool> {
+        let Some(since) = line.down_since() else { return Ok(false) };
+        self.lines.doubt(None);
+        self.within(self.lines.has_moved(self.slot(), node, since)).await
+    }
+
+    /// Returns the node that `from` has named in an answer; `None` outside a cluster.
+    fn named(&self, answer: &RedisError, from: &Node, for_good: bool) -> Option<Arc<Node>> {
+        let (address, _) = answer.redirect_node()?;
+        let address = cluster::located(address, &from.address());
+        let node = self.lines.at(&address)?;
+        if for_good {
+            self.lines.doubt(Some(address));
+        }
+        Some(node)
+    }
+
+    /// Has the write that `connection` has just answered confirmed by as many replicas as there
+    /// have to be.
+    async fn confirm(&self, mut connection: Connection, in_flight: InFlight<'_>) -> Result<()> {
+        let replicas = self.redis.0.wait_replicas;
+        if replicas == 0 {
+            in_flight.answered();
+            return Ok(());
+        }
+        let confirmed = timeout_at(self.deadline, connection.confirm(replicas)).await;
+        match confirmed {
+            Ok(Ok(())) => {
+                in_flight.answered();
+                Ok(())
+            }
+            Ok(Err(error)) => Err(failure::report(&error)),
+            Err(_) => Err(Error::storage("redis", "too few replicas have confirmed the write")),
+        }
+    }
+
+    /// Waits a little before the next attempt; fails with what refused this one if no time is
+    /// left for that.
+    async fn pause(&self, refusal: &RedisError) -> Result<()> {
+        if Instant::now() + BEFORE_RETRY >= self.deadline {
+            return Err(failure::report(refusal));
+        }
+        sleep(BEFORE_RETRY).await;
+        Ok(())
+    }
+}
+
+async fn attempt(
+    command: &Cmd,
+    asking: bool,
+    connection: &mut Connection,
+    in_flight: InFlight<'_>,
+) -> RedisResult<Value> {
+    let answer =
+        if asking { connection.ask(command).await } else { command.query_async(connection).await };
+    match &answer {
+        Err(error) if failure::judge(error) == Verdict::Lost => drop(in_flight),
+        _ => in_flight.answered(),
+    }
+    answer
+}
+
+/// The bytes of an answer that matter.
+fn size(value: &Value) -> usize {
+    match value {
+        Value::BulkString(text) => text.len(),
+        Value::Map(pairs) => pairs.iter().map(|(key, text)| size(key) + size(text)).sum(),
+        _ => 0,
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Other(error)
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::NoScript => Error::storage("redis", "answered NOSCRIPT"),
+            Failure::Other(error) => error,
+        }
+    }
+}

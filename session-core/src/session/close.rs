@@ -1,0 +1,117 @@
+//! The end of a request.
+
+use super::{
+    Session,
+    state::{Failed, Phase, State},
+};
+use crate::{Error, SessionId};
+
+/// How a session was left: what to tell the client, and what went wrong.
+#[derive(Debug)]
+#[must_use = "the client has to be told"]
+pub struct Closed {
+    /// What the client's cookie must become.
+    pub outcome: Outcome,
+    /// Why the request must not be answered as if it had succeeded: [`Error::Vanished`] and
+    /// [`Error::IdTaken`] call for 409 Conflict, everything else for 503 Service Unavailable.
+    pub failure: Option<Error>,
+}
+
+/// What a request did to its session, as far as its client is concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Not used, or there is none; the client keeps what it has.
+    Untouched,
+    /// Read or written under the id that the client knows.
+    Kept {
+        /// The id.
+        id: SessionId,
+        /// A cookie with an expiry is to be sent again, so that it goes on in step with the
+        /// session. True at most once a touch interval.
+        roll: bool,
+    },
+    /// The client must be told this id: the session is new or has been renewed.
+    Issued {
+        /// The id.
+        id: SessionId,
+    },
+    /// The client's session is over; its cookie has to go.
+    Ended,
+}
+
+impl Session {
+    /// Stores what has changed and ends the use of this session. To be awaited before the
+    /// response begins, whatever its status.
+    ///
+    /// One round trip if a storage of whole sessions has changes to write (more if others write
+    /// to the same session at the same moment), none otherwise. A second call reports the same
+    /// again.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    /// # let session = manager.open(None);
+    /// session.set("name", "bob").await?;
+    /// let closed = session.close().await;
+    /// assert!(closed.failure.is_none());
+    /// assert!(matches!(closed.outcome, Outcome::Issued { .. }), "the client has to be told the id");
+    /// # Ok(()) }
+    /// ```
+    pub async fn close(&self) -> Closed {
+        let _gate = self.0.gate.lock().await;
+        let mut state = loop {
+            // What goes wrong here is remembered like any failure before it.
+            let saved = self.save_gated().await;
+            let state = self.state();
+            // Whatever a clone has changed meanwhile was acknowledged to it.
+            if saved.is_err() || state.pending.is_none() {
+                break state;
+            }
+        };
+        self.leave(&mut state)
+    }
+
+    /// Does what [`close`](Self::close) does, if that needs no waiting: nothing has to be stored,
+    /// and no clone is waiting for the store.
+    #[must_use = "`None` means that the session is still open"]
+    pub fn try_close(&self) -> Option<Closed> {
+        let _gate = self.0.gate.try_lock()?;
+        let mut state = self.state();
+        state.pending.is_none().then(|| self.leave(&mut state))
+    }
+
+    fn leave(&self, state: &mut State) -> Closed {
+        if let Some((outcome, failed)) = state.closed.clone() {
+            return Closed { outcome, failure: failed.map(Error::from) };
+        }
+        let phase = std::mem::replace(&mut state.phase, Phase::Closed);
+        let (ended, used, failed) = (state.ended, state.used, state.failed.clone());
+        let claim = state.claim.take();
+        let conflict = matches!(failed, Some(Failed::Vanished | Failed::IdTaken));
+        let outcome = match phase {
+            // Another tab may just have been given a new cookie.
+            _ if conflict => Outcome::Untouched,
+            Phase::Known(id, _) if used => {
+                let roll = self.0.manager.note_used(&id);
+                // Even after a later failure: the id is stored, and the old one may be dead.
+                if claim.as_ref() == Some(&id) {
+                    Outcome::Kept { id, roll }
+                } else {
+                    Outcome::Issued { id }
+                }
+            }
+            Phase::Unproven(id) if used => {
+                self.0.manager.note_used(&id);
+                Outcome::Untouched
+            }
+            Phase::Absent if ended => Outcome::Ended,
+            _ => Outcome::Untouched,
+        };
+        state.closed = Some((outcome.clone(), failed.clone()));
+        Closed { outcome, failure: failed.map(Error::from) }
+    }
+}

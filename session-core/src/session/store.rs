@@ -1,0 +1,192 @@
+//! How a session talks to its storage.
+
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Poll,
+};
+
+use tokio::time::{Instant, sleep};
+
+use super::{
+    Session,
+    state::{Failed, Phase},
+};
+use crate::{
+    Changes, Error, Granularity, Result, SessionId, Snapshot, Storage, WriteMode, Written,
+};
+
+impl Session {
+    pub(super) fn storage(&self) -> &dyn Storage {
+        self.0.manager.storage()
+    }
+
+    pub(super) fn is_whole(&self) -> bool {
+        self.storage().granularity() == Granularity::Whole
+    }
+
+    /// Waits for the store as long as this session still may, and remembers if it fails.
+    pub(super) async fn ask<T>(&self, answer: impl Future<Output = Result<T>>) -> Result<T> {
+        let left = {
+            let state = self.state();
+            state.check()?;
+            state.left
+        };
+        let (mut answer, mut end) = (pin!(answer), pin!(None));
+        let answer = poll_fn(|context| {
+            if let Poll::Ready(answer) = answer.as_mut().poll(context) {
+                return Poll::Ready(answer);
+            }
+            // Only now: what is at hand, in memory or near, needs no clock.
+            if end.is_none() {
+                end.set(Some(sleep(left)));
+            }
+            let end = end.as_mut().as_pin_mut().expect("just set");
+            end.poll(context).map(|()| Err(Error::Timeout))
+        });
+        let answer = answer.await;
+        if let Some(end) = &*end {
+            self.state().left = end.deadline().saturating_duration_since(Instant::now());
+        }
+        answer.map_err(|error| self.state().remember(error))
+    }
+
+    pub(super) fn checked_id(&self) -> Result<Option<SessionId>> {
+        let state = self.state();
+        state.check()?;
+        Ok(state.id())
+    }
+
+    /// Finds out whether a claimed session exists, if nothing has shown it yet.
+    pub(super) async fn prove(&self) -> Result<()> {
+        if self.is_whole() {
+            return self.load().await.map(drop);
+        }
+        let _gate = self.0.gate.lock().await;
+        let Some(id) = self.checked_id()?.filter(|_| !self.state().is_known()) else {
+            return Ok(());
+        };
+        if self.ask(self.storage().expires_in(&id)).await?.is_some() {
+            let mut state = self.state();
+            state.used = true;
+            state.prove(id);
+        } else {
+            self.disprove(&id);
+        }
+        Ok(())
+    }
+
+    /// The session as the store had it on first need.
+    pub(super) async fn load(&self) -> Result<Option<Snapshot>> {
+        if let Some(known) = self.state().loaded()? {
+            return Ok(known);
+        }
+        let _gate = self.0.gate.lock().await;
+        self.load_gated().await
+    }
+
+    pub(super) async fn load_gated(&self) -> Result<Option<Snapshot>> {
+        let id = {
+            let state = self.state();
+            if let Some(known) = state.loaded()? {
+                return Ok(known);
+            }
+            state.id()
+        };
+        let Some(id) = id else { return Ok(None) };
+        let found = self.ask(self.storage().get_session(&id)).await?;
+        let Some(snapshot) = found else {
+            self.disprove(&id);
+            return Ok(None);
+        };
+        let mut state = self.state();
+        state.used = true;
+        // A storage of items is asked anew each time.
+        state.phase = Phase::Known(id, self.is_whole().then(|| snapshot.clone()));
+        Ok(Some(snapshot))
+    }
+
+    /// The store knows no such session. Of one that was known this says nothing new: its next
+    /// write finds out.
+    pub(super) fn disprove(&self, id: &SessionId) {
+        let mut state = self.state();
+        if matches!(state.phase, Phase::Unproven(_)) {
+            state.phase = Phase::Absent;
+            self.0.manager.note_unknown(id);
+        }
+    }
+
+    /// Stores changes now, under the gate.
+    pub(super) async fn store_gated(&self, changes: &Changes) -> Result<()> {
+        let (id, seen) = {
+            let state = self.state();
+            state.check()?;
+            match &state.phase {
+                Phase::Known(id, seen) => (Some(id.clone()), seen.clone()),
+                _ => (state.id(), None),
+            }
+        };
+        let Some(id) = id else { return self.create(changes).await };
+        match self.update(&id, changes, seen.as_ref()).await? {
+            Written::Refused if self.state().is_known() => Err(self.state().fail(Failed::Vanished)),
+            Written::Refused => {
+                self.disprove(&id);
+                self.create(changes).await
+            }
+            Written::Saved | Written::Emptied => Ok(()),
+        }
+    }
+
+    /// Writes to a session that exists, and notes what became of it.
+    pub(super) async fn update(
+        &self,
+        id: &SessionId,
+        changes: &Changes,
+        seen: Option<&Snapshot>,
+    ) -> Result<Written> {
+        let (began, mode, ttl) = (Instant::now(), WriteMode::Update { seen }, self.0.manager.ttl());
+        let written = self.ask(self.storage().set_session(id, changes, mode, ttl)).await?;
+        match written {
+            Written::Refused => {}
+            Written::Saved => self.saved(id.clone(), began),
+            Written::Emptied => self.ended(id),
+        }
+        Ok(written)
+    }
+
+    async fn create(&self, changes: &Changes) -> Result<()> {
+        if !changes.sets_items() {
+            return Ok(());
+        }
+        let id = {
+            let state = self.state();
+            state.chosen.clone().unwrap_or_else(|| self.fresh_id(&state))
+        };
+        let (began, ttl) = (Instant::now(), self.0.manager.ttl());
+        let written =
+            self.ask(self.storage().set_session(&id, changes, WriteMode::Create, ttl)).await?;
+        if written == Written::Refused {
+            return Err(self.state().fail(Failed::IdTaken));
+        }
+        self.state().chosen = None;
+        self.saved(id, began);
+        Ok(())
+    }
+
+    fn saved(&self, id: SessionId, began: Instant) {
+        self.0.manager.note_stored(&id, began);
+        let mut state = self.state();
+        state.used = true;
+        state.stored = true;
+        state.phase = Phase::Known(id, None);
+    }
+
+    /// The session with this id is over, by an act of this request.
+    pub(super) fn ended(&self, id: &SessionId) {
+        self.0.manager.note_ended(id);
+        let mut state = self.state();
+        state.stored = true;
+        state.ended = true;
+        state.phase = Phase::Absent;
+    }
+}

@@ -1,0 +1,297 @@
+//! Changing, renewing and ending a session.
+
+use serde::{Serialize, ser::Error as _};
+
+use super::{
+    Session,
+    state::{Failed, Phase},
+};
+use crate::{Changes, Error, Result, SessionId, Snapshot, WriteMode, Written, changes::encode};
+
+impl Session {
+    /// Sets one item to a value that serde can write as JSON.
+    ///
+    /// A [`RawValue`](serde_json::value::RawValue) is stored byte for byte; a detour through
+    /// `serde_json::Value` would change numbers. Starts a session under a fresh id where there
+    /// is none. With a storage of items one round trip (two on a stale claim); with a storage of
+    /// whole sessions nothing is asked before `close`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encode`] if the value cannot be JSON; otherwise as described [above](Self).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    /// # let session = manager.open(None);
+    /// #[derive(serde::Serialize, serde::Deserialize)]
+    /// struct Theme {
+    ///     dark: bool,
+    /// }
+    ///
+    /// session.set("name", "bob").await?;
+    /// session.set("theme", Theme { dark: true }).await?;
+    /// assert!(session.get::<Theme>("theme").await?.is_some_and(|theme| theme.dark));
+    /// # Ok(()) }
+    /// ```
+    pub async fn set(&self, key: &str, value: impl Serialize) -> Result<()> {
+        let mut changes = Changes::new();
+        changes.set(key, encode(&value)?);
+        self.change(changes).await
+    }
+
+    /// Sets several items in one step: the fields of anything that serde writes as a JSON object.
+    ///
+    /// Costs what one [`set`](Self::set) costs. An empty map changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Encode`] if the value is not written as a JSON object; otherwise as described
+    /// [above](Self).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    /// # let session = manager.open(None);
+    /// #[derive(serde::Serialize)]
+    /// struct Visitor {
+    ///     name: &'static str,
+    ///     age: u8,
+    /// }
+    ///
+    /// session.set_map(Visitor { name: "bob", age: 42 }).await?;
+    /// assert_eq!(session.get::<u8>("age").await?, Some(42));
+    /// # Ok(()) }
+    /// ```
+    pub async fn set_map(&self, items: impl Serialize) -> Result<()> {
+        let object = encode(&items)?;
+        let items = Snapshot::parse(object.get())
+            .map_err(|_| Error::Encode(serde_json::Error::custom("not a map")))?;
+        self.change(items.map_or_else(Changes::new, |items| Changes::between(None, &items))).await
+    }
+
+    /// Removes items; those that are not there do not matter.
+    ///
+    /// Costs what one [`set`](Self::set) costs, however many keys. With its last item the session
+    /// ends.
+    ///
+    /// # Errors
+    ///
+    /// As described [above](Self).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    /// # let session = manager.open(None);
+    /// session.set("name", "bob").await?;
+    /// session.set("age", 42).await?;
+    /// session.remove(["age", "size"]).await?;
+    /// assert_eq!(session.size().await?, 1);
+    /// # Ok(()) }
+    /// ```
+    pub async fn remove(&self, keys: impl IntoIterator<Item = impl Into<String>>) -> Result<()> {
+        let mut changes = Changes::new();
+        keys.into_iter().for_each(|key| changes.remove(key));
+        self.change(changes).await
+    }
+
+    /// Ends the session, in the store and at once: no request in flight, on any node, brings it
+    /// back.
+    ///
+    /// Does nothing where there is no session. What is set afterwards starts a new one under a
+    /// fresh id.
+    ///
+    /// # Errors
+    ///
+    /// As described [above](Self).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    /// # let session = manager.open(None);
+    /// session.set("user", "bob").await?;
+    /// session.save().await?;
+    /// session.remove_all().await?;
+    /// assert_eq!(session.id().await?, None);
+    /// # Ok(()) }
+    /// ```
+    pub async fn remove_all(&self) -> Result<()> {
+        let _gate = self.0.gate.lock().await;
+        let id = self.checked_id()?;
+        if let Some(id) = id {
+            if self.ask(self.storage().remove_all(&id, None)).await? {
+                self.ended(&id);
+            } else {
+                self.disprove(&id);
+                self.state().phase = Phase::Absent;
+            }
+        }
+        let mut state = self.state();
+        state.pending = None;
+        state.chosen = None;
+        Ok(())
+    }
+
+    /// Gives the session a new id, at once: to be done at login and at every change of rights,
+    /// as OWASP asks.
+    ///
+    /// With `delete_old` the session moves: the old id is dead from then on, and whatever dies
+    /// half way loses nothing. Without, the items are copied and the old session lives on until
+    /// it expires. Returns the new id, or `None` where there is no session; a session yet to be
+    /// stored gets a fresh id anyway.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::IdTaken`] if an id function made an id twice; otherwise as described
+    /// [above](Self).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    /// # let session = manager.open(None);
+    /// session.set("cart", ["apple"]).await?;
+    /// session.save().await?;
+    /// let before = session.id().await?;
+    ///
+    /// // The visitor logs in.
+    /// session.regenerate_id(true).await?;
+    /// session.set("user", "bob").await?;
+    /// assert_ne!(session.id().await?, before);
+    /// assert!(session.contains("cart").await?);
+    /// # Ok(()) }
+    /// ```
+    pub async fn regenerate_id(&self, delete_old: bool) -> Result<Option<SessionId>> {
+        let _gate = self.0.gate.lock().await;
+        if self.is_whole() {
+            self.load_gated().await?;
+        }
+        let Some(old) = self.checked_id()? else { return Ok(None) };
+        let new = self.fresh_id(&self.state());
+        let renewed = if delete_old {
+            self.ask(self.storage().rename(&old, &new)).await?
+        } else {
+            self.copy(&old, &new).await?
+        };
+        if !renewed {
+            return self.not_renewed(&old).await;
+        }
+        if delete_old {
+            self.0.manager.note_ended(&old);
+        }
+        let mut state = self.state();
+        state.used = true;
+        state.stored = true;
+        let base = match &mut state.phase {
+            Phase::Known(_, base) => base.take(),
+            _ => None,
+        };
+        state.phase = Phase::Known(new.clone(), base);
+        Ok(Some(new))
+    }
+
+    /// Stores now what would be stored at `close`, so that others see it.
+    ///
+    /// With a storage of items everything is stored already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::IdTaken`] if the chosen id belongs to another session; otherwise as described
+    /// [above](Self).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    /// # let session = manager.open(None);
+    /// session.set("state", "working").await?;
+    /// session.save().await?;
+    /// // Other requests see it from here on, though this one goes on for a while.
+    /// # Ok(()) }
+    /// ```
+    pub async fn save(&self) -> Result<()> {
+        let _gate = self.0.gate.lock().await;
+        self.save_gated().await
+    }
+
+    pub(super) async fn save_gated(&self) -> Result<()> {
+        let pending = {
+            let state = self.state();
+            state.check()?;
+            state.pending.clone()
+        };
+        if let Some(pending) = pending {
+            self.store_gated(&pending).await?;
+            self.state().saved(&pending);
+        }
+        Ok(())
+    }
+
+    async fn change(&self, changes: Changes) -> Result<()> {
+        self.state().check()?;
+        if changes.is_empty() {
+            return Ok(());
+        }
+        if self.is_whole() {
+            self.state().change(changes);
+            return Ok(());
+        }
+        let known = {
+            let state = self.state();
+            if state.is_known() { state.id() } else { None }
+        };
+        // Writes to a session that is known need not wait for each other.
+        let Some(id) = known else {
+            let _gate = self.0.gate.lock().await;
+            return self.store_gated(&changes).await;
+        };
+        match self.update(&id, &changes, None).await? {
+            Written::Refused => Err(self.state().fail(Failed::Vanished)),
+            Written::Saved | Written::Emptied => Ok(()),
+        }
+    }
+
+    async fn copy(&self, old: &SessionId, new: &SessionId) -> Result<bool> {
+        let Some(session) = self.ask(self.storage().get_session(old)).await? else {
+            return Ok(false);
+        };
+        let (items, ttl) = (Changes::between(None, &session), self.0.manager.ttl());
+        let written =
+            self.ask(self.storage().set_session(new, &items, WriteMode::Create, ttl)).await?;
+        Ok(written != Written::Refused)
+    }
+
+    /// Either the old session is not there or the new id is taken.
+    async fn not_renewed(&self, old: &SessionId) -> Result<Option<SessionId>> {
+        if self.ask(self.storage().expires_in(old)).await?.is_some() {
+            return Err(self.state().fail(Failed::IdTaken));
+        }
+        if self.state().is_known() {
+            return Err(self.state().fail(Failed::Vanished));
+        }
+        self.disprove(old);
+        Ok(None)
+    }
+}

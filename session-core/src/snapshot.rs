@@ -1,0 +1,437 @@
+//! The items of a session as a storage holds them.
+
+use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
+
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::{Error, Result};
+
+/// A whole session at one moment: its JSON text, and where in it the keys and items are.
+///
+/// Never empty, since a session without items does not exist. Items stay the text they were
+/// stored as; none is interpreted before it is asked for. Cloning is cheap.
+#[derive(Clone)]
+pub struct Snapshot(Arc<Stored>);
+
+struct Stored {
+    text: Box<str>,
+    entries: Vec<Entry>,
+    /// Sorted keys, no space between the items: what this library itself writes.
+    canonical: bool,
+}
+
+struct Entry {
+    key: Key,
+    item: Range<u32>,
+}
+
+enum Key {
+    /// Stands in the text just so.
+    Plain(Range<u32>),
+    /// Was written with escapes.
+    Unescaped(Box<str>),
+}
+
+/// A stored text is not one JSON object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unreadable;
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not a JSON object")
+    }
+}
+
+impl std::error::Error for Unreadable {}
+
+impl Snapshot {
+    /// Reads a stored text: one JSON object, of which each member is an item.
+    ///
+    /// Returns `None` for an empty text and for `{}`: a session without items does not exist.
+    /// Of a key that stands there twice the last counts. Items are checked to be JSON, not
+    /// decoded.
+    ///
+    /// # Errors
+    ///
+    /// [`Unreadable`] if the text is anything but one JSON object.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{Snapshot, Unreadable};
+    ///
+    /// let session = Snapshot::parse(r#"{"name":"bob","age":42}"#)?;
+    /// assert_eq!(session.expect("it has items").len(), 2);
+    /// assert_eq!(Snapshot::parse("{}")?, None);
+    /// assert_eq!(Snapshot::parse("[1]"), Err(Unreadable));
+    /// # Ok::<(), Unreadable>(())
+    /// ```
+    pub fn parse(text: impl Into<Box<str>>) -> Result<Option<Self>, Unreadable> {
+        let text = text.into();
+        if text.trim_ascii().is_empty() {
+            return Ok(None);
+        }
+        if u32::try_from(text.len()).is_err() {
+            return Err(Unreadable);
+        }
+        let Members(members) = serde_json::from_str(&text).map_err(|_| Unreadable)?;
+        let entry = |(key, item): (Cow<'_, str>, &RawValue)| Entry {
+            key: match key {
+                Cow::Borrowed(key) => Key::Plain(span(&text, key)),
+                Cow::Owned(key) => Key::Unescaped(key.into()),
+            },
+            item: span(&text, item.get()),
+        };
+        let entries = members.into_iter().map(entry).collect();
+        Ok(Self::from_entries(text, entries))
+    }
+
+    /// Writes items, sorted by strictly ascending keys, as one canonical text.
+    ///
+    /// Returns `None` for no items.
+    pub(crate) fn from_sorted<'a>(
+        items: impl Iterator<Item = (Cow<'a, str>, &'a str)>,
+    ) -> Option<Self> {
+        // Room for most sessions; what is left over is given back.
+        let mut text = String::with_capacity(256);
+        text.push('{');
+        let mut entries = Vec::new();
+        for (key, item) in items {
+            if !entries.is_empty() {
+                text.push(',');
+            }
+            let is_escaped = |byte| matches!(byte, b'"' | b'\\' | ..b' ');
+            let key = if key.bytes().any(is_escaped) {
+                text += &serde_json::to_string(&key).expect("a string is always JSON");
+                Key::Unescaped(key.into())
+            } else {
+                text.extend(["\"", &key, "\""]);
+                Key::Plain(range(text.len() - 1 - key.len(), key.len()))
+            };
+            text.push(':');
+            entries.push(Entry { key, item: range(text.len(), item.len()) });
+            text.push_str(item);
+        }
+        text.push('}');
+        Self::new(text.into(), entries, true)
+    }
+
+    fn from_entries(text: Box<str>, mut entries: Vec<Entry>) -> Option<Self> {
+        let ascending = |pair: &[Entry]| pair[0].key(&text) < pair[1].key(&text);
+        let sorted = entries.windows(2).all(ascending);
+        if !sorted {
+            // Stable, so that of equal keys the last is the one that stood last.
+            entries.sort_by(|one, other| one.key(&text).cmp(other.key(&text)));
+            let mut kept: Vec<Entry> = Vec::with_capacity(entries.len());
+            for entry in entries {
+                match kept.last_mut() {
+                    Some(last) if last.key(&text) == entry.key(&text) => *last = entry,
+                    _ => kept.push(entry),
+                }
+            }
+            entries = kept;
+        }
+        let tight = |entry: &Entry| match &entry.key {
+            Key::Plain(key) => key.len() + entry.item.len() + 4,
+            // Rarely worth the trouble of comparing escapes: rendered anew when printed.
+            Key::Unescaped(_) => usize::MAX / 2,
+        };
+        let length = entries.iter().map(tight).fold(1usize, usize::saturating_add);
+        let canonical = sorted && length == text.len();
+        Self::new(text, entries, canonical)
+    }
+
+    fn new(text: Box<str>, entries: Vec<Entry>, canonical: bool) -> Option<Self> {
+        (!entries.is_empty()).then(|| Self(Arc::new(Stored { text, entries, canonical })))
+    }
+
+    /// Returns the text as it is stored, byte for byte.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::Snapshot;
+    /// let text = r#"{ "price": 2.50 }"#;
+    /// let session = Snapshot::parse(text)?.expect("it has items");
+    /// assert_eq!(session.stored(), text);
+    /// # Ok::<(), session_core::Unreadable>(())
+    /// ```
+    #[must_use]
+    pub fn stored(&self) -> &str {
+        &self.0.text
+    }
+
+    /// Returns the items as one JSON object with sorted keys and no space between them.
+    ///
+    /// Borrowed when the stored text has that form already, which everything written by this
+    /// library has.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::Snapshot;
+    /// let session = Snapshot::parse(r#"{ "b": 2.50, "a": 1 }"#)?.expect("it has items");
+    /// assert_eq!(session.to_json(), r#"{"a":1,"b":2.50}"#);
+    /// # Ok::<(), session_core::Unreadable>(())
+    /// ```
+    #[must_use]
+    pub fn to_json(&self) -> Cow<'_, str> {
+        if self.0.canonical {
+            return Cow::Borrowed(&self.0.text);
+        }
+        let again = Self::from_sorted(self.iter().map(|(key, item)| (Cow::Borrowed(key), item)));
+        Cow::Owned(again.map_or_else(|| "{}".to_owned(), |again| again.stored().to_owned()))
+    }
+
+    /// Returns an item's JSON text, or `None` if there is no such key.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::Snapshot;
+    /// let session = Snapshot::parse(r#"{"price":2.50}"#)?.expect("it has items");
+    /// assert_eq!(session.item("price"), Some("2.50"));
+    /// # Ok::<(), session_core::Unreadable>(())
+    /// ```
+    #[must_use]
+    pub fn item(&self, key: &str) -> Option<&str> {
+        let Stored { text, entries, .. } = &*self.0;
+        let place = entries.binary_search_by(|entry| entry.key(text).cmp(key)).ok()?;
+        Some(entries[place].item(text))
+    }
+
+    /// Decodes one item, or returns `None` if there is no such key. The others are not touched.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Decode`] if the item is not a `T`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::Snapshot;
+    /// let session = Snapshot::parse(r#"{"price":2.50}"#)?.expect("it has items");
+    /// assert_eq!(session.get::<f64>("price")?, Some(2.5));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
+        self.item(key).map(decode).transpose()
+    }
+
+    /// Visits keys and items' JSON texts in the order of the keys' bytes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::Snapshot;
+    /// let session = Snapshot::parse(r#"{"b":2,"a":1}"#)?.expect("it has items");
+    /// assert!(session.iter().eq([("a", "1"), ("b", "2")]));
+    /// # Ok::<(), session_core::Unreadable>(())
+    /// ```
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let Stored { text, entries, .. } = &*self.0;
+        entries.iter().map(|entry| (entry.key(text), entry.item(text)))
+    }
+
+    /// Counts the items.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::Snapshot;
+    /// let session = Snapshot::parse(r#"{"b":2,"a":1}"#)?.expect("it has items");
+    /// assert_eq!(session.len(), 2);
+    /// # Ok::<(), session_core::Unreadable>(())
+    /// ```
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a snapshot is never empty")]
+    pub fn len(&self) -> usize {
+        self.0.entries.len()
+    }
+}
+
+/// Decodes one item's JSON text.
+pub(crate) fn decode<T: DeserializeOwned>(item: &str) -> Result<T> {
+    serde_json::from_str(item).map_err(|_| Error::Decode { expected: std::any::type_name::<T>() })
+}
+
+/// Two snapshots are equal if the same text is stored.
+impl PartialEq for Snapshot {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.text == other.0.text
+    }
+}
+
+impl Eq for Snapshot {}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Snapshot({} items, {} bytes)", self.len(), self.0.text.len())
+    }
+}
+
+impl Entry {
+    fn key<'a>(&'a self, text: &'a str) -> &'a str {
+        match &self.key {
+            Key::Plain(range) => slice(text, range),
+            Key::Unescaped(key) => key,
+        }
+    }
+
+    fn item<'a>(&self, text: &'a str) -> &'a str {
+        slice(text, &self.item)
+    }
+}
+
+fn slice<'a>(text: &'a str, range: &Range<u32>) -> &'a str {
+    &text[range.start as usize..range.end as usize]
+}
+
+/// Where `part`, borrowed from `text`, lies in it.
+fn span(text: &str, part: &str) -> Range<u32> {
+    range(part.as_ptr().addr() - text.as_ptr().addr(), part.len())
+}
+
+fn range(start: usize, length: usize) -> Range<u32> {
+    let place = |at: usize| u32::try_from(at).expect("texts of 4 GiB are refused or never built");
+    place(start)..place(start + length)
+}
+
+/// The members of an object as they stand, keys borrowed where they have no escapes.
+struct Members<'de>(Vec<(Cow<'de, str>, &'de RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Object;
+        impl<'de> Visitor<'de> for Object {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some((MemberKey(key), item)) = map.next_entry()? {
+                    members.push((key, item));
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Object)
+    }
+}
+
+/// A key, borrowed if it can be; serde's `Cow` would always copy.
+struct MemberKey<'de>(Cow<'de, str>);
+
+impl<'de> Deserialize<'de> for MemberKey<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl<'de> Visitor<'de> for Text {
+            type Value = MemberKey<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Self::Value, E> {
+                Ok(MemberKey(Cow::Borrowed(key)))
+            }
+
+            fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
+                Ok(MemberKey(Cow::Owned(key.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Snapshot {
+        Snapshot::parse(text).unwrap().unwrap()
+    }
+
+    #[test]
+    fn items_keep_their_text_byte_for_byte() {
+        let text = r#"{"":"","a":9007199254740993,"b":2.50,"c":1E5,"d":-0,"e":18446744073709551615,"f":1e400,"g":{"z":1,"a":[ ]},"é":"\u00e9"}"#;
+        let snapshot = parse(text);
+        assert_eq!(snapshot.to_json(), text);
+        assert_eq!(snapshot.item("b"), Some("2.50"));
+        assert_eq!(snapshot.item("f"), Some("1e400"));
+        assert_eq!(snapshot.item("g"), Some(r#"{"z":1,"a":[ ]}"#));
+        assert_eq!(snapshot.item(""), Some(r#""""#));
+        assert_eq!(snapshot.item("é"), Some(r#""\u00e9""#));
+        assert_eq!(snapshot.item("nobody"), None);
+    }
+
+    #[test]
+    fn hand_edited_text_is_sorted_when_printed_and_kept_as_stored() {
+        let text = "\n{ \"b\" : 1,\t\"a\":[1, 2], \"b\":3 }\n";
+        let snapshot = parse(text);
+        assert_eq!(snapshot.stored(), text);
+        assert_eq!(snapshot.to_json(), r#"{"a":[1, 2],"b":3}"#);
+        assert_eq!(snapshot.len(), 2);
+    }
+
+    #[test]
+    fn a_text_that_only_happens_to_have_the_canonical_length_is_rendered() {
+        let snapshot = parse("{ \"a\":1,\"a\":2}");
+        assert_eq!(snapshot.to_json(), r#"{"a":2}"#);
+    }
+
+    #[test]
+    fn keys_with_escapes_are_found_by_what_they_mean() {
+        let snapshot = parse(r#"{"a\"b":1,"\u0041":2}"#);
+        assert_eq!(snapshot.item("a\"b"), Some("1"));
+        assert_eq!(snapshot.item("A"), Some("2"));
+        assert_eq!(snapshot.to_json(), r#"{"A":2,"a\"b":1}"#);
+    }
+
+    #[test]
+    fn a_session_without_items_does_not_exist() {
+        for text in ["", "  \n", "{}", " { } "] {
+            assert_eq!(Snapshot::parse(text), Ok(None), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn g10_anything_but_one_object_is_unreadable() {
+        for text in [
+            "[1]",
+            "1",
+            "null",
+            "\"{}\"",
+            "{",
+            "{\"a\":1",
+            "{\"a\":}",
+            "{}{}",
+            "{a:1}",
+            "{\"a\":1,}",
+            "{1:1}",
+            "{\"a\":NaN}",
+            "{\"\\ud800\":1}",
+        ] {
+            assert_eq!(Snapshot::parse(text), Err(Unreadable), "{text}");
+        }
+    }
+
+    #[test]
+    fn g11_deep_nesting_is_an_item_like_any_other() {
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        let snapshot = parse(&format!("{{\"deep\":{deep}}}"));
+        assert_eq!(snapshot.item("deep"), Some(deep.as_str()));
+        assert!(snapshot.get::<serde_json::Value>("deep").is_err());
+    }
+
+    #[test]
+    fn g12_neither_debug_nor_a_decoding_error_shows_a_value() {
+        let snapshot = parse(r#"{"key":"secret"}"#);
+        let error = snapshot.get::<u32>("key").unwrap_err();
+        assert!(!format!("{snapshot:?} {error} {error:?}").contains("secret"));
+    }
+}

@@ -1,0 +1,232 @@
+//! A steady load that knows what every answer has to be.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use session_core::{Error, SessionId, Snapshot, Storage, WriteMode, Written};
+use tokio::{
+    task::JoinHandle,
+    time::{Instant, sleep},
+};
+
+use super::{CREATE, TTL, UPDATE, changes};
+
+/// Between two requests of a client.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Clients that each write and read a session of their own, through all handles in turn.
+pub struct Load {
+    ended: Arc<AtomicBool>,
+    clients: Vec<JoinHandle<Report>>,
+}
+
+/// What became of the requests of one client, or of several.
+#[derive(Default)]
+pub struct Report {
+    pub requests: usize,
+    /// How long each request took.
+    pub times: Vec<Duration>,
+    /// When it was answered, and how.
+    pub errors: Vec<(Instant, String)>,
+    /// Writes that had been acknowledged and are gone.
+    pub lost: u64,
+    /// Answers that nothing excuses.
+    pub wrong: Vec<String>,
+}
+
+impl Load {
+    /// Starts a client for each id, and returns when all sessions are there.
+    pub async fn start(handles: &[Arc<dyn Storage>], ids: &[SessionId]) -> Self {
+        for id in ids {
+            let written = handles[0].set_session(id, &numbered(id, 0), CREATE, TTL).await;
+            assert_eq!(written.unwrap(), Written::Saved);
+        }
+        let ended = Arc::new(AtomicBool::new(false));
+        let client = |id: &SessionId| {
+            let client = Client {
+                id: id.clone(),
+                handles: handles.to_vec(),
+                written: 0,
+                acknowledged: 0,
+                report: Report::default(),
+            };
+            tokio::spawn(client.run(ended.clone()))
+        };
+        Self { clients: ids.iter().map(client).collect(), ended }
+    }
+
+    /// Ends it and returns a report for each client, in the order of the ids.
+    pub async fn end(self) -> Vec<Report> {
+        self.ended.store(true, Ordering::SeqCst);
+        let mut reports = Vec::new();
+        for client in self.clients {
+            reports.push(client.await.unwrap());
+        }
+        reports
+    }
+}
+
+struct Client {
+    id: SessionId,
+    handles: Vec<Arc<dyn Storage>>,
+    /// The last number that may be there.
+    written: u64,
+    /// The last number that has to be there.
+    acknowledged: u64,
+    report: Report,
+}
+
+impl Client {
+    async fn run(mut self, ended: Arc<AtomicBool>) -> Report {
+        while !ended.load(Ordering::SeqCst) {
+            self.write().await;
+            sleep(PAUSE).await;
+            self.read().await;
+            sleep(PAUSE).await;
+        }
+        // What was acknowledged last has to be there too.
+        self.read().await;
+        self.report
+    }
+
+    fn handle(&self) -> Arc<dyn Storage> {
+        self.handles[self.report.requests % self.handles.len()].clone()
+    }
+
+    async fn write(&mut self) {
+        self.written += 1;
+        self.write_as(UPDATE).await;
+    }
+
+    async fn write_as(&mut self, mode: WriteMode<'_>) {
+        let (handle, begin) = (self.handle(), Instant::now());
+        let changes = numbered(&self.id, self.written);
+        match self.answered(begin, handle.set_session(&self.id, &changes, mode, TTL).await) {
+            Some(Written::Saved) => self.acknowledged = self.written,
+            Some(Written::Refused) => self.missing().await,
+            Some(Written::Emptied) => self.report.wrong.push("a write emptied".to_owned()),
+            None => {}
+        }
+    }
+
+    async fn read(&mut self) {
+        let (handle, begin) = (self.handle(), Instant::now());
+        match self.answered(begin, handle.get_session(&self.id).await) {
+            Some(Some(session)) => self.check(&session).await,
+            Some(None) => self.missing().await,
+            None => {}
+        }
+    }
+
+    async fn check(&mut self, session: &Snapshot) {
+        if session.get::<String>("owner").unwrap().as_deref() != Some(self.id.as_str()) {
+            self.report.wrong.push("the session of another".to_owned());
+        }
+        let number: u64 = session.get("number").unwrap().unwrap();
+        if number > self.written {
+            self.report.wrong.push(format!("{number} was never written"));
+        }
+        if number < self.acknowledged {
+            // Lost for good, or only an old copy?
+            for handle in self.handles.clone() {
+                if let Ok(Some(session)) = handle.get_session(&self.id).await
+                    && session.get("number").unwrap() >= Some(self.acknowledged)
+                {
+                    let old = format!("{number} was read after {}", self.acknowledged);
+                    return self.report.wrong.push(old);
+                }
+            }
+            self.report.lost += self.acknowledged - number;
+            self.acknowledged = number;
+        }
+    }
+
+    /// The session is not there. That is a loss, and it begins anew.
+    async fn missing(&mut self) {
+        self.report.lost += self.acknowledged.max(1);
+        self.acknowledged = 0;
+        let handle = self.handle();
+        let changes = numbered(&self.id, self.written);
+        let _ = handle.set_session(&self.id, &changes, CREATE, TTL).await;
+    }
+
+    fn answered<T>(&mut self, begin: Instant, answer: Result<T, Error>) -> Option<T> {
+        self.report.requests += 1;
+        self.report.times.push(begin.elapsed());
+        let error = match answer {
+            Ok(answer) => return Some(answer),
+            Err(error) => error,
+        };
+        if !error.is_unavailable() {
+            self.report.wrong.push(format!("{error:?}"));
+        }
+        let cause = std::error::Error::source(&error);
+        let text = cause.map_or_else(|| error.to_string(), ToString::to_string);
+        self.report.errors.push((Instant::now(), text));
+        None
+    }
+}
+
+fn numbered(id: &SessionId, number: u64) -> session_core::Changes {
+    changes(&format!(r#"{{"number":{number},"owner":"{}"}}"#, id.as_str()), &[])
+}
+
+impl Report {
+    pub fn of(reports: impl IntoIterator<Item = Report>) -> Self {
+        let mut all = Self::default();
+        for report in reports {
+            all.requests += report.requests;
+            all.times.extend(report.times);
+            all.errors.extend(report.errors);
+            all.lost += report.lost;
+            all.wrong.extend(report.wrong);
+        }
+        all.errors.sort();
+        all.times.sort();
+        all
+    }
+
+    /// How long the slowest request took of such a part of all.
+    pub fn time_of(&self, part: f64) -> Duration {
+        self.times[((self.times.len() - 1) as f64 * part) as usize]
+    }
+
+    /// How long after a moment the last error came.
+    pub fn last_error_after(&self, moment: Instant) -> Duration {
+        let last = self.errors.last().map_or(moment, |(at, _)| *at);
+        last.saturating_duration_since(moment)
+    }
+
+    /// Asserts that there was no wrong answer, and errors only between these moments.
+    #[track_caller]
+    pub fn assert_errors_only_within(&self, begin: Instant, end: Instant) {
+        assert!(self.wrong.is_empty(), "{self}: {:?}", self.wrong);
+        if let [(first, _), .., (last, error)] = &self.errors[..] {
+            assert!(*first >= begin, "{:?} too early; {self}", begin - *first);
+            assert!(*last <= end, "{error} {:?} too late; {self}", *last - end);
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut forms = std::collections::BTreeMap::<&str, usize>::new();
+        self.errors.iter().for_each(|(_, form)| *forms.entry(form).or_default() += 1);
+        write!(
+            f,
+            "{} requests, of which 95 % took {:?} at most and all {:?}, {} errors {forms:?}, \
+             {} acknowledged writes lost",
+            self.requests,
+            self.time_of(0.95),
+            self.time_of(1.0),
+            self.errors.len(),
+            self.lost
+        )
+    }
+}

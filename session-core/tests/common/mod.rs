@@ -1,0 +1,102 @@
+//! What this crate's Redis tests share.
+
+#![allow(dead_code, unused_imports, unreachable_pub, missing_docs)]
+
+#[path = "../../../tests/support/mod.rs"]
+pub mod support;
+
+pub mod load;
+pub mod stress;
+
+use std::{sync::Arc, time::Duration};
+
+pub use session_core::{
+    Changes, Redis, RedisHashTableStorage, RedisKeyValueStorage, Result, SessionId, Snapshot,
+    Storage, WriteMode, Written,
+};
+pub use support::redis::RedisServer;
+
+pub const TTL: Duration = Duration::from_secs(60);
+pub const CREATE: WriteMode<'_> = WriteMode::Create;
+pub const UPDATE: WriteMode<'_> = WriteMode::Update { seen: None };
+
+pub fn handle(server: &RedisServer) -> Redis {
+    Redis::builder(server.url()).build().unwrap()
+}
+
+pub fn storages(server: &RedisServer) -> [Box<dyn Storage>; 2] {
+    [
+        Box::new(RedisKeyValueStorage::new(handle(server))),
+        Box::new(RedisHashTableStorage::new(handle(server))),
+    ]
+}
+
+pub fn id(text: &str) -> SessionId {
+    SessionId::parse(text).unwrap()
+}
+
+pub fn snapshot(json: &str) -> Snapshot {
+    Snapshot::parse(json).unwrap().unwrap()
+}
+
+/// Sets the members of `json` and removes `removed`.
+pub fn changes(json: &str, removed: &[&str]) -> Changes {
+    let mut changes = Snapshot::parse(json)
+        .unwrap()
+        .map_or_else(Changes::new, |set| Changes::between(None, &set));
+    removed.iter().for_each(|key| changes.remove(*key));
+    changes
+}
+
+pub fn pttl(server: &RedisServer, key: &str) -> i64 {
+    server.cli(&["PTTL", key]).parse().unwrap()
+}
+
+pub async fn json(storage: &dyn Storage, id: &SessionId) -> String {
+    let session = storage.get_session(id).await.unwrap();
+    session.map_or_else(|| "none".to_owned(), |session| session.to_json().into_owned())
+}
+
+/// A storage that has no rename of its own, as across the slots of a cluster.
+#[derive(Debug)]
+pub struct Copying(pub Arc<dyn Storage>);
+
+#[async_trait::async_trait]
+impl Storage for Copying {
+    async fn get_session(&self, id: &SessionId) -> Result<Option<Snapshot>> {
+        self.0.get_session(id).await
+    }
+
+    async fn set_session(
+        &self,
+        id: &SessionId,
+        changes: &Changes,
+        mode: WriteMode<'_>,
+        ttl: Duration,
+    ) -> Result<Written> {
+        self.0.set_session(id, changes, mode, ttl).await
+    }
+
+    async fn update_ttl(&self, id: &SessionId, ttl: Duration) -> Result<bool> {
+        self.0.update_ttl(id, ttl).await
+    }
+
+    async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
+        self.0.remove_all(id, if_seen).await
+    }
+
+    async fn expires_in(&self, id: &SessionId) -> Result<Option<Duration>> {
+        self.0.expires_in(id).await
+    }
+}
+
+/// The slot in which a cluster keeps a session under the usual prefix.
+pub fn slot_of(id: &SessionId) -> usize {
+    let key = ["session:", id.as_str()].concat();
+    let crc = key.bytes().fold(0u16, |crc, byte| {
+        (0..8).fold(crc ^ u16::from(byte) << 8, |crc, _| {
+            crc << 1 ^ if crc & 0x8000 == 0 { 0 } else { 0x1021 }
+        })
+    });
+    usize::from(crc % 16384)
+}

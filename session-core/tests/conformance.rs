@@ -1,0 +1,81 @@
+//! The storages of this crate keep the contract.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use session_core::{
+    Changes, FileStorage, MemoryStorage, Result, SessionId, Snapshot, Storage, WriteMode, Written,
+    conformance,
+};
+use tokio::task::yield_now;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_keeps_the_contract() {
+    conformance::run(async || MemoryStorage::new()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn memory_keeps_the_contract_on_one_thread_with_a_paused_clock() {
+    conformance::run(async || MemoryStorage::new()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_keep_the_contract() {
+    let dir = tempfile::tempdir().unwrap();
+    conformance::run(async || FileStorage::open(dir.path()).unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn files_keep_the_contract_on_one_thread() {
+    let dir = tempfile::tempdir().unwrap();
+    conformance::run(async || FileStorage::open(dir.path()).unwrap()).await.unwrap();
+}
+
+/// The required methods only, so that the provided ones are tested, too.
+#[derive(Debug)]
+struct Required(MemoryStorage);
+
+#[async_trait]
+impl Storage for Required {
+    async fn get_session(&self, id: &SessionId) -> Result<Option<Snapshot>> {
+        // As a store that is elsewhere, which lets others go on meanwhile.
+        yield_now().await;
+        self.0.get_session(id).await
+    }
+
+    async fn set_session(
+        &self,
+        id: &SessionId,
+        changes: &Changes,
+        mode: WriteMode<'_>,
+        ttl: Duration,
+    ) -> Result<Written> {
+        yield_now().await;
+        self.0.set_session(id, changes, mode, ttl).await
+    }
+
+    async fn update_ttl(&self, id: &SessionId, ttl: Duration) -> Result<bool> {
+        yield_now().await;
+        self.0.update_ttl(id, ttl).await
+    }
+
+    async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
+        yield_now().await;
+        self.0.remove_all(id, if_seen).await
+    }
+
+    async fn expires_in(&self, id: &SessionId) -> Result<Option<Duration>> {
+        yield_now().await;
+        self.0.expires_in(id).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_provided_methods_keep_the_contract() {
+    conformance::run(async || Required(MemoryStorage::new())).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_provided_methods_keep_the_contract_on_several_threads() {
+    conformance::run(async || Required(MemoryStorage::new())).await.unwrap();
+}

@@ -1,0 +1,231 @@
+//! Several processes on one directory: this test binary runs itself again as the others.
+
+use std::{
+    env, fs,
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant, SystemTime},
+};
+
+use session_core::{Changes, FileStorage, SessionId, Snapshot, Storage, WriteMode, Written};
+
+const HOUR: Duration = Duration::from_secs(3600);
+const UPDATE: WriteMode<'_> = WriteMode::Update { seen: None };
+
+/// Tells a copy of this binary the directory it is to work in.
+const DIRECTORY: &str = "SESSION_TEST_DIRECTORY";
+/// Tells it which of several it is.
+const NUMBER: &str = "SESSION_TEST_NUMBER";
+
+fn id(text: &str) -> SessionId {
+    SessionId::parse(text).unwrap()
+}
+
+fn set(items: &str) -> Changes {
+    Changes::between(None, &Snapshot::parse(items).unwrap().unwrap())
+}
+
+/// Runs one of the tests below, named `part`, in a process of its own.
+fn start(part: &str, dir: &Path, number: usize) -> Child {
+    Command::new(env::current_exe().unwrap())
+        .args([part, "--exact", "--ignored", "--quiet"])
+        .env(DIRECTORY, dir)
+        .env(NUMBER, number.to_string())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap()
+}
+
+/// The storage and the number this process was started with; none if it is not such a copy.
+fn told() -> Option<(FileStorage, usize)> {
+    let dir = env::var_os(DIRECTORY)?;
+    let number = env::var(NUMBER).unwrap().parse().unwrap();
+    Some((FileStorage::open(dir).unwrap(), number))
+}
+
+async fn create(storage: &FileStorage, id: &SessionId, items: &str) {
+    let written = storage.set_session(id, &set(items), WriteMode::Create, HOUR).await.unwrap();
+    assert_eq!(written, Written::Saved);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "is a part of another test"]
+async fn write_25_keys_at_once() {
+    let Some((storage, number)) = told() else { return };
+    let writers: Vec<_> = (0..25)
+        .map(|key| {
+            let storage = storage.clone();
+            tokio::spawn(async move {
+                let changes = set(&format!(r#"{{"{number}-{key}":1}}"#));
+                storage.set_session(&id("shared"), &changes, UPDATE, HOUR).await.unwrap()
+            })
+        })
+        .collect();
+    for writer in writers {
+        assert_eq!(writer.await.unwrap(), Written::Saved);
+    }
+}
+
+#[tokio::test]
+async fn g1_processes_that_write_different_keys_of_one_session_lose_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = FileStorage::open(dir.path()).unwrap();
+    create(&storage, &id("shared"), r#"{"start":0}"#).await;
+    let processes: Vec<_> =
+        (0..4).map(|number| start("write_25_keys_at_once", dir.path(), number)).collect();
+    for mut process in processes {
+        assert!(process.wait().unwrap().success());
+    }
+    assert_eq!(storage.get_size(&id("shared")).await.unwrap(), 101);
+}
+
+#[tokio::test]
+#[ignore = "is a part of another test"]
+async fn update_until_refused() {
+    let Some((storage, number)) = told() else { return };
+    for round in 0_u64.. {
+        let changes = set(&format!(r#"{{"{number}":{round}}}"#));
+        let written = storage.set_session(&id("shared"), &changes, UPDATE, HOUR).await.unwrap();
+        let extended = storage.update_ttl(&id("shared"), 2 * HOUR).await.unwrap();
+        if written == Written::Refused {
+            assert!(!extended);
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn g2_a_removal_is_final_for_other_processes_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = FileStorage::open(dir.path()).unwrap();
+    create(&storage, &id("shared"), r#"{"start":0}"#).await;
+    let processes: Vec<_> =
+        (0..3).map(|number| start("update_until_refused", dir.path(), number)).collect();
+    // Not before all of them are at it.
+    let started = Instant::now();
+    while storage.get_size(&id("shared")).await.unwrap() < 4 {
+        assert!(started.elapsed() < Duration::from_secs(20));
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert!(storage.remove_all(&id("shared"), None).await.unwrap());
+    for mut process in processes {
+        assert!(process.wait().unwrap().success());
+    }
+    assert_eq!(storage.get_session(&id("shared")).await.unwrap(), None);
+}
+
+/// An item twice in one session, large enough for more than one write to the disk.
+fn pair(number: u64) -> Changes {
+    let item = format!(r#""{}{number}""#, "x".repeat(50_000));
+    set(&format!(r#"{{"one":{item},"other":{item}}}"#))
+}
+
+/// The ids of a session that is renamed to and fro.
+fn two_ids(number: u64) -> (SessionId, SessionId) {
+    (id(&format!("session-{number}")), id(&format!("renamed-{number}")))
+}
+
+#[tokio::test]
+#[ignore = "is a part of another test"]
+async fn write_for_ever() {
+    let Some((storage, _)) = told() else { return };
+    for number in 0_u64.. {
+        let (id, other) = two_ids(number % 3);
+        let written = storage.set_session(&id, &pair(number), UPDATE, HOUR).await.unwrap();
+        assert_eq!(written, Written::Saved);
+        assert!(storage.rename(&id, &other).await.unwrap());
+        assert!(storage.rename(&other, &id).await.unwrap());
+    }
+}
+
+#[tokio::test]
+async fn g6_a_process_killed_at_any_moment_leaves_every_file_whole_and_no_lock() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = FileStorage::open(dir.path()).unwrap();
+    for number in 0..3 {
+        let (id, _) = two_ids(number);
+        storage.set_session(&id, &pair(0), WriteMode::Create, HOUR).await.unwrap();
+    }
+    for round in 0..20 {
+        let before = newest(dir.path());
+        let mut process = start("write_for_ever", dir.path(), 0);
+        let started = Instant::now();
+        while newest(dir.path()) == before {
+            assert!(started.elapsed() < Duration::from_secs(20));
+            for number in 0..3 {
+                demand_pair(&storage, &two_ids(number).0).await;
+            }
+        }
+        thread::sleep(Duration::from_micros(731 * round % 7_000));
+        process.kill().unwrap();
+        process.wait().unwrap();
+
+        for number in 0..3 {
+            let (id, other) = two_ids(number);
+            let (old, new) =
+                (demand_pair(&storage, &id).await, demand_pair(&storage, &other).await);
+            assert!(old || new, "a session is under neither of its ids");
+            if old {
+                storage.remove_all(&other, None).await.unwrap();
+            } else {
+                assert!(storage.rename(&other, &id).await.unwrap());
+            }
+            assert!(storage.update_ttl(&id, HOUR).await.unwrap());
+        }
+        let sessions = names(dir.path()).filter(|name| name.ends_with(".session"));
+        assert_eq!(sessions.count(), 3, "an unreadable file is left");
+    }
+}
+
+/// Demands that what is at an id is nothing or a whole session; says whether there is one.
+async fn demand_pair(storage: &FileStorage, id: &SessionId) -> bool {
+    let session = storage.get_session(id).await.unwrap();
+    if let Some(session) = &session {
+        assert!(session.item("one").is_some() && session.item("one") == session.item("other"));
+    }
+    session.is_some()
+}
+
+fn names(dir: &Path) -> impl Iterator<Item = String> {
+    fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap())
+}
+
+/// Something that changes with every write.
+fn newest(dir: &Path) -> Option<SystemTime> {
+    let sessions = names(dir).filter(|name| name.ends_with(".session"));
+    sessions.filter_map(|name| fs::metadata(dir.join(name)).ok()?.modified().ok()).max()
+}
+
+#[tokio::test]
+#[ignore = "is a part of another test"]
+async fn fail_to_write() {
+    let Some((storage, _)) = told() else { return };
+    let error = storage.set_session(&id("shared"), &pair(1), UPDATE, HOUR).await.unwrap_err();
+    assert!(error.is_unavailable());
+    let error = storage.set_session(&id("new"), &pair(1), WriteMode::Create, HOUR).await;
+    assert!(!format!("{:?}", error.unwrap_err()).contains('/'));
+    assert!(storage.remove_all(&id("gone"), None).await.unwrap());
+}
+
+#[tokio::test]
+#[cfg(unix)]
+async fn g7_a_disk_that_refuses_leaves_the_old_session_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = FileStorage::open(dir.path()).unwrap();
+    create(&storage, &id("shared"), r#"{"a":1}"#).await;
+    create(&storage, &id("gone"), r#"{"a":1}"#).await;
+    // A limit of 4 KiB a file stands for a full disk: both cut a write short.
+    let status = Command::new("sh")
+        .args(["-c", r#"trap '' XFSZ; ulimit -f 8; exec "$@""#, "sh"])
+        .arg(env::current_exe().unwrap())
+        .args(["fail_to_write", "--exact", "--ignored", "--quiet"])
+        .env(DIRECTORY, dir.path())
+        .env(NUMBER, "0")
+        .stdout(Stdio::null())
+        .status();
+    assert!(status.unwrap().success());
+    assert_eq!(storage.get_session(&id("shared")).await.unwrap().unwrap().stored(), r#"{"a":1}"#);
+    let left = names(dir.path()).filter(|name| !name.starts_with(".lock-"));
+    assert_eq!(left.collect::<Vec<_>>(), ["shared.session"]);
+}

@@ -1,0 +1,223 @@
+//! Sessions read without asking, and never an old one.
+
+mod common;
+
+use std::{sync::Arc, time::Duration};
+
+use common::{
+    CREATE, RedisServer, TTL, UPDATE, changes, id,
+    stress::{LATE, QUIET, stale_rounds},
+    support::proxy::Proxy,
+};
+use session_core::{Redis, RedisKeyValueStorage, SessionId, Storage, WriteMode, Written};
+use tokio::time::{Instant, sleep};
+
+struct Near {
+    redis: Redis,
+    storage: Arc<RedisKeyValueStorage>,
+}
+
+fn near(url: &str) -> Near {
+    let redis = Redis::builder(url).near_cache(1 << 20).build().unwrap();
+    Near { storage: Arc::new(RedisKeyValueStorage::new(redis.clone())), redis }
+}
+
+fn elsewhere(server: &RedisServer) -> RedisKeyValueStorage {
+    RedisKeyValueStorage::new(Redis::builder(server.url()).build().unwrap())
+}
+
+async fn set(storage: &impl Storage, id: &SessionId, n: u64) -> Written {
+    let changes = changes(&format!("{{\"n\":{n}}}"), &[]);
+    storage.set_session(id, &changes, UPDATE, TTL).await.unwrap()
+}
+
+async fn get(storage: &impl Storage, id: &SessionId) -> Option<u64> {
+    storage.get_session(id).await.unwrap().map(|session| session.get("n").unwrap().unwrap())
+}
+
+async fn create(storage: &impl Storage, id: &SessionId) {
+    let changes = changes("{\"n\":0}", &[]);
+    assert_eq!(storage.set_session(id, &changes, CREATE, TTL).await.unwrap(), Written::Saved);
+}
+
+#[tokio::test]
+async fn a_hot_read_makes_no_round_trip_and_a_write_makes_one() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    let near = near(&proxy.url());
+    let id = id("a");
+    create(&*near.storage, &id).await;
+    set(&*near.storage, &id, 1).await;
+
+    proxy.reset();
+    for _ in 0..10 {
+        assert_eq!(get(&*near.storage, &id).await, Some(1));
+    }
+    assert!(proxy.commands().is_empty(), "{:?}", proxy.commands());
+
+    for n in 2..10 {
+        proxy.reset();
+        assert_eq!(set(&*near.storage, &id, n).await, Written::Saved);
+        assert_eq!((proxy.commands().len(), proxy.round_trips()), (1, 1));
+        proxy.reset();
+        assert_eq!(get(&*near.storage, &id).await, Some(n), "seen as soon as acknowledged");
+        // Behind the answer comes the announcement of this very write, which is outlived.
+        sleep(QUIET).await;
+        assert_eq!(get(&*near.storage, &id).await, Some(n));
+        assert!(proxy.commands().is_empty(), "{:?}", proxy.commands());
+    }
+    let stats = near.redis.near_cache_stats().unwrap();
+    assert!(stats.hits >= 26 && stats.misses <= 1 && stats.bytes > 0, "{stats:?}");
+}
+
+#[tokio::test]
+async fn whatever_changes_a_session_elsewhere_is_seen_here() {
+    let server = RedisServer::start();
+    let (near, other) = (near(&server.url()), elsewhere(&server));
+    let id = id("a");
+    create(&other, &id).await;
+    let seen = async || {
+        sleep(QUIET).await;
+        get(&*near.storage, &id).await
+    };
+    assert_eq!(seen().await, Some(0));
+    set(&other, &id, 1).await;
+    assert_eq!(seen().await, Some(1));
+    server.cli(&["SET", "session:a", "{\"n\":2}", "KEEPTTL"]);
+    assert_eq!(seen().await, Some(2));
+    other.rename(&id, &common::id("b")).await.unwrap();
+    assert_eq!(seen().await, None);
+    other.rename(&common::id("b"), &id).await.unwrap();
+    assert_eq!(seen().await, Some(2));
+    server.cli(&["DEL", "session:a"]);
+    assert_eq!(seen().await, None);
+    for flush in ["FLUSHALL", "FLUSHDB"] {
+        create(&other, &id).await;
+        assert_eq!(seen().await, Some(0));
+        server.cli(&[flush]);
+        assert_eq!(seen().await, None, "{flush}");
+    }
+    create(&other, &id).await;
+    assert_eq!(seen().await, Some(0));
+    other.remove_all(&id, None).await.unwrap();
+    assert_eq!(seen().await, None);
+}
+
+#[tokio::test]
+async fn within_one_process_an_end_is_seen_as_soon_as_it_is_acknowledged() {
+    let server = RedisServer::start();
+    let near = near(&server.url());
+    for n in 0..200 {
+        let (first, second) = (id(&format!("a{n}")), id(&format!("b{n}")));
+        create(&*near.storage, &first).await;
+        assert_eq!(get(&*near.storage, &first).await, Some(0));
+        assert!(near.storage.rename(&first, &second).await.unwrap());
+        assert_eq!(get(&*near.storage, &first).await, None);
+        assert_eq!(get(&*near.storage, &second).await, Some(0));
+        assert!(near.storage.remove_all(&second, None).await.unwrap());
+        assert_eq!(get(&*near.storage, &second).await, None);
+    }
+}
+
+#[tokio::test]
+async fn an_expired_session_is_served_for_less_than_a_second() {
+    let server = RedisServer::start();
+    let (near, other) = (near(&server.url()), elsewhere(&server));
+    let id = id("a");
+    let ttl = Duration::from_millis(300);
+    other.set_session(&id, &changes("{\"n\":0}", &[]), CREATE, ttl).await.unwrap();
+    let began = Instant::now();
+    while get(&*near.storage, &id).await.is_some() {
+        assert!(began.elapsed() < ttl + Duration::from_secs(1));
+        sleep(QUIET).await;
+    }
+}
+
+#[tokio::test]
+async fn g8_while_the_server_is_paused_nothing_older_than_a_second_is_served() {
+    let server = RedisServer::start();
+    let near = near(&server.url());
+    let id = id("a");
+    create(&*near.storage, &id).await;
+    assert_eq!(get(&*near.storage, &id).await, Some(0));
+    server.pause();
+    let began = Instant::now();
+    while near.storage.get_session(&id).await.is_ok() {
+        assert!(began.elapsed() < Duration::from_secs(1) + QUIET);
+        sleep(QUIET).await;
+    }
+    server.resume();
+    let back = Instant::now();
+    while near.storage.get_session(&id).await.is_err() {
+        assert!(back.elapsed() < Duration::from_secs(1));
+        sleep(QUIET).await;
+    }
+}
+
+/// How long the stress goes on: 100 rounds, or as `NEAR_CACHE_ROUNDS` says.
+fn rounds() -> u64 {
+    std::env::var("NEAR_CACHE_ROUNDS").map_or(100, |rounds| rounds.parse().unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_hot_key_is_never_stale_after_five_milliseconds_of_quiet() {
+    let server = RedisServer::start();
+    for readers in [1, 8] {
+        let near = near(&server.url());
+        let stale =
+            stale_rounds(&elsewhere(&server), rounds(), readers, near.storage.clone(), || {}).await;
+        let stats = near.redis.near_cache_stats().unwrap();
+        assert_eq!(stale, 0, "{readers} readers, {stats:?}");
+        assert!(stats.hits > stats.misses, "the readers did read nearby: {stats:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_hot_key_is_never_stale_although_connections_are_cut() {
+    let server = RedisServer::start();
+    let near = near(&server.url());
+    let cut = || drop(server.cli(&["CLIENT", "KILL", "TYPE", "normal"]));
+    assert_eq!(stale_rounds(&elsewhere(&server), 50, 8, near.storage, cut).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn writers_here_and_elsewhere_leave_nothing_stale() {
+    let server = RedisServer::start();
+    let (near, other) = (near(&server.url()), Arc::new(elsewhere(&server)));
+    let id = id("a");
+    create(&*near.storage, &id).await;
+    for round in 0..100 {
+        let write = |key: String, near: Option<Arc<RedisKeyValueStorage>>| {
+            let (other, id) = (other.clone(), id.clone());
+            tokio::spawn(async move {
+                for n in 0..10 {
+                    let value = round * 10 + n;
+                    let changes = changes(&format!("{{\"{key}\":{value}}}"), &[]);
+                    let mode = WriteMode::Update { seen: None };
+                    let Some(near) = &near else {
+                        other.set_session(&id, &changes, mode, TTL).await.unwrap();
+                        continue;
+                    };
+                    near.set_session(&id, &changes, mode, TTL).await.unwrap();
+                    let read = near.get_session(&id).await.unwrap().unwrap();
+                    let read: Option<u64> = read.get(&key).unwrap();
+                    assert!(read >= Some(value), "an acknowledged write is seen: {read:?}");
+                }
+            })
+        };
+        let here = (0..4).map(|n| write(format!("here{n}"), Some(near.storage.clone())));
+        let elsewhere = (0..2).map(|n| write(format!("elsewhere{n}"), None));
+        for writer in here.chain(elsewhere).collect::<Vec<_>>() {
+            writer.await.unwrap();
+        }
+        sleep(QUIET).await;
+        let agree = async || {
+            let (here, there) = (near.storage.get_session(&id), other.get_session(&id));
+            here.await.unwrap() == there.await.unwrap()
+        };
+        if !agree().await {
+            sleep(LATE).await;
+            assert!(agree().await, "round {round}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! What Sentinel and Cluster have in common with a single server: nearly everything.
+#![cfg(feature = "redis")]
+
+mod common;
+
+use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
+
+use common::{
+    stress::stale_rounds,
+    support::{cluster::RedisCluster, sentinel::RedisSentinel},
+    *,
+};
+use session_core::{RedisBuilder, conformance};
+
+/// Rounds of the stress of the near cache; 20 unless `NEAR_CACHE_ROUNDS` says otherwise.
+fn rounds() -> u64 {
+    std::env::var("NEAR_CACHE_ROUNDS").map_or(20, |rounds| rounds.parse().unwrap())
+}
+
+async fn assert_contract_is_kept(redis: RedisBuilder) {
+    let build = || redis.clone().build().unwrap();
+    conformance::run(async || RedisKeyValueStorage::new(build())).await.unwrap();
+    conformance::run(async || RedisHashTableStorage::new(build())).await.unwrap();
+    let near = || redis.clone().near_cache(1 << 20).build().unwrap();
+    conformance::run(async || RedisKeyValueStorage::new(near())).await.unwrap();
+}
+
+async fn assert_never_stale(redis: &RedisBuilder, rounds: u64, disturb: impl Fn()) {
+    let other = RedisKeyValueStorage::new(redis.clone().build().unwrap());
+    let near = redis.clone().near_cache(1 << 20).build().unwrap();
+    let storage = Arc::new(RedisKeyValueStorage::new(near.clone()));
+    assert_eq!(stale_rounds(&other, rounds, 8, storage, disturb).await, 0);
+    let stats = near.near_cache_stats().unwrap();
+    assert!(stats.hits > stats.misses, "the readers did read nearby: {stats:?}");
+}
+
+fn kill_connections(server: &RedisServer) {
+    server.cli(&["CLIENT", "KILL", "TYPE", "normal"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn both_storages_keep_the_contract_behind_sentinels() {
+    let sentinel = RedisSentinel::start();
+    let redis = Redis::sentinel(sentinel.urls(), RedisSentinel::MASTER);
+    assert_contract_is_kept(redis).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn both_storages_keep_the_contract_in_a_cluster() {
+    let cluster = RedisCluster::start();
+    assert_contract_is_kept(Redis::cluster(cluster.urls())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn near_sessions_are_never_stale_behind_sentinels() {
+    let sentinel = RedisSentinel::start();
+    let redis = Redis::sentinel(sentinel.urls(), RedisSentinel::MASTER);
+    assert_never_stale(&redis, rounds(), || {}).await;
+    assert_never_stale(&redis, rounds(), || kill_connections(&sentinel.servers[0])).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn near_sessions_are_never_stale_in_a_cluster() {
+    let cluster = RedisCluster::start_with(3, false, |_| Vec::new());
+    let redis = Redis::cluster(cluster.urls());
+    assert_never_stale(&redis, rounds(), || {}).await;
+    assert_never_stale(&redis, rounds(), || cluster.nodes.iter().for_each(kill_connections)).await;
+}
+
+#[tokio::test]
+async fn g4_a_renewal_across_slots_that_is_given_up_anywhere_loses_nothing() {
+    let cluster = RedisCluster::start_with(3, false, |_| Vec::new());
+    let redis = Redis::cluster(cluster.urls()).build().unwrap();
+    for storage in [
+        Box::new(RedisKeyValueStorage::new(redis.clone())) as Box<dyn Storage>,
+        Box::new(RedisHashTableStorage::new(redis)),
+    ] {
+        let mut steps = 0;
+        for allowed in 0.. {
+            let (from, to) = (SessionId::random(), SessionId::random());
+            let items = changes(r#"{"a":1,"b":2}"#, &[]);
+            storage.set_session(&from, &items, CREATE, TTL).await.unwrap();
+            if renewed_within(allowed, storage.rename(&from, &to)).await {
+                assert_eq!(json(&*storage, &from).await, "none");
+                assert_eq!(json(&*storage, &to).await, r#"{"a":1,"b":2}"#);
+                steps = allowed;
+                break;
+            }
+            // What was sent before it was given up may still take effect.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            let (old, new) = (json(&*storage, &from).await, json(&*storage, &to).await);
+            assert!([&old, &new].contains(&&r#"{"a":1,"b":2}"#.to_owned()), "{old} {new}");
+            for id in [&from, &to] {
+                let left = storage.expires_in(id).await.unwrap();
+                assert!(left.is_none_or(|left| left <= TTL), "{left:?}");
+            }
+        }
+        println!("given up at each of {steps} steps: {storage:?}");
+        assert!(steps >= 4, "{steps}");
+    }
+}
+
+/// Whether it ends within so many steps; given up otherwise.
+async fn renewed_within(steps: usize, renewal: impl Future<Output = Result<bool>>) -> bool {
+    let (mut renewal, mut taken) = (pin!(renewal), 0);
+    poll_fn(|context| {
+        if taken == steps {
+            return Poll::Ready(false);
+        }
+        taken += 1;
+        renewal.as_mut().poll(context).map(|renewed| renewed.unwrap())
+    })
+    .await
+}

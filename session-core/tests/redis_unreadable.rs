@@ -1,0 +1,119 @@
+//! Records that are no sessions.
+#![cfg(feature = "redis")]
+
+mod common;
+
+use common::*;
+
+/// Calls every method on a record that counts as no session.
+async fn assert_no_session(storage: &dyn Storage, id: &SessionId) {
+    let some = changes(r#"{"new":1}"#, &[]);
+    let seen = snapshot(r#"{"a":1}"#);
+    assert_eq!(json(storage, id).await, "none");
+    for mode in [CREATE, UPDATE, WriteMode::Update { seen: Some(&seen) }] {
+        let written = storage.set_session(id, &some, mode, TTL).await.unwrap();
+        assert_eq!(written, Written::Refused, "{mode:?}");
+    }
+    let written = storage.set_session(id, &changes("{}", &["a"]), UPDATE, TTL).await.unwrap();
+    assert_eq!(written, Written::Refused);
+    assert!(!storage.remove_all(id, None).await.unwrap());
+    assert!(!storage.remove_all(id, Some(&seen)).await.unwrap());
+    assert!(storage.get(id, "a").await.unwrap().is_none());
+    assert!(!storage.contains(id, "a").await.unwrap());
+    assert_eq!(storage.get_size(id).await.unwrap(), 0);
+}
+
+/// Calls also what tells a foreign type only from a session, not bad JSON from good.
+async fn assert_foreign(storage: &dyn Storage, id: &SessionId) {
+    assert_no_session(storage, id).await;
+    assert!(!storage.update_ttl(id, TTL).await.unwrap());
+    assert_eq!(storage.expires_in(id).await.unwrap(), None);
+    assert!(!storage.rename(id, &SessionId::random()).await.unwrap());
+}
+
+#[tokio::test]
+async fn g10_keys_of_another_type_are_no_session_and_left_as_they_are() {
+    let server = RedisServer::start();
+    let [key_value, hash] = storages(&server);
+    server.cli(&["RPUSH", "session:list", "x"]);
+    server.cli(&["HSET", "session:hash", "a", "1"]);
+    server.cli(&["SET", "session:string", r#"{"a":1}"#]);
+    let before = ["list", "hash", "string"].map(|name| dump(&server, name));
+    assert_foreign(&*key_value, &id("list")).await;
+    assert_foreign(&*key_value, &id("hash")).await;
+    assert_foreign(&*hash, &id("list")).await;
+    assert_foreign(&*hash, &id("string")).await;
+    assert_eq!(before, ["list", "hash", "string"].map(|name| dump(&server, name)));
+    assert_eq!(server.cli(&["DBSIZE"]), "3");
+
+    // Nor does a session take their place.
+    for (storage, other) in [(&key_value, "list"), (&hash, "string")] {
+        let from = SessionId::random();
+        storage.set_session(&from, &changes(r#"{"a":1}"#, &[]), CREATE, TTL).await.unwrap();
+        assert!(!storage.rename(&from, &id(other)).await.unwrap());
+    }
+    assert_eq!(before, ["list", "hash", "string"].map(|name| dump(&server, name)));
+}
+
+fn dump(server: &RedisServer, name: &str) -> (String, i64) {
+    let key = format!("session:{name}");
+    (server.cli(&["--no-raw", "DUMP", &key]), pttl(server, &key))
+}
+
+#[tokio::test]
+async fn g10_text_that_is_no_json_object_is_no_session_and_left_as_it_is() {
+    let server = RedisServer::start();
+    let storage = RedisKeyValueStorage::new(handle(&server));
+    for bad in ["hello", "[1]", "12", "null", "{\"a\":}", "{\"a\":1} x", "x", "ok"] {
+        server.cli(&["SET", "session:bad", bad]);
+        assert_no_session(&storage, &id("bad")).await;
+        assert_eq!(server.cli(&["GET", "session:bad"]), bad);
+        assert_eq!(pttl(&server, "session:bad"), -1);
+    }
+    server.cli(&["EVAL", "redis.call('SET', KEYS[1], '{\"a\":\"\\255\"}')", "1", "session:bad"]);
+    let before = dump(&server, "bad");
+    assert_no_session(&storage, &id("bad")).await;
+    assert_eq!(dump(&server, "bad"), before);
+}
+
+#[tokio::test]
+async fn an_empty_value_is_no_session_and_a_new_one_may_take_its_place() {
+    let server = RedisServer::start();
+    let storage = RedisKeyValueStorage::new(handle(&server));
+    let some = changes(r#"{"a":1}"#, &[]);
+    for empty in ["{}", "", " { } "] {
+        server.cli(&["SET", "session:a", empty, "EX", "1000"]);
+        assert_eq!(json(&storage, &id("a")).await, "none");
+        let written = storage.set_session(&id("a"), &some, UPDATE, TTL).await.unwrap();
+        assert_eq!(written, Written::Refused);
+        assert!(!storage.remove_all(&id("a"), None).await.unwrap());
+        assert_eq!(server.cli(&["GET", "session:a"]), empty.trim_end_matches('\n'));
+        let written = storage.set_session(&id("a"), &some, CREATE, TTL).await.unwrap();
+        assert_eq!(written, Written::Saved);
+        assert_eq!(server.cli(&["GET", "session:a"]), r#"{"a":1}"#);
+        assert!(pttl(&server, "session:a") <= 60_000);
+    }
+    for empty in ["{}", ""] {
+        server.cli(&["SET", "session:a", empty]);
+        assert!(!storage.update_ttl(&id("a"), TTL).await.unwrap());
+        assert_eq!(storage.expires_in(&id("a")).await.unwrap(), None);
+        assert!(!storage.rename(&id("a"), &id("b")).await.unwrap());
+        assert_eq!(pttl(&server, "session:a"), -1);
+    }
+}
+
+#[tokio::test]
+async fn g10_a_bad_field_spoils_only_itself() {
+    let server = RedisServer::start();
+    let storage = RedisHashTableStorage::new(handle(&server));
+    let bad = "redis.call('HSET', KEYS[1], 'bad', '\\255', '\\254', '1', 'good', '1')";
+    server.cli(&["EVAL", bad, "1", "session:a"]);
+    assert_eq!(json(&storage, &id("a")).await, r#"{"good":1}"#);
+    assert!(storage.get(&id("a"), "bad").await.unwrap().is_none());
+    let written = storage.set_session(&id("a"), &changes(r#"{"b":2}"#, &[]), UPDATE, TTL).await;
+    assert_eq!(written.unwrap(), Written::Saved);
+    assert_eq!(server.cli(&["HLEN", "session:a"]), "4");
+    // A fault cannot keep a session alive at its logout either.
+    assert!(storage.remove_all(&id("a"), Some(&snapshot(r#"{"b":2,"good":1}"#))).await.unwrap());
+    assert_eq!(server.cli(&["DBSIZE"]), "0");
+}

@@ -1,0 +1,150 @@
+//! What crosses the wire for each operation.
+#![cfg(feature = "redis")]
+
+mod common;
+
+use common::{support::proxy::Proxy, *};
+
+struct Wire {
+    proxy: Proxy,
+    storage: Box<dyn Storage>,
+    server: RedisServer,
+}
+
+impl Wire {
+    /// A storage whose connection is open and whose scripts the server knows.
+    async fn to(storage: impl Fn(Redis) -> Box<dyn Storage>) -> Self {
+        let server = RedisServer::start();
+        let proxy = Proxy::before(server.port());
+        let storage = storage(Redis::builder(proxy.url()).build().unwrap());
+        let (id, other) = (id("warm"), id("up"));
+        storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE, TTL).await.unwrap();
+        storage.set_session(&id, &changes(r#"{"a":2}"#, &[]), UPDATE, TTL).await.unwrap();
+        storage.update_ttl(&id, TTL).await.unwrap();
+        storage.rename(&id, &other).await.unwrap();
+        storage.remove_all(&other, None).await.unwrap();
+        // What opening the connection took, which is pipelined, is not the operations'.
+        proxy.reset();
+        Self { proxy, storage, server }
+    }
+
+    /// The commands sent since the last call, each in a round trip of its own.
+    fn sent(&self) -> Vec<String> {
+        let commands = self.proxy.commands();
+        assert_eq!(self.proxy.round_trips(), commands.len());
+        self.proxy.reset();
+        commands
+    }
+}
+
+#[tokio::test]
+async fn key_value_reads_with_one_command_and_writes_with_at_most_two() {
+    let wire = Wire::to(|redis| Box::new(RedisKeyValueStorage::new(redis))).await;
+    let (a, b, storage) = (id("a"), id("b"), &wire.storage);
+    let change = |json| changes(json, &[]);
+    storage.set_session(&a, &change(r#"{"a":1}"#), CREATE, TTL).await.unwrap();
+    assert_eq!(wire.sent(), ["SET"], "create");
+    let seen = storage.get_session(&a).await.unwrap();
+    assert_eq!(wire.sent(), ["GET"], "read");
+    let mode = WriteMode::Update { seen: seen.as_ref() };
+    storage.set_session(&a, &change(r#"{"b":2}"#), mode, TTL).await.unwrap();
+    assert_eq!(wire.sent(), ["EVALSHA"], "update of what was seen");
+    storage.set_session(&a, &change(r#"{"c":3}"#), UPDATE, TTL).await.unwrap();
+    assert_eq!(wire.sent(), ["GET", "EVALSHA"], "update");
+    // `seen` is old by now; the answer that says so carries the new text.
+    storage.set_session(&a, &change(r#"{"d":4}"#), mode, TTL).await.unwrap();
+    assert_eq!(wire.sent(), ["EVALSHA", "EVALSHA"], "update of what has changed");
+    storage.update_ttl(&a, TTL).await.unwrap();
+    assert_eq!(wire.sent(), ["EVALSHA"], "extension");
+    storage.expires_in(&a).await.unwrap();
+    assert_eq!(wire.sent(), ["EVALSHA"], "question for the time left");
+    storage.rename(&a, &b).await.unwrap();
+    assert_eq!(wire.sent(), ["EVALSHA"], "rename");
+    let seen = storage.get_session(&b).await.unwrap();
+    wire.sent();
+    storage.remove_all(&b, seen.as_ref()).await.unwrap();
+    assert_eq!(wire.sent(), ["EVALSHA"], "removal of what was seen");
+    storage.remove_all(&b, None).await.unwrap();
+    assert_eq!(wire.sent(), ["GET"], "removal of what is not there");
+}
+
+#[tokio::test]
+async fn hash_table_does_everything_in_one_round_trip() {
+    let wire = Wire::to(|redis| Box::new(RedisHashTableStorage::new(redis))).await;
+    let (a, b, storage) = (id("a"), id("b"), &wire.storage);
+    let change = changes(r#"{"a":1,"b":"x"}"#, &["c"]);
+    storage.set_session(&a, &change, CREATE, TTL).await.unwrap();
+    assert_eq!(wire.sent(), ["EVALSHA"], "create");
+    storage.set_session(&a, &change, UPDATE, TTL).await.unwrap();
+    assert_eq!(wire.sent(), ["EVALSHA"], "update");
+    storage.get(&a, "a").await.unwrap();
+    assert_eq!(wire.sent(), ["HGET"], "one item");
+    storage.contains(&a, "a").await.unwrap();
+    assert_eq!(wire.sent(), ["HEXISTS"], "whether an item is there");
+    storage.get_size(&a).await.unwrap();
+    assert_eq!(wire.sent(), ["HLEN"], "size");
+    storage.get_session(&a).await.unwrap();
+    assert_eq!(wire.sent(), ["HGETALL"], "everything");
+    storage.update_ttl(&a, TTL).await.unwrap();
+    assert_eq!(wire.sent(), ["EVALSHA"], "extension");
+    storage.expires_in(&a).await.unwrap();
+    assert_eq!(wire.sent(), ["EVALSHA"], "question for the time left");
+    storage.rename(&a, &b).await.unwrap();
+    assert_eq!(wire.sent(), ["EVALSHA"], "rename");
+    storage.remove_all(&b, None).await.unwrap();
+    assert_eq!(wire.sent(), ["EVALSHA"], "removal");
+}
+
+#[tokio::test]
+async fn requests_of_one_thread_share_a_connection_and_pipeline() {
+    let wire = Wire::to(|redis| Box::new(RedisHashTableStorage::new(redis))).await;
+    let id = id("a");
+    wire.storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE, TTL).await.unwrap();
+    wire.proxy.reset();
+    let get = || wire.storage.get(&id, "a");
+    let (one, two, three, four) = tokio::join!(get(), get(), get(), get());
+    for answer in [one, two, three, four] {
+        assert_eq!(answer.unwrap().unwrap().get(), "1");
+    }
+    assert_eq!(wire.proxy.commands(), ["HGET"; 4]);
+    assert_eq!(wire.proxy.round_trips(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_has_forgotten_the_scripts_is_told_again() {
+    let wire = Wire::to(|redis| Box::new(RedisHashTableStorage::new(redis))).await;
+    let id = id("a");
+    wire.storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE, TTL).await.unwrap();
+    wire.server.cli(&["SCRIPT", "FLUSH"]);
+    wire.sent();
+    let written = wire.storage.set_session(&id, &changes(r#"{"b":1}"#, &[]), UPDATE, TTL).await;
+    assert_eq!(written.unwrap(), Written::Saved);
+    assert_eq!(wire.sent(), ["EVALSHA", "EVAL"]);
+    wire.storage.set_session(&id, &changes(r#"{"c":1}"#, &[]), UPDATE, TTL).await.unwrap();
+    assert_eq!(wire.sent(), ["EVALSHA"]);
+}
+
+#[tokio::test]
+async fn a_large_session_takes_a_connection_of_its_own_and_a_small_one_does_not() {
+    let server = RedisServer::start();
+    // The one that asks speaks RESP2.
+    let connections =
+        || server.cli(&["CLIENT", "LIST"]).lines().filter(|line| line.contains("resp=3")).count();
+    let storages = storages(&server);
+    for storage in &storages {
+        let before = connections();
+        let (small, large) = (id("small"), id("large"));
+        storage.set_session(&small, &changes(r#"{"a":1}"#, &[]), CREATE, TTL).await.unwrap();
+        storage.get_session(&small).await.unwrap();
+        assert_eq!(connections(), before + 1);
+        let text = format!(r#"{{"a":"{}"}}"#, "x".repeat(1 << 20));
+        storage.set_session(&large, &changes(&text, &[]), CREATE, TTL).await.unwrap();
+        assert_eq!(json(&**storage, &large).await, text);
+        storage.set_session(&small, &changes(r#"{"a":2}"#, &[]), UPDATE, TTL).await.unwrap();
+        assert_eq!(json(&**storage, &small).await, r#"{"a":2}"#);
+        assert_eq!(connections(), before + 2);
+        for id in [&small, &large] {
+            assert!(storage.remove_all(id, None).await.unwrap());
+        }
+    }
+}

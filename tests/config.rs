@@ -1,0 +1,137 @@
+//! What the server says when it cannot run as configured.
+
+#[path = "support/demo.rs"]
+mod demo;
+mod support;
+
+use std::{fs, net::TcpListener};
+
+use demo::{server::run_to_its_end, store::Store};
+
+/// Expects one line with these words, and exit code 2.
+fn refused(settings: &[(&str, &str)], arguments: &[&str], file: &str, words: &[&str]) {
+    let directory = tempfile::tempdir().unwrap();
+    fs::write(directory.path().join("config.toml"), file).unwrap();
+    fs::write(directory.path().join("occupied"), "").unwrap();
+    let (code, errors) = run_to_its_end(directory.path(), settings, arguments);
+    assert_eq!(code, Some(2), "{errors}");
+    assert_eq!(errors.lines().count(), 1, "{errors}");
+    for word in words {
+        assert!(errors.contains(word), "{word:?} is not in {errors}");
+    }
+    assert!(!errors.contains("secret"), "{errors}");
+}
+
+#[test]
+fn a_bad_value_is_one_line_that_names_its_place_and_what_is_allowed() {
+    refused(&[], &[], "[server]\nport = 99999", &["config.toml", "server.port", "99999", "65535"]);
+    refused(
+        &[("DEMO__SESSION__MAX_AGE", "0s")],
+        &[],
+        "[session]\nmax_age = \"1m\"",
+        &["DEMO__SESSION__MAX_AGE", "\"0s\"", "100ms"],
+    );
+    let backend = [("DEMO__SESSION__BACKEND", "disk")];
+    refused(&backend, &[], "", &["DEMO__SESSION__BACKEND", "\"disk\"", "\"redis-key-value\""]);
+}
+
+#[test]
+fn an_unknown_key_is_refused_in_the_file_and_in_the_environment() {
+    refused(
+        &[],
+        &[],
+        "[session]\nmaxage = \"1m\"",
+        &["config.toml", "session.maxage", "session.max_age"],
+    );
+    refused(&[("DEMO__SEVER__PORT", "1")], &[], "", &["DEMO__SEVER__PORT", "server"]);
+}
+
+#[test]
+fn a_cookie_that_browsers_would_refuse_is_refused() {
+    refused(
+        &[("DEMO__SESSION__COOKIE__SAME_SITE", "none")],
+        &[],
+        "[session.cookie]\nsecure = false",
+        &[
+            "config.toml: session.cookie.secure = false",
+            "DEMO__SESSION__COOKIE__SAME_SITE",
+            "secure",
+        ],
+    );
+    refused(
+        &[("DEMO__SESSION__COOKIE__DOMAIN", "example.com")],
+        &[],
+        "[session.cookie]\nname = \"__Host-id\"\nsecure = true",
+        &["config.toml", "__Host-id", "DEMO__SESSION__COOKIE__DOMAIN", "no domain"],
+    );
+    refused(
+        &[("DEMO__SESSION__COOKIE__NAME", "a b")],
+        &[],
+        "",
+        &["DEMO__SESSION__COOKIE__NAME", "a b"],
+    );
+    refused(&[("DEMO__SESSION__HEADER", "a b")], &[], "", &["DEMO__SESSION__HEADER", "a b"]);
+}
+
+#[test]
+fn an_unusable_directory_is_refused() {
+    let file = "[file]\npath = \"occupied/sessions\"";
+    refused(&[], &[], file, &["config.toml", "file.path", "occupied/sessions", "allowed"]);
+}
+
+#[test]
+fn a_port_in_use_is_refused() {
+    let occupied = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = occupied.local_addr().unwrap().port().to_string();
+    refused(&[("DEMO__SERVER__PORT", &port)], &[], "", &["DEMO__SERVER__PORT", &port, "in use"]);
+    let nowhere = [("DEMO__SERVER__HOST", "no-such-host.invalid")];
+    refused(&nowhere, &[], "", &["DEMO__SERVER__HOST", "no-such-host.invalid"]);
+}
+
+#[test]
+fn a_bad_redis_url_is_refused_without_showing_its_password() {
+    for url in ["http://:secret@localhost", "redis://:secret@[", "redis://:secret@h:port", "secret"]
+    {
+        let settings = [("DEMO__SESSION__BACKEND", "redis-key-value"), ("DEMO__REDIS__URL", url)];
+        refused(&settings, &[], "", &["DEMO__REDIS__URL"]);
+    }
+}
+
+#[test]
+fn a_file_that_is_named_must_be_there_and_be_toml() {
+    refused(&[], &["--config", "other.toml"], "", &["other.toml"]);
+    refused(&[], &["--config", "occupied/other.toml"], "", &["occupied/other.toml"]);
+    refused(&[], &[], "[server]\nport = = 1", &["config.toml", "line 2"]);
+    refused(&[], &["--port", "1"], "", &["--port", "--config"]);
+}
+
+#[test]
+fn the_environment_beats_the_file_and_the_file_beats_the_default() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("named.toml");
+    let text =
+        "[session]\nbackend = \"memory\"\n[session.cookie]\npath = \"/file\"\nmax_age = \"5s\"";
+    fs::write(&file, text).unwrap();
+    let server = demo::server::Server::start_with(
+        &[("DEMO__SESSION__COOKIE__PATH", "/environment")],
+        &["--config", file.to_str().unwrap()],
+    );
+    let cookie = server.client().ask("/set").set_cookie.expect("a cookie");
+    assert!(cookie.contains("Path=/environment"), "{cookie}");
+    assert!(cookie.contains("Max-Age=5"), "{cookie}");
+    assert!(cookie.contains("HttpOnly; SameSite=Lax"), "{cookie}");
+}
+
+#[test]
+fn the_id_comes_and_goes_in_a_header_only_if_one_is_named() {
+    let server = Store::Memory.serve(&[("DEMO__SESSION__HEADER", "x-session-id")]);
+    let told = ureq::get(format!("http://127.0.0.1:{}/set?a=1", server.port())).call().unwrap();
+    let id = told.headers().get("x-session-id").expect("the id is told").clone();
+    let ask = |server: &demo::server::Server| {
+        let request = ureq::get(format!("http://127.0.0.1:{}/get", server.port()));
+        request.header("x-session-id", &id).call().unwrap().body_mut().read_to_string().unwrap()
+    };
+    assert_eq!(ask(&server), r#"{"a":1}"#);
+    let deaf = Store::Memory.serve(&[]);
+    assert_eq!(ask(&deaf), "{}");
+}

@@ -1,0 +1,110 @@
+//! What the documents say is so.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the server lies in the workspace")
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    let path = root().join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The files under a folder with this ending, leaving out what is built.
+fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if path.is_dir() && name != "target" && !name.starts_with('.') {
+            found.extend(files(&path, ending));
+        } else if name.ends_with(ending) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// What stands between `open` and `close`, as often as it does.
+fn between<'a>(text: &'a str, open: &'a str, close: &'a str) -> impl Iterator<Item = &'a str> {
+    text.split(open).skip(1).filter_map(move |rest| Some(rest.split_once(close)?.0))
+}
+
+#[test]
+fn every_link_to_a_file_leads_there() {
+    for document in files(root(), ".md") {
+        let text = fs::read_to_string(&document).unwrap();
+        for target in between(&text, "](", ")") {
+            let file = target.split('#').next().unwrap();
+            let there = document.with_file_name(file).exists();
+            assert!(there || target.contains("://"), "{}: {target}", document.display());
+        }
+    }
+}
+
+#[test]
+fn the_readme_shows_the_code_that_is_compiled_as_a_doctest() {
+    let shown = |file| {
+        let text = read(file);
+        between(&text, "```rust,no_run\n", "```").next().expect("a piece of code").to_owned()
+    };
+    assert_eq!(shown("README.md"), shown("session-actix/README.md"));
+}
+
+#[test]
+fn every_test_that_a_document_names_is_there() {
+    let defined: BTreeSet<String> = files(root(), ".rs")
+        .iter()
+        .flat_map(|file| {
+            let text = fs::read_to_string(file).unwrap();
+            between(&text, "fn ", "(").map(str::to_owned).collect::<Vec<_>>()
+        })
+        .collect();
+    let is_there = |name: &str| match name.strip_suffix('…') {
+        Some(beginning) => defined.iter().any(|test| test.starts_with(beginning)),
+        None => defined.contains(name),
+    };
+    for document in files(root(), ".md") {
+        let text = fs::read_to_string(&document).unwrap();
+        for name in text.split('`').filter(|name| is_guarantee(name)) {
+            assert!(is_there(name), "{}: {name}", document.display());
+        }
+    }
+}
+
+/// Whether it is the name of a test that shows a guarantee, such as `g4_renewing_…`.
+fn is_guarantee(name: &str) -> bool {
+    let number = name.strip_prefix('g').and_then(|rest| rest.split_once('_'));
+    number.is_some_and(|(number, rest)| number.parse::<u8>().is_ok() && !rest.is_empty())
+        && !name.contains(' ')
+}
+
+#[test]
+fn every_item_of_gsession_has_an_answer() {
+    let readme = read("README.md");
+    let (_, table) = readme.split_once("| `gsession` | here |\n").expect("the table");
+    let rows: Vec<_> = table.lines().take_while(|line| line.starts_with('|')).skip(1).collect();
+    assert!(rows.len() > 60, "{} rows", rows.len());
+    for row in rows {
+        let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+        assert!(matches!(cells[..], [item, here] if !item.is_empty() && !here.is_empty()), "{row}");
+    }
+}
+
+#[test]
+fn every_dependency_is_accounted_for() {
+    let manifest = read("Cargo.toml");
+    let architecture = read("ARCHITECTURE.md");
+    let (_, list) = manifest.split_once("[workspace.dependencies]\n").expect("the dependencies");
+    let lines = list.lines().take_while(|line| !line.starts_with('['));
+    let crates = lines.filter_map(|line| line.split_once(" = "));
+    for (name, source) in crates.filter(|(_, source)| !source.contains("path = ")) {
+        let row = architecture.lines().find(|line| line.contains(&format!("`{name}`")));
+        assert!(row.is_some_and(|row| row.starts_with('|')), "{name} = {source}");
+    }
+}

@@ -1,0 +1,220 @@
+//! What many clients ask of real servers, recorded and checked against the rules.
+//!
+//! Each run lasts `HISTORY_SECONDS` (default 2) and begins with `HISTORY_SEED` (default: by
+//! chance).
+
+#[path = "support/demo.rs"]
+mod demo;
+#[path = "history/mod.rs"]
+mod history;
+mod support;
+
+/// Shows that the checker finds what it should, and nothing else.
+#[path = "history/checker.rs"]
+mod checker;
+
+use std::{sync::Arc, thread, time::Duration};
+
+use demo::{server::Server, store::Store};
+use history::{
+    check::{Expiry, Report, Violation, check},
+    load::{Load, Plan, length_or},
+    login::Application,
+    near::check_near,
+    record::{Answer, Cookie, Event, History, Items, Operation},
+};
+use session_core::{
+    FileStorage, MemoryStorage, Redis, RedisHashTableStorage, RedisKeyValueStorage,
+};
+
+#[test]
+fn histories_are_true_in_memory() {
+    run("memory", &Store::Memory, 1, None);
+}
+
+#[test]
+fn histories_with_logins_are_true_in_memory() {
+    run("memory, with logins", &Store::Memory, 0, Some(login(&Store::Memory)));
+}
+
+#[test]
+fn histories_are_true_in_files_of_one_process() {
+    run("file", &Store::file(), 1, None);
+}
+
+#[test]
+fn histories_with_logins_are_true_in_files_of_three_processes() {
+    let store = Store::file();
+    run("file", &store, 3, Some(login(&store)));
+}
+
+#[test]
+fn histories_are_true_in_redis_strings_of_one_process() {
+    run("redis-key-value", &Store::key_value(), 1, None);
+}
+
+#[test]
+fn histories_with_logins_are_true_in_redis_strings_of_three_processes() {
+    let store = Store::key_value();
+    run("redis-key-value", &store, 3, Some(login(&store)));
+}
+
+#[test]
+fn histories_are_true_in_redis_hashes_of_one_process() {
+    run("redis-hash-table", &Store::hash_table(), 1, None);
+}
+
+#[test]
+fn histories_with_logins_are_true_in_redis_hashes_of_three_processes() {
+    let store = Store::hash_table();
+    run("redis-hash-table", &store, 3, Some(login(&store)));
+}
+
+#[test]
+fn g9_histories_of_short_sessions_are_true_in_files() {
+    run_short_sessions("file", &Store::file());
+}
+
+#[test]
+fn g9_histories_of_short_sessions_are_true_in_redis_strings() {
+    run_short_sessions("redis-key-value", &Store::key_value());
+}
+
+#[test]
+fn g9_histories_of_short_sessions_are_true_in_redis_hashes() {
+    run_short_sessions("redis-hash-table", &Store::hash_table());
+}
+
+#[test]
+fn histories_with_logins_are_true_in_redis_strings_kept_near() {
+    let store = Store::key_value();
+    let url = store.redis().url();
+    let near = || {
+        let redis = Redis::builder(&url).prefix("session:").near_cache(1 << 20);
+        let redis = redis.build().expect("a good URL");
+        Application::start(|| Arc::new(RedisKeyValueStorage::new(redis)))
+    };
+    let applications = [near(), near(), near()];
+    let ports = applications.each_ref().map(Application::port);
+    let plan = Plan { login: Some(0), ..Plan::new() };
+    let history = record(&plan, &ports, Duration::from_secs(3));
+    let what = "redis-key-value with near caches, 3 applications";
+    is_true(what, &plan, &history, &check_near(&history, Duration::from_secs(1)));
+}
+
+#[test]
+fn g12_no_log_shows_an_id_or_a_value_however_much_is_logged() {
+    for mut store in [Store::file(), Store::key_value(), Store::hash_table()] {
+        let servers =
+            serve(&store, 1, &[("RUST_LOG", "session_core=trace,session_actix=trace,info")]);
+        let plan = Plan::new();
+        let load = Load::start(&plan, &[servers[0].port()]);
+        thread::sleep(Duration::from_millis(500));
+        if !matches!(store, Store::File(_)) {
+            store.redis_mut().kill();
+            thread::sleep(Duration::from_millis(300));
+            store.redis_mut().restart();
+        }
+        let history = load.finish();
+        let log = servers[0].log();
+        for event in &history.events {
+            let id = event.claim.as_deref().filter(|id| id.len() >= 32);
+            assert!(id.is_none_or(|id| !log.contains(id)), "an id");
+            // The short ones may stand there by chance.
+            let values = event.items_set().into_iter().flat_map(|items| items.values());
+            for value in values.filter(|value| value.len() > 20) {
+                assert!(!log.contains(value.trim_matches('"')), "a value");
+            }
+        }
+        assert!(log.contains("is unknown to"), "something was logged");
+    }
+}
+
+/// An application with a login on the same store.
+fn login(store: &Store) -> Application {
+    match store {
+        Store::Memory => Application::start(|| Arc::new(MemoryStorage::new())),
+        Store::File(directory) => {
+            let path = directory.path().to_owned();
+            Application::start(|| Arc::new(FileStorage::open(path).expect("a directory")))
+        }
+        Store::KeyValue(_) => {
+            let url = store.redis().url();
+            Application::start(|| Arc::new(RedisKeyValueStorage::new(redis(url))))
+        }
+        Store::HashTable(_) => {
+            let url = store.redis().url();
+            Application::start(|| Arc::new(RedisHashTableStorage::new(redis(url))))
+        }
+    }
+}
+
+fn redis(url: String) -> Redis {
+    Redis::builder(url).prefix("session:").build().expect("a good URL")
+}
+
+/// Lets clients loose on servers that share a store, and checks what they saw.
+fn run(what: &str, store: &Store, processes: usize, login: Option<Application>) {
+    let servers = serve(store, processes, &[("RUST_LOG", "info")]);
+    let mut ports: Vec<u16> = servers.iter().map(Server::port).collect();
+    let mut plan = Plan::new();
+    if let Some(login) = &login {
+        plan.login = Some(ports.len());
+        ports.push(login.port());
+    }
+    let history = record(&plan, &ports, Duration::from_secs(2));
+    let what = format!("{what}, {} servers", ports.len());
+    is_true(&what, &plan, &history, &check(&history, None));
+    no_panic(&servers);
+    assert!(count(&history, |event| event.operation == Operation::Logout) > 0);
+    assert!(login.is_none() || count(&history, |event| event.answer == Answer::Moved) > 0);
+}
+
+/// As [`run`], with pauses about as long as sessions live.
+fn run_short_sessions(what: &str, store: &Store) {
+    let expiry = Expiry { ttl: Duration::from_millis(700), tolerance: Duration::from_millis(250) };
+    let settings = [("DEMO__SESSION__MAX_AGE", "700ms"), ("RUST_LOG", "info")];
+    let servers = serve(store, 3, &settings);
+    let ports: Vec<u16> = servers.iter().map(Server::port).collect();
+    let plan = Plan { browsers: 60, tabs: 1, pause: 2 * expiry.ttl, ..Plan::new() };
+    let history = record(&plan, &ports, Duration::from_secs(4));
+    let what = format!("{what}, {} servers, sessions of 700 ms", ports.len());
+    is_true(&what, &plan, &history, &check(&history, Some(expiry)));
+    no_panic(&servers);
+    let gone = |event: &Event| event.claim.is_some() && event.answer == Answer::Items(Items::new());
+    assert!(count(&history, gone) > 0, "some have expired");
+}
+
+fn serve(store: &Store, processes: usize, settings: &[(&str, &str)]) -> Vec<Server> {
+    (0..processes).map(|_| store.serve(settings)).collect()
+}
+
+fn record(plan: &Plan, ports: &[u16], length: Duration) -> History {
+    let load = Load::start(plan, ports);
+    thread::sleep(length_or(length));
+    load.finish()
+}
+
+fn is_true(what: &str, plan: &Plan, history: &History, violations: &[Violation]) {
+    assert!(violations.is_empty(), "{what}, seed {}: {}", plan.seed, Report(history, violations));
+    println!(
+        "{what}: {} requests, {} sessions, {} conflicts, no violation (seed {})",
+        history.events.len(),
+        count(history, |event| matches!(event.cookie, Cookie::Issued(_))),
+        count(history, |event| event.answer == Answer::Refused),
+        plan.seed,
+    );
+    let unsure = history.events.iter().find(|event| event.is_unsure());
+    assert_eq!(unsure.map(ToString::to_string), None, "nothing was wrong with the store");
+    assert!(history.events.len() > 100, "a history worth checking");
+}
+
+fn no_panic(servers: &[Server]) {
+    for server in servers {
+        assert!(!server.log().contains("panicked"), "{}", server.log());
+    }
+}
+
+fn count(history: &History, is_so: impl Fn(&Event) -> bool) -> usize {
+    history.events.iter().filter(|event| is_so(event)).count()
+}

@@ -1,0 +1,170 @@
+//! A real cluster for tests.
+
+use std::process::{Command, Stdio};
+
+use super::{
+    redis::{RedisServer, free_port},
+    sentinel::until,
+};
+
+const SLOTS: usize = 16384;
+
+/// Masters with a replica each. Killed on drop.
+pub struct RedisCluster {
+    /// Masters first, then their replicas in the same order.
+    pub nodes: Vec<RedisServer>,
+}
+
+impl RedisCluster {
+    /// Starts three masters and three replicas and waits until all agree.
+    pub fn start() -> Self {
+        Self::start_with(3, true, |_| Vec::new())
+    }
+
+    /// Starts a cluster whose nodes have further settings, as on their command lines.
+    pub fn start_with(
+        masters: usize,
+        replicas: bool,
+        settings: impl Fn(usize) -> Vec<String>,
+    ) -> Self {
+        let count = if replicas { 2 * masters } else { masters };
+        let cluster = Self { nodes: (0..count).map(|place| node(&settings(place))).collect() };
+        let ids: Vec<_> = cluster.nodes.iter().map(|node| node.cli(&["CLUSTER", "MYID"])).collect();
+        for (place, node) in cluster.nodes.iter().enumerate() {
+            ok(node, &["CLUSTER", "SET-CONFIG-EPOCH", &(place + 1).to_string()]);
+            if place < masters {
+                let (first, end) = (SLOTS * place / masters, SLOTS * (place + 1) / masters);
+                let range = [first.to_string(), (end - 1).to_string()];
+                ok(node, &["CLUSTER", "ADDSLOTSRANGE", &range[0], &range[1]]);
+            }
+            for other in &cluster.nodes[..place] {
+                cluster.meet(node, other);
+            }
+        }
+        until("all nodes know each other", || {
+            cluster
+                .nodes
+                .iter()
+                .all(|node| node.cluster_info("cluster_known_nodes") == count.to_string())
+        });
+        for (place, node) in cluster.nodes.iter().enumerate().skip(masters) {
+            let master = &ids[place - masters];
+            // Gossip may not have told it yet that this is a master.
+            until("a master has its replica", || {
+                node.cli(&["CLUSTER", "REPLICATE", master]) == "OK"
+            });
+        }
+        until("the cluster is whole", || {
+            let is_whole = |node: &RedisServer| {
+                node.cluster_info("cluster_state") == "ok"
+                    && node.cluster_info("cluster_slots_ok") == SLOTS.to_string()
+            };
+            cluster.nodes.iter().all(is_whole)
+        });
+        for master in &cluster.nodes[..masters] {
+            until("replication is up", || master.is_confirmed_by((count - masters) / masters));
+        }
+        cluster
+    }
+
+    pub fn urls(&self) -> Vec<String> {
+        self.nodes.iter().map(RedisServer::url).collect()
+    }
+
+    /// The node that has a slot in the eyes of `asked`.
+    pub fn owner(&self, asked: usize, slot: usize) -> Option<usize> {
+        // id address flags master ping pong epoch link slots...
+        let all = self.nodes[asked].cli(&["CLUSTER", "NODES"]);
+        let has_slot = |line: &&str| {
+            line.split(' ').skip(8).filter(|range| !range.starts_with('[')).any(|range| {
+                let (first, last) = range.split_once('-').unwrap_or((range, range));
+                let [first, last]: [usize; 2] = [first, last].map(|slot| slot.parse().unwrap());
+                (first..=last).contains(&slot)
+            })
+        };
+        let line = all.lines().find(has_slot)?;
+        let address = line.split(' ').nth(1)?.split('@').next()?;
+        self.nodes.iter().position(|node| address == format!("127.0.0.1:{}", node.port()))
+    }
+
+    pub fn id(&self, node: usize) -> String {
+        self.nodes[node].cli(&["CLUSTER", "MYID"])
+    }
+
+    /// Adds an empty master and returns its place.
+    pub fn add_node(&mut self) -> usize {
+        let new = node(&[]);
+        self.meet(&new, &self.nodes[0]);
+        self.nodes.push(new);
+        let count = self.nodes.len().to_string();
+        until("everybody knows the new node", || {
+            let knows = |node: &RedisServer| node.cluster_info("cluster_known_nodes") == count;
+            // It refuses slots before it is well itself.
+            self.nodes.iter().all(|node| knows(node) && node.cluster_info("cluster_state") == "ok")
+        });
+        self.nodes.len() - 1
+    }
+
+    /// Moves slots with what is in them, while everything goes on.
+    pub fn reshard(&self, from: usize, to: usize, slots: usize) {
+        let entry = format!("127.0.0.1:{}", self.nodes[to].port());
+        let (from, to, slots) = (self.id(from), self.id(to), slots.to_string());
+        let arguments = ["--cluster", "reshard", &entry, "--cluster-from", &from];
+        let more = ["--cluster-to", &to, "--cluster-slots", &slots, "--cluster-yes"];
+        // It refuses to begin while some node has not heard of the last change.
+        until("the slots have moved", || {
+            let mut reshard = Command::new("redis-cli");
+            reshard.args(arguments).args(more);
+            reshard.stdout(Stdio::null()).stderr(Stdio::null());
+            reshard.status().expect("redis-cli runs").success()
+        });
+    }
+
+    /// Has everybody forget the last node, which must have no slots, and stops it.
+    pub fn remove_node(&mut self) {
+        let entry = format!("127.0.0.1:{}", self.nodes[0].port());
+        let id = self.id(self.nodes.len() - 1);
+        let removed = Command::new("redis-cli")
+            .args(["--cluster", "del-node", &entry, &id])
+            .stdout(Stdio::null())
+            .status();
+        assert!(removed.expect("redis-cli runs").success());
+        self.nodes.pop();
+    }
+
+    fn meet(&self, node: &RedisServer, other: &RedisServer) {
+        let setting = |name| {
+            let answer = other.cli(&["CONFIG", "GET", name]);
+            answer.lines().last().expect("a value").to_owned()
+        };
+        let port = if setting("tls-cluster") == "yes" { "tls-port" } else { "port" };
+        let (port, bus) = (setting(port), setting("cluster-port"));
+        ok(node, &["CLUSTER", "MEET", "127.0.0.1", &port, &bus]);
+    }
+}
+
+fn node(settings: &[String]) -> RedisServer {
+    let bus = free_port().to_string();
+    let usual = [
+        "--cluster-enabled",
+        "yes",
+        "--cluster-port",
+        &bus,
+        "--cluster-node-timeout",
+        "1500",
+        // A slot without a master is no reason to refuse the others.
+        "--cluster-require-full-coverage",
+        "no",
+        // However long it was cut off, a replica may take over.
+        "--cluster-replica-validity-factor",
+        "0",
+        "--repl-diskless-sync-delay",
+        "0",
+    ];
+    let settings = usual.into_iter().chain(settings.iter().map(String::as_str));
+    RedisServer::start_with(&settings.collect::<Vec<_>>())
+}
+
+fn ok(node: &RedisServer, command: &[&str]) {
+    assert_eq!(node.cli(command), "OK", "{command:?}");
+}

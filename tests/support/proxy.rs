@@ -1,0 +1,276 @@
+//! A TCP proxy before a Redis server that counts what passes and does harm when told to.
+
+use std::{
+    io::{Read, Write},
+    net::{Shutdown, TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::Duration,
+};
+
+use socket2::SockRef;
+
+/// Listens on a port of its own and passes everything on, until told otherwise. Threads end with
+/// their connections.
+pub struct Proxy {
+    port: u16,
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    harm: Harm,
+    commands: Vec<String>,
+    round_trips: usize,
+    /// The last that passed was an answer, so the next command begins a round trip.
+    answered: bool,
+    connections: Vec<(TcpStream, TcpStream)>,
+    ended: bool,
+}
+
+/// What is done to the traffic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Harm {
+    #[default]
+    None,
+    /// New connections are closed at once, and so are those there are.
+    Refuse,
+    /// Nothing passes either way; new connections are accepted.
+    Swallow,
+    /// Answers take this much longer.
+    Delay(Duration),
+    /// Of the next answer only so many bytes pass, then the connection is cut.
+    Truncate(usize),
+    /// Of the next answer only so many bytes pass, then the connection is reset.
+    Reset(usize),
+}
+
+impl Proxy {
+    /// Stands before the server on this port of the same machine.
+    pub fn before(server: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let port = listener.local_addr().expect("a bound address").port();
+        let state = Arc::new(Mutex::new(State {
+            harm: Harm::None,
+            commands: Vec::new(),
+            round_trips: 0,
+            answered: true,
+            connections: Vec::new(),
+            ended: false,
+        }));
+        let shared = state.clone();
+        thread::spawn(move || {
+            for client in listener.incoming() {
+                let Ok(client) = client else { return };
+                let mut state = lock(&shared);
+                if state.ended {
+                    return;
+                }
+                let Ok(server) = TcpStream::connect(("127.0.0.1", server)) else { continue };
+                if state.harm != Harm::Refuse {
+                    state.carry(&client, &server, &shared);
+                }
+            }
+        });
+        Self { port, state }
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Sets what is done to the traffic from now on.
+    pub fn harm(&self, harm: Harm) {
+        lock(&self.state).harm = harm;
+        if harm == Harm::Refuse {
+            self.cut();
+        }
+    }
+
+    /// Cuts all connections.
+    pub fn cut(&self) {
+        for (client, server) in lock(&self.state).connections.drain(..) {
+            let _ = client.shutdown(Shutdown::Both);
+            let _ = server.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Forgets what has been counted.
+    pub fn reset(&self) {
+        let mut state = lock(&self.state);
+        state.commands.clear();
+        (state.round_trips, state.answered) = (0, true);
+    }
+
+    /// The names of the commands that have passed, in order.
+    pub fn commands(&self) -> Vec<String> {
+        lock(&self.state).commands.clone()
+    }
+
+    /// How often a command went out after all before it had been answered.
+    pub fn round_trips(&self) -> usize {
+        lock(&self.state).round_trips
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        lock(&self.state).ended = true;
+        self.cut();
+        // Wakes the listener, which then ends.
+        let _ = TcpStream::connect(("127.0.0.1", self.port));
+    }
+}
+
+impl State {
+    fn carry(&mut self, client: &TcpStream, server: &TcpStream, shared: &Arc<Mutex<Self>>) {
+        let copy = |stream: &TcpStream| {
+            let _ = stream.set_nodelay(true);
+            stream.try_clone().expect("a socket can be cloned")
+        };
+        self.connections.push((copy(client), copy(server)));
+        let peer = client.peer_addr();
+        let is_reset = Arc::<AtomicBool>::default();
+        let (from, to, state) = (copy(client), copy(server), shared.clone());
+        let other_resets = is_reset.clone();
+        thread::spawn(move || {
+            let mut commands = Commands::default();
+            pump(from, to, &other_resets, |bytes| {
+                let mut state = lock(&state);
+                for command in commands.feed(bytes) {
+                    if std::mem::take(&mut state.answered) {
+                        state.round_trips += 1;
+                    }
+                    state.commands.push(command);
+                }
+                if state.harm == Harm::Swallow { Passage::Nothing } else { Passage::All }
+            });
+        });
+        let (from, to, state) = (copy(server), copy(client), shared.clone());
+        thread::spawn(move || {
+            pump(from, to, &is_reset, |_| {
+                let harm = lock(&state).harm;
+                match harm {
+                    Harm::None | Harm::Refuse => {}
+                    Harm::Swallow => return Passage::Nothing,
+                    Harm::Delay(delay) => thread::sleep(delay),
+                    Harm::Truncate(length) => {
+                        lock(&state).harm = Harm::None;
+                        return Passage::Part(length);
+                    }
+                    Harm::Reset(length) => {
+                        let mut state = lock(&state);
+                        state.harm = Harm::None;
+                        // The last handle to be dropped resets, so none may be kept.
+                        let is_other = |client: &TcpStream| {
+                            client.peer_addr().ok().as_ref() != peer.as_ref().ok()
+                        };
+                        state.connections.retain(|(client, _)| is_other(client));
+                        is_reset.store(true, Ordering::Relaxed);
+                        return Passage::PartThenReset(length);
+                    }
+                }
+                lock(&state).answered = true;
+                Passage::All
+            });
+        });
+    }
+}
+
+enum Passage {
+    All,
+    Nothing,
+    /// So many bytes, and then the end.
+    Part(usize),
+    /// So many bytes, and then a reset.
+    PartThenReset(usize),
+}
+
+fn pump(
+    mut from: TcpStream,
+    mut to: TcpStream,
+    is_reset: &AtomicBool,
+    mut inspect: impl FnMut(&[u8]) -> Passage,
+) {
+    let mut buffer = vec![0; 64 * 1024];
+    while let Ok(length @ 1..) = from.read(&mut buffer) {
+        let bytes = &buffer[..length];
+        let passed = match inspect(bytes) {
+            Passage::All => to.write_all(bytes),
+            Passage::Nothing => Ok(()),
+            Passage::Part(length) => {
+                let _ = to.write_all(&bytes[..length.min(bytes.len())]);
+                break;
+            }
+            Passage::PartThenReset(length) => {
+                let _ = to.write_all(&bytes[..length.min(bytes.len())]);
+                let _ = SockRef::from(&to).set_linger(Some(Duration::ZERO));
+                // Wakes the pump of the other direction, and tells the client nothing.
+                let _ = to.shutdown(Shutdown::Read);
+                break;
+            }
+        };
+        if passed.is_err() {
+            break;
+        }
+    }
+    if is_reset.load(Ordering::Relaxed) {
+        // An orderly end would come before the reset.
+        return;
+    }
+    let _ = from.shutdown(Shutdown::Both);
+    let _ = to.shutdown(Shutdown::Both);
+}
+
+/// Finds the names of commands, which are arrays of bulk strings, in a stream.
+#[derive(Default)]
+struct Commands {
+    rest: Vec<u8>,
+}
+
+impl Commands {
+    fn feed(&mut self, bytes: &[u8]) -> Vec<String> {
+        self.rest.extend_from_slice(bytes);
+        let mut names = Vec::new();
+        let mut read = 0;
+        while let Some((name, length)) = command(&self.rest[read..]) {
+            names.push(name);
+            read += length;
+        }
+        self.rest.drain(..read);
+        names
+    }
+}
+
+/// Reads one command: its name in capitals and its length in bytes.
+fn command(bytes: &[u8]) -> Option<(String, usize)> {
+    let (count, mut at) = number(bytes, b'*', 0)?;
+    let mut name = String::new();
+    for place in 0..count {
+        let (length, start) = number(bytes, b'$', at)?;
+        let argument = bytes.get(start..start + length)?;
+        at = start + length + 2;
+        if bytes.len() < at {
+            return None;
+        }
+        if place == 0 {
+            name = String::from_utf8_lossy(argument).to_ascii_uppercase();
+        }
+    }
+    Some((name, at))
+}
+
+/// Reads `<mark><number>\r\n` at `at`: the number, and where the next thing starts.
+fn number(bytes: &[u8], mark: u8, at: usize) -> Option<(usize, usize)> {
+    let line = bytes.get(at..)?;
+    let end = line.windows(2).position(|pair| pair == b"\r\n")?;
+    assert_eq!(line[0], mark, "a client sends arrays of bulk strings");
+    let digits = std::str::from_utf8(&line[1..end]).expect("a number");
+    Some((digits.parse().expect("a number"), at + end + 2))
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().expect("no thread panics with the lock")
+}

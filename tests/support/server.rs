@@ -1,0 +1,242 @@
+//! The real demo server, as a process of its own.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::client::Client;
+
+/// Longer than anything here takes, even on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A demo server on a free port, in a directory of its own. Killed when dropped.
+pub(crate) struct Server {
+    directory: tempfile::TempDir,
+    under: Vec<String>,
+    environment: Vec<(String, String)>,
+    arguments: Vec<String>,
+    process: Child,
+    port: u16,
+    log: Arc<Mutex<String>>,
+}
+
+impl Server {
+    /// Starts a server with these settings over the built-in defaults.
+    pub(crate) fn start(settings: &[(&str, &str)]) -> Self {
+        Self::start_with(settings, &[])
+    }
+
+    /// Starts a server with these settings and arguments.
+    pub(crate) fn start_with(settings: &[(&str, &str)], arguments: &[&str]) -> Self {
+        Self::launch(&[], settings, arguments)
+    }
+
+    /// Starts a server by a program that sets it up and then becomes it, such as `env`.
+    pub(crate) fn start_under(under: &[&str], settings: &[(&str, &str)]) -> Self {
+        Self::launch(under, settings, &[])
+    }
+
+    fn launch(under: &[&str], settings: &[(&str, &str)], arguments: &[&str]) -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
+        let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        let environment: Vec<_> = settings.iter().map(pair).collect();
+        let (under, arguments) = (owned(under), owned(arguments));
+        let log = Arc::default();
+        let (process, port) = launch(directory.path(), &under, &environment, &arguments, 0, &log);
+        Self { directory, under, environment, arguments, process, port, log }
+    }
+
+    /// Makes a setting for the next start.
+    pub(crate) fn configure(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
+    }
+
+    /// Starts it again on the same port, after it was stopped or killed.
+    pub(crate) fn start_again(&mut self) {
+        let (directory, port) = (self.directory.path(), self.port);
+        let (under, environment) = (&self.under, &self.environment);
+        (self.process, _) = launch(directory, under, environment, &self.arguments, port, &self.log);
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        Client::new(self.port)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its working directory, where `sessions` is unless set otherwise.
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// What it has written to its standard error so far, over all its lives.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
+    }
+
+    pub(crate) fn is_running(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_none()
+    }
+
+    /// Sends a signal, such as `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
+        let id = self.process.id().to_string();
+        let status = Command::new("kill").args([&format!("-{name}"), &id]).status();
+        assert!(status.expect("kill(1) runs").success());
+    }
+
+    /// From now on it can write no file beyond this size: bytes, or `unlimited`.
+    ///
+    /// Unless it ignores `XFSZ` the signal would end it.
+    pub(crate) fn limit_files_to(&self, size: &str) {
+        let id = self.process.id().to_string();
+        let limit = format!("--fsize={size}:");
+        let status = Command::new("prlimit").args(["--pid", &id, &limit]).status();
+        assert!(status.expect("prlimit(1) runs").success());
+    }
+
+    /// Waits for its end.
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let mut status = None;
+        eventually("the server ends", || {
+            status = self.process.try_wait().unwrap();
+            status.is_some()
+        });
+        status.expect("it has ended")
+    }
+
+    /// Ends it in order, and expects that it says so.
+    pub(crate) fn terminate(&mut self) {
+        self.signal("TERM");
+        let status = self.wait();
+        assert_eq!(status.code(), Some(0), "{}", self.log());
+    }
+
+    /// Ends it as `kill -9` does.
+    pub(crate) fn kill(&mut self) {
+        self.process.kill().expect("it runs");
+        self.wait();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        if thread::panicking() {
+            eprintln!("--- the server's log\n{}---", self.log());
+        }
+    }
+}
+
+/// A server that ends by itself: returns its exit code and its standard error.
+pub(crate) fn run_to_its_end(
+    directory: &Path,
+    settings: &[(&str, &str)],
+    arguments: &[&str],
+) -> (Option<i32>, String) {
+    let mut process = command(directory, &[])
+        .envs(settings.iter().copied())
+        .args(arguments)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the server starts");
+    let deadline = Instant::now() + PATIENCE;
+    while process.try_wait().unwrap().is_none() && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(5));
+    }
+    let _ = process.kill();
+    let output = process.wait_with_output().expect("it can be read");
+    (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
+}
+
+/// Polls until it is so.
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "still not so: {what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn command(directory: &Path, under: &[String]) -> Command {
+    let mut words = under.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_demo-server")]);
+    let mut command = Command::new(words.next().expect("there is the server itself"));
+    command.args(words);
+    // Nothing of the environment of whoever runs the tests.
+    command.env_clear().current_dir(directory).stdin(Stdio::null()).stdout(Stdio::null());
+    command
+}
+
+fn launch(
+    directory: &Path,
+    under: &[String],
+    environment: &[(String, String)],
+    arguments: &[String],
+    port: u16,
+    log: &Arc<Mutex<String>>,
+) -> (Child, u16) {
+    let mut process = command(directory, under)
+        .env("RUST_LOG", "info,session_core=debug,session_actix=debug,demo_server=debug")
+        .envs(environment.iter().cloned())
+        .env("DEMO__SERVER__PORT", port.to_string())
+        .args(arguments)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the server starts");
+    let errors = BufReader::new(process.stderr.take().expect("it is piped"));
+    let before = log.lock().unwrap().len();
+    let copy = log.clone();
+    thread::spawn(move || {
+        for line in errors.split(b'\n').map_while(Result::ok) {
+            let mut log = copy.lock().unwrap();
+            log.push_str(&String::from_utf8_lossy(&line));
+            log.push('\n');
+        }
+    });
+    let mut port = 0;
+    eventually("the server listens", || {
+        let log = log.lock().unwrap();
+        let ended = process.try_wait().unwrap();
+        assert!(ended.is_none(), "the server has ended: {}", &log[before..]);
+        let told = log[before..].split_once("listening on http://127.0.0.1:");
+        port = told.map_or(0, |(_, rest)| leading_number(rest));
+        port != 0
+    });
+    eventually("/healthz answers", || Client::new(port).try_ask("/healthz").is_ok());
+    (process, port)
+}
+
+fn leading_number(text: &str) -> u16 {
+    let digits = text.find(|digit: char| !digit.is_ascii_digit());
+    // Without what follows, the number may not be complete yet.
+    digits.map_or(0, |end| text[..end].parse().expect("a port"))
+}
+
+/// Every file below a directory, with what is in it.
+pub(crate) fn files_below(directory: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut directories = vec![directory.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(&directory).expect("a directory").map(Result::unwrap) {
+            if entry.file_type().unwrap().is_dir() {
+                directories.push(entry.path());
+            } else {
+                let content = fs::read(entry.path()).unwrap_or_default();
+                found.push((entry.path().display().to_string(), content));
+            }
+        }
+    }
+    found.sort();
+    found
+}

@@ -1,0 +1,59 @@
+//! Certificates for tests.
+
+#![allow(unreachable_pub, missing_docs)]
+
+use std::path::{Path, PathBuf};
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use tempfile::TempDir;
+
+/// An authority of the test's own, with a certificate for this machine and one for a client.
+pub struct Certificates {
+    directory: TempDir,
+}
+
+impl Certificates {
+    pub fn issue() -> Self {
+        let issued = Self { directory: tempfile::tempdir().expect("a temporary directory") };
+        let key = KeyPair::generate().expect("a key");
+        let mut authority = CertificateParams::new(Vec::new()).expect("no names");
+        authority.distinguished_name.push(DnType::CommonName, "authority");
+        authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = authority.self_signed(&key).expect("a certificate");
+        issued.write("ca.pem", &certificate.pem());
+        let issuer = Issuer::new(authority, key);
+        for name in ["server", "client"] {
+            let key = KeyPair::generate().expect("a key");
+            let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
+            let mut params = CertificateParams::new(names).expect("names");
+            params.distinguished_name.push(DnType::CommonName, name);
+            let certificate = params.signed_by(&key, &issuer).expect("a certificate");
+            issued.write(&format!("{name}.pem"), &certificate.pem());
+            issued.write(&format!("{name}.key"), &key.serialize_pem());
+        }
+        issued
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// The command line of a server that speaks TLS at this port, and demands a certificate of
+    /// its clients if told to.
+    pub fn settings(&self, port: u16, demand: bool) -> Vec<String> {
+        let file = |name| self.path(name).to_str().expect("UTF-8").to_owned();
+        let settings = [
+            ("--tls-port", port.to_string()),
+            ("--tls-ca-cert-file", file("ca.pem")),
+            ("--tls-cert-file", file("server.pem")),
+            ("--tls-key-file", file("server.key")),
+            ("--tls-auth-clients", if demand { "yes" } else { "no" }.to_owned()),
+        ];
+        settings.into_iter().flat_map(|(name, value)| [name.to_owned(), value]).collect()
+    }
+
+    fn write(&self, name: &str, pem: &str) {
+        let path: &Path = &self.path(name);
+        std::fs::write(path, pem).expect("a file");
+    }
+}
