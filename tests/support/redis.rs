@@ -3,7 +3,9 @@
 use std::{
     io::{Read, Write},
     net::{TcpListener, TcpStream},
+    ops::Range,
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
@@ -137,9 +139,20 @@ impl Drop for RedisServer {
 }
 
 /// A port of this machine that nobody listens on.
+///
+/// Never the same one twice, and below those that the system hands out for outgoing connections:
+/// until the server listens, and while it restarts, nobody else comes to have it.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("a bound address").port()
+    const PORTS: Range<u32> = 12_000..32_000;
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    loop {
+        // Processes that test at the same time begin far from each other.
+        let next = std::process::id().wrapping_mul(997).wrapping_add(TAKEN.fetch_add(1, Relaxed));
+        let port = (PORTS.start + next % (PORTS.end - PORTS.start)) as u16;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 fn launch(port: u16, settings: &[String], directory: &TempDir) -> Option<Child> {

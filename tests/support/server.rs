@@ -11,6 +11,7 @@ use std::{
 };
 
 use super::client::Client;
+use crate::support::redis::free_port;
 
 /// Longer than anything here takes, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -49,7 +50,9 @@ impl Server {
         let environment: Vec<_> = settings.iter().map(pair).collect();
         let (under, arguments) = (owned(under), owned(arguments));
         let log = Arc::default();
-        let (process, port) = launch(directory.path(), &under, &environment, &arguments, 0, &log);
+        let port = free_port();
+        let (process, port) =
+            launch(directory.path(), &under, &environment, &arguments, port, &log);
         Self { directory, under, environment, arguments, process, port, log }
     }
 
