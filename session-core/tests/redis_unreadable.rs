@@ -3,7 +3,11 @@
 
 mod common;
 
+use std::cell::RefCell;
+
 use common::*;
+use deadpool_redis::redis::{Client, cmd};
+use proptest::{prelude::*, sample, test_runner::TestRunner};
 
 /// Calls every method on a record that counts as no session.
 async fn assert_no_session(storage: &dyn Storage, id: &SessionId) {
@@ -116,4 +120,88 @@ async fn g10_a_bad_field_spoils_only_itself() {
     // A fault cannot keep a session alive at its logout either.
     assert!(storage.remove_all(&id("a"), Some(&snapshot(r#"{"b":2,"good":1}"#))).await.unwrap());
     assert_eq!(server.cli(&["DBSIZE"]), "0");
+}
+
+/// Texts that differ little from a session, in every way that parsers of JSON disagree about.
+fn nearly_sessions() -> impl Strategy<Value = Vec<u8>> {
+    let odd: &[&[u8]] = &[
+        b"NaN",
+        b"inf",
+        b"-",
+        b"+",
+        b".",
+        b"0",
+        b"00",
+        b"0x1",
+        b"1e5",
+        b"1.",
+        b".5",
+        b"E",
+        b"true",
+        b"nul",
+        b"\"",
+        b"\\",
+        b"\\ud800",
+        b"\\u0041",
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b",",
+        b":",
+        b" ",
+        b"\n",
+        b"\t",
+        b"\0",
+        b"\x7f",
+        b"\x80",
+        b"\xc0\x80",
+        b"\xc3\xab",
+        b"\xed\xa0\x80",
+        b"\xed\x9f\xbf",
+        b"\xe0\x80\x80",
+        b"\xe2\x82\xac",
+        b"\xf0\x9f\xa6\x80",
+        b"\xf4\x90\x80\x80",
+        b"\xff",
+        b"/**/",
+    ];
+    let session = sample::select(vec![
+        r#"{"a":1}"#,
+        r#"{"a":-0.5,"b":[1,2e3,{"c":null}],"":"d\u00e9"}"#,
+        r#"{"name":"Zoë","euro":"€","crab":"🦀","n":9007199254740993}"#,
+        r#"{}"#,
+    ]);
+    let change = (any::<sample::Index>(), 0..3usize, sample::select(odd.to_vec()));
+    (session, proptest::collection::vec(change, 0..3)).prop_map(|(session, changes)| {
+        let mut text = session.as_bytes().to_vec();
+        for (at, removed, new) in changes {
+            let start = at.index(text.len() + 1);
+            let end = (start + removed).min(text.len());
+            text.splice(start..end, new.iter().copied());
+        }
+        text
+    })
+}
+
+#[test]
+fn g10_a_removal_removes_what_is_readable_and_nothing_else() {
+    let server = RedisServer::start();
+    let connection = Client::open(server.url()).unwrap().get_connection().unwrap();
+    let connection = RefCell::new(connection);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let storage = RedisKeyValueStorage::new(handle(&server));
+    let id = id("a");
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(2000));
+    let ask = |text: &[u8]| {
+        let connection = &mut *connection.borrow_mut();
+        cmd("SET").arg("session:a").arg(text).exec(connection).unwrap();
+        let removed = runtime.block_on(storage.remove_all(&id, None)).unwrap();
+        let left: Option<Vec<u8>> = cmd("GET").arg("session:a").query(connection).unwrap();
+        let readable = std::str::from_utf8(text)
+            .is_ok_and(|text| matches!(Snapshot::parse(text.to_owned()), Ok(Some(_))));
+        assert_eq!((removed, left.is_none()), (readable, readable), "{:?}", text.escape_ascii());
+    };
+    ask(format!(r#"{{"long":"{}"}}"#, "x".repeat(100_000)).as_bytes());
+    runner.run(&nearly_sessions(), |text| Ok(ask(&text))).unwrap();
 }

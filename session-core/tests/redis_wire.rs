@@ -3,7 +3,10 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::{support::proxy::Proxy, *};
+use session_core::Manager;
 
 struct Wire {
     proxy: Proxy,
@@ -22,6 +25,8 @@ impl Wire {
         storage.set_session(&id, &changes(r#"{"a":2}"#, &[]), UPDATE, TTL).await.unwrap();
         storage.update_ttl(&id, TTL).await.unwrap();
         storage.rename(&id, &other).await.unwrap();
+        let seen = storage.get_session(&other).await.unwrap();
+        storage.remove_all(&other, seen.as_ref()).await.unwrap();
         storage.remove_all(&other, None).await.unwrap();
         // What opening the connection took, which is pipelined, is not the operations'.
         proxy.reset();
@@ -65,7 +70,11 @@ async fn key_value_reads_with_one_command_and_writes_with_at_most_two() {
     storage.remove_all(&b, seen.as_ref()).await.unwrap();
     assert_eq!(wire.sent(), ["EVALSHA"], "removal of what was seen");
     storage.remove_all(&b, None).await.unwrap();
-    assert_eq!(wire.sent(), ["GET"], "removal of what is not there");
+    assert_eq!(wire.sent(), ["EVALSHA"], "removal of what is not there");
+    storage.set_session(&b, &change(r#"{"name":"Zoë","n":-2.5e3}"#), CREATE, TTL).await.unwrap();
+    wire.sent();
+    assert!(storage.remove_all(&b, None).await.unwrap());
+    assert_eq!(wire.sent(), ["EVALSHA"], "removal");
 }
 
 #[tokio::test]
@@ -108,6 +117,22 @@ async fn requests_of_one_thread_share_a_connection_and_pipeline() {
     }
     assert_eq!(wire.proxy.commands(), ["HGET"; 4]);
     assert_eq!(wire.proxy.round_trips(), 1);
+}
+
+#[tokio::test]
+async fn items_of_one_session_asked_for_together_share_a_round_trip() {
+    let server = RedisServer::start();
+    let proxy = Proxy::before(server.port());
+    let redis = Redis::builder(proxy.url()).build().unwrap();
+    let storage = Arc::new(RedisHashTableStorage::new(redis));
+    storage.set_session(&id("a"), &changes(r#"{"a":1,"b":2}"#, &[]), CREATE, TTL).await.unwrap();
+    let manager = Manager::builder(storage).build().unwrap();
+    proxy.reset();
+    let session = manager.open(Some(id("a")));
+    let (one, two, none) =
+        tokio::join!(session.get::<u8>("a"), session.get::<u8>("b"), session.get::<u8>("c"));
+    assert_eq!((one.unwrap(), two.unwrap(), none.unwrap()), (Some(1), Some(2), None));
+    assert_eq!((proxy.commands().len(), proxy.round_trips()), (3, 1));
 }
 
 #[tokio::test]

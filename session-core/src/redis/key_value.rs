@@ -39,6 +39,13 @@ enum Swap {
     Changed(Snapshot),
 }
 
+/// What became of a removal.
+enum Removal {
+    Done,
+    /// Still there, if anything is: what it is when read with care.
+    Doubtful(Option<Snapshot>),
+}
+
 impl RedisKeyValueStorage {
     /// Keeps sessions in `redis`. Does not connect yet.
     ///
@@ -154,8 +161,14 @@ impl Storage for RedisKeyValueStorage {
 
     async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
         let operation = self.redis.operation(id);
-        let mut there = known(&operation, if_seen.cloned()).await?;
-        // What cannot be read is not removed either, hence the reading and comparing.
+        let mut there = match if_seen {
+            Some(seen) => Some(seen.clone()),
+            None => match remove(&operation).await? {
+                Removal::Done => return Ok(true),
+                Removal::Doubtful(session) => session,
+            },
+        };
+        // What cannot be read is not removed either, hence the comparing.
         while let Some(old) = there {
             match swap(&operation, old.stored().as_bytes(), None, Duration::ZERO).await? {
                 Swap::Done(_) => return Ok(true),
@@ -214,6 +227,17 @@ async fn read(operation: &Operation<'_>) -> Result<Option<Snapshot>> {
         mark.fill(session);
     }
     Ok(session)
+}
+
+/// Removes the session unless in doubt whether it is one. One round trip.
+async fn remove(operation: &Operation<'_>) -> Result<Removal> {
+    let _mark = operation.near().map(|near| near.begin_write(operation.id()));
+    let key = operation.key();
+    let answer = operation.run(&script::REMOVE_OBJECT, &[&key], &[], Effect::Once).await?;
+    Ok(match answer {
+        Value::Int(_) => Removal::Done,
+        text => Removal::Doubtful(parse(operation, text)),
+    })
 }
 
 /// Writes `new`, or removes the session, while `old` is stored. One round trip.

@@ -1,6 +1,6 @@
 //! The Lua that runs in the server, where a condition and what hangs on it must be one step.
 //!
-//! Kept to what cannot be done elsewhere. JSON in particular is never touched: Lua's cjson turns
+//! Kept to what cannot be done elsewhere. JSON in particular is never written: Lua's cjson turns
 //! 2^53 + 1 into a float and an empty list into an object. `pcall` passes the server's own error
 //! through as the answer, code and all.
 
@@ -28,6 +28,39 @@ if ARGV[2] == '' then return redis.pcall('UNLINK', KEYS[1]) end
 local set = redis.pcall('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 redis.call('STRLEN', KEYS[1])
 return set",
+    )
+});
+
+/// Removes a text that is beyond doubt an object with items.
+///
+/// `KEYS[1]`. Answers 1 if removed, nil if nothing is there, otherwise the text, which is left
+/// for the caller to judge.
+///
+/// What is removed must be what `Snapshot` reads. cjson alone takes more for JSON: `NaN`, `0x1`,
+/// `01` unless told not to, and `1.`, `-.5`, control characters and any bytes in a string. Nobody
+/// else is served meanwhile, so a long text is left to the caller, too.
+pub(super) static REMOVE_OBJECT: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"local text = redis.pcall('GET', KEYS[1])
+if type(text) ~= 'string' or #text > 65536 then return text end
+local ascii = text
+if text:find('[\128-\255]') then
+  for _, character in ipairs({
+    '[\194-\223][\128-\191]', '\224[\160-\191][\128-\191]',
+    '[\225-\236\238\239][\128-\191][\128-\191]', '\237[\128-\159][\128-\191]',
+    '\240[\144-\191][\128-\191][\128-\191]',
+    '[\241-\243][\128-\191][\128-\191][\128-\191]',
+    '\244[\128-\143][\128-\191][\128-\191]'
+  }) do ascii = ascii:gsub(character, '?') end
+end
+if not ascii:find('^{') or ascii:find('[^ -~]') or ascii:find('%d%.%D') or ascii:find('%-%.') then
+  return text
+end
+local json = cjson.new()
+json.decode_invalid_numbers(false)
+local is_json, items = pcall(json.decode, text)
+if not is_json or next(items) == nil then return text end
+return redis.pcall('UNLINK', KEYS[1])",
     )
 });
 
