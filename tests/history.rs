@@ -172,13 +172,13 @@ fn run(what: &str, store: &Store, processes: usize, login: Option<Application>) 
 
 /// As [`run`], with pauses about as long as sessions live.
 fn run_short_sessions(what: &str, store: &Store) {
-    let expiry = Expiry { ttl: Duration::from_millis(700), tolerance: Duration::from_millis(250) };
-    let settings = [("DEMO__SESSION__MAX_AGE", "700ms"), ("RUST_LOG", "info")];
+    let expiry = Expiry { ttl: Duration::from_secs(2), tolerance: Duration::from_secs(1) };
+    let settings = [("DEMO__SESSION__MAX_AGE", "2s"), ("RUST_LOG", "info")];
     let servers = serve(store, 3, &settings);
     let ports: Vec<u16> = servers.iter().map(Server::port).collect();
-    let plan = Plan { browsers: 60, tabs: 1, pause: 2 * expiry.ttl, ..Plan::new() };
-    let history = record(&plan, &ports, Duration::from_secs(4));
-    let what = format!("{what}, {} servers, sessions of 700 ms", ports.len());
+    let plan = Plan { browsers: 100, tabs: 1, pause: 2 * expiry.ttl, ..Plan::new() };
+    let history = record(&plan, &ports, Duration::from_secs(9));
+    let what = format!("{what}, {} servers, sessions of 2 s", ports.len());
     is_true(&what, &plan, &history, &check(&history, Some(expiry)));
     no_panic(&servers);
     let gone = |event: &Event| event.claim.is_some() && event.answer == Answer::Items(Items::new());
