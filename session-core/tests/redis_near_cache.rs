@@ -1,4 +1,5 @@
 //! Sessions read without asking, and never an old one.
+#![cfg(feature = "redis")]
 
 mod common;
 
@@ -6,10 +7,13 @@ use std::{sync::Arc, time::Duration};
 
 use common::{
     CREATE, RedisServer, TTL, UPDATE, changes, id,
-    stress::{LATE, QUIET, stale_rounds},
+    stress::{LATE, Left, QUIET, stale_rounds},
     support::proxy::Proxy,
 };
-use session_core::{Redis, RedisKeyValueStorage, SessionId, Storage, WriteMode, Written};
+use redis::{AsyncConnectionConfig, aio::MultiplexedConnection, caching::CacheConfig};
+use session_core::{
+    Changes, Redis, RedisKeyValueStorage, Result, SessionId, Snapshot, Storage, WriteMode, Written,
+};
 use tokio::time::{Instant, sleep};
 
 struct Near {
@@ -154,9 +158,13 @@ async fn g8_while_the_server_is_paused_nothing_older_than_a_second_is_served() {
     }
 }
 
-/// How long the stress goes on: 100 rounds, or as `NEAR_CACHE_ROUNDS` says.
-fn rounds() -> u64 {
-    std::env::var("NEAR_CACHE_ROUNDS").map_or(100, |rounds| rounds.parse().unwrap())
+/// How long the stress goes on: so many rounds, or as `NEAR_CACHE_ROUNDS` says.
+fn rounds(usual: u64) -> u64 {
+    std::env::var("NEAR_CACHE_ROUNDS").map_or(usual, |rounds| rounds.parse().unwrap())
+}
+
+async fn undisturbed(_: &SessionId) -> Left {
+    Left::Session
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -164,20 +172,124 @@ async fn a_hot_key_is_never_stale_after_five_milliseconds_of_quiet() {
     let server = RedisServer::start();
     for readers in [1, 8] {
         let near = near(&server.url());
-        let stale =
-            stale_rounds(&elsewhere(&server), rounds(), readers, near.storage.clone(), || {}).await;
+        let (other, storage) = (elsewhere(&server), near.storage.clone());
+        let stale = stale_rounds(&other, rounds(100), readers, storage, undisturbed).await;
         let stats = near.redis.near_cache_stats().unwrap();
         assert_eq!(stale, 0, "{readers} readers, {stats:?}");
         assert!(stats.hits > stats.misses, "the readers did read nearby: {stats:?}");
     }
 }
 
+async fn assert_never_stale(
+    server: &RedisServer,
+    rounds: u64,
+    disturb: impl AsyncFn(&SessionId) -> Left,
+) {
+    let storage = near(&server.url()).storage;
+    assert_eq!(stale_rounds(&elsewhere(server), rounds, 8, storage, disturb).await, 0);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_hot_key_is_never_stale_although_connections_are_cut() {
     let server = RedisServer::start();
-    let near = near(&server.url());
-    let cut = || drop(server.cli(&["CLIENT", "KILL", "TYPE", "normal"]));
-    assert_eq!(stale_rounds(&elsewhere(&server), 50, 8, near.storage, cut).await, 0);
+    let cut = async |_: &SessionId| {
+        server.cli(&["CLIENT", "KILL", "TYPE", "normal"]);
+        Left::Session
+    };
+    assert_never_stale(&server, rounds(50), cut).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_hot_key_is_never_stale_although_the_server_is_paused() {
+    let server = RedisServer::start();
+    let pause = async |_: &SessionId| {
+        server.pause();
+        sleep(QUIET).await;
+        server.resume();
+        Left::Session
+    };
+    assert_never_stale(&server, rounds(50), pause).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_hot_key_is_never_read_after_it_was_removed_or_renamed() {
+    let server = RedisServer::start();
+    let other = elsewhere(&server);
+    let remove = async |id: &SessionId| {
+        assert!(other.remove_all(id, None).await.unwrap());
+        Left::Nothing
+    };
+    let rename = async |id: &SessionId| {
+        assert!(other.rename(id, &SessionId::random()).await.unwrap());
+        Left::Nothing
+    };
+    assert_never_stale(&server, rounds(50), remove).await;
+    assert_never_stale(&server, rounds(50), rename).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_hot_key_is_not_read_a_second_after_it_expired() {
+    let server = RedisServer::start();
+    // Nobody may announce it; what bounds it is the age of what is kept.
+    let expire = async |id: &SessionId| {
+        server.cli(&["PEXPIRE", &format!("session:{}", id.as_str()), "1"]);
+        sleep(Duration::from_secs(1)).await;
+        Left::Nothing
+    };
+    assert_never_stale(&server, 3, expire).await;
+}
+
+/// Sessions read through the cache of the redis crate, as it comes.
+#[derive(Debug)]
+struct CachedByTheCrate {
+    connection: MultiplexedConnection,
+    other: RedisKeyValueStorage,
+}
+
+#[async_trait::async_trait]
+impl Storage for CachedByTheCrate {
+    async fn get_session(&self, id: &SessionId) -> Result<Option<Snapshot>> {
+        let mut get = redis::cmd("GET");
+        get.arg(format!("session:{}", id.as_str()));
+        let text: Option<String> = get.query_async(&mut self.connection.clone()).await.unwrap();
+        Ok(text.and_then(|text| Snapshot::parse(text).unwrap()))
+    }
+
+    async fn set_session(
+        &self,
+        id: &SessionId,
+        changes: &Changes,
+        mode: WriteMode<'_>,
+        ttl: Duration,
+    ) -> Result<Written> {
+        self.other.set_session(id, changes, mode, ttl).await
+    }
+
+    async fn update_ttl(&self, id: &SessionId, ttl: Duration) -> Result<bool> {
+        self.other.update_ttl(id, ttl).await
+    }
+
+    async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
+        self.other.remove_all(id, if_seen).await
+    }
+
+    async fn expires_in(&self, id: &SessionId) -> Result<Option<Duration>> {
+        self.other.expires_in(id).await
+    }
+}
+
+/// A cache that keeps an answer although an announcement has overtaken it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_stress_finds_the_old_values_that_the_cache_of_the_redis_crate_serves() {
+    let server = RedisServer::start();
+    let client = redis::Client::open(format!("{}/?protocol=resp3", server.url())).unwrap();
+    let config = AsyncConnectionConfig::new().set_cache_config(CacheConfig::new());
+    let connection = client.get_multiplexed_async_connection_with_config(&config).await.unwrap();
+    let other = elsewhere(&server);
+    let cached = CachedByTheCrate { connection, other: elsewhere(&server) };
+    let stale = stale_rounds(&other, 5, 8, Arc::new(cached), undisturbed).await;
+    println!("old values in {stale} of 5 rounds");
+    assert!(stale > 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -6,7 +6,7 @@ mod common;
 use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use common::{
-    stress::stale_rounds,
+    stress::{Left, stale_rounds},
     support::{cluster::RedisCluster, sentinel::RedisSentinel},
     *,
 };
@@ -29,6 +29,10 @@ async fn assert_never_stale(redis: &RedisBuilder, rounds: u64, disturb: impl Fn(
     let other = RedisKeyValueStorage::new(redis.clone().build().unwrap());
     let near = redis.clone().near_cache(1 << 20).build().unwrap();
     let storage = Arc::new(RedisKeyValueStorage::new(near.clone()));
+    let disturb = async |_: &SessionId| {
+        disturb();
+        Left::Session
+    };
     assert_eq!(stale_rounds(&other, rounds, 8, storage, disturb).await, 0);
     let stats = near.near_cache_stats().unwrap();
     assert!(stats.hits > stats.misses, "the readers did read nearby: {stats:?}");
