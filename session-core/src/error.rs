@@ -44,11 +44,30 @@ impl Error {
     /// Reports a failure of the store behind `storage`.
     ///
     /// `reason` must not contain ids or values.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::Error;
+    ///
+    /// let error = Error::storage("my-table", "table is read-only");
+    /// assert_eq!(error.to_string(), "session storage failed", "fit for a response");
+    /// assert!(error.is_unavailable());
+    /// ```
     pub fn storage(storage: &'static str, reason: impl Into<String>) -> Self {
         Self::Storage(StorageError { storage, reason: reason.into() })
     }
 
     /// Whether the store is to blame: it failed, refused or did not answer in time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::Error;
+    ///
+    /// assert!(Error::Timeout.is_unavailable());
+    /// assert!(!Error::Vanished.is_unavailable(), "somebody has logged out meanwhile");
+    /// ```
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
         matches!(self, Self::Timeout | Self::Storage(_))

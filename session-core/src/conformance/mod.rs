@@ -146,6 +146,18 @@ struct Failure {
 
 impl Failures {
     /// Visits the names of the failed checks.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # #[tokio::main] async fn main() {
+    /// use session_core::{MemoryStorage, conformance};
+    ///
+    /// if let Err(failures) = conformance::run(async || MemoryStorage::new()).await {
+    ///     panic!("failed: {:?}", failures.checks().collect::<Vec<_>>());
+    /// }
+    /// # }
+    /// ```
     pub fn checks(&self) -> impl Iterator<Item = &'static str> {
         self.0.iter().map(|failure| failure.check)
     }

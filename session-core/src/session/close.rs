@@ -77,6 +77,22 @@ impl Session {
 
     /// Does what [`close`](Self::close) does, if that needs no waiting: nothing has to be stored,
     /// and no clone is waiting for the store.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    /// # let session = manager.open(None);
+    /// session.set("name", "bob").await?;
+    /// assert!(session.try_close().is_none(), "the name has to be stored first");
+    /// session.save().await?;
+    /// let closed = session.try_close().expect("nothing to wait for");
+    /// assert!(matches!(closed.outcome, Outcome::Issued { .. }));
+    /// # Ok(()) }
+    /// ```
     #[must_use = "`None` means that the session is still open"]
     pub fn try_close(&self) -> Option<Closed> {
         let _gate = self.0.gate.try_lock()?;
