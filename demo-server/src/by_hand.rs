@@ -51,7 +51,8 @@ pub(crate) fn client(redis: &Redis, is_here: bool) -> String {
             let place = url.as_ref().map(place).unwrap_or_default();
             let own = url.as_ref().map(credentials).unwrap_or_default();
             let (tls, master) = (tls(redis, url.as_ref(), is_here), quoted(master));
-            let ask = format!("redis-cli{place}{tls}{own} SENTINEL GET-MASTER-ADDR-BY-NAME {master}");
+            let ask =
+                format!("redis-cli{place}{tls}{own} SENTINEL GET-MASTER-ADDR-BY-NAME {master}");
             let found = format!("$({ask} | xargs printf -- '-h %s -p %s')");
             // What a sentinel's address says is for itself alone.
             format!("redis-cli {found}{tls}{}", settled(redis))

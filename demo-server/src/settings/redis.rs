@@ -34,10 +34,6 @@ pub(crate) enum Place {
 pub(crate) struct Secret(String);
 
 impl Secret {
-    pub(crate) fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
     pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
@@ -178,7 +174,7 @@ mod tests {
     }
 
     fn secrets(urls: &[&str]) -> Vec<Secret> {
-        urls.iter().map(|&url| Secret::new(url)).collect()
+        urls.iter().map(|&url| Secret(url.to_owned())).collect()
     }
 
     #[test]
@@ -197,7 +193,7 @@ mod tests {
     #[test]
     fn the_url_counts_where_no_list_is_given_and_an_empty_list_is_none() {
         let url = "url = \"redis://h:1\"\n";
-        let single = Place::Single(Secret::new("redis://h:1"));
+        let single = Place::Single(Secret("redis://h:1".to_owned()));
         assert_eq!(place(url, &[]), single);
         assert_eq!(place(&format!("{url}cluster = []"), &[]), single);
         let emptied = [("DEMO__REDIS__CLUSTER", "")];
@@ -227,7 +223,8 @@ mod tests {
 
     #[test]
     fn what_is_no_list_of_addresses_is_refused() {
-        for bad in ["\"a:1\"", "[\"a\"]", "[\"a:x\"]", "[\":1\"]", "[\"a:0\"]", "[1]", "[\"a b:1\"]"]
+        for bad in
+            ["\"a:1\"", "[\"a\"]", "[\"a:x\"]", "[\":1\"]", "[\"a:0\"]", "[1]", "[\"a b:1\"]"]
         {
             refused(&format!("[redis]\ncluster = {bad}"), &[], &["redis.cluster", "10.0.0.1:7000"]);
         }
