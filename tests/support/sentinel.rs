@@ -77,7 +77,7 @@ impl RedisSentinel {
     }
 
     /// Replicas that `sentinel` would promote.
-    fn replicas_known(&self, sentinel: &RedisServer) -> usize {
+    pub fn replicas_known(&self, sentinel: &RedisServer) -> usize {
         let list = sentinel.cli(&["SENTINEL", "REPLICAS", Self::MASTER]);
         let lines: Vec<_> = list.lines().collect();
         lines.windows(2).filter(|pair| pair == &["master-link-status", "ok"]).count()

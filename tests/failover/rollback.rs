@@ -1,0 +1,197 @@
+//! The rules where a master may die with writes that no replica has.
+//!
+//! What replicas have is what a master did up to some moment. So of each session the last writes
+//! before its death may be undone, and what was read meanwhile is no promise any more; all that
+//! came before, and all that comes after, is held to the rules as ever.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use crate::history::{
+    check::{Report, Violation, check},
+    record::{Answer, Cookie, Event, History, Id, Moment, Operation},
+};
+
+/// The time before a master's death in which its replicas may have heard nothing.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deaf {
+    pub(super) from: Moment,
+    pub(super) to: Moment,
+}
+
+/// What no loss of unreplicated writes explains.
+pub(super) struct Wrong {
+    history: History,
+    violations: Vec<Violation>,
+}
+
+impl fmt::Debug for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Report(&self.history, &self.violations))
+    }
+}
+
+/// Counts the acknowledged writes that are lost: the fewest that explain the history.
+pub(super) fn lost(history: &History, deaf: &[Deaf]) -> Result<usize, Wrong> {
+    let violations = check(history, None);
+    if violations.is_empty() {
+        return Ok(0);
+    }
+    is_true_before(history, deaf[0])?;
+    let sessions = sessions(history);
+    let touched: BTreeSet<usize> = violations
+        .iter()
+        .flat_map(|violation| &violation.events)
+        .flat_map(|&at| ids(&history.events[at]))
+        .filter_map(|id| sessions.get(id).copied())
+        .collect();
+    let mut count = 0;
+    for session in touched {
+        let is_its = |id: &Id| sessions.get(id) == Some(&session);
+        count += lost_of(&about(history, &is_its), &is_its, deaf)?;
+    }
+    // What is of no session is of no master either.
+    let explained = |violation: &&Violation| {
+        let mut events = violation.events.iter().flat_map(|&at| ids(&history.events[at]));
+        events.any(|id| sessions.contains_key(id))
+    };
+    match violations.iter().find(|violation| !explained(violation)) {
+        Some(other) => Err(wrong(copy(history), vec![other.clone()])),
+        None => Ok(count),
+    }
+}
+
+/// Up to the first death nothing is excused.
+fn is_true_before(history: &History, first: Deaf) -> Result<(), Wrong> {
+    let mut before = copy(history);
+    before.events.retain(|event| event.sent < first.to);
+    for event in before.events.iter_mut().filter(|event| event.answered >= first.to) {
+        event.answer = Answer::Cut("not known then".to_owned());
+        event.cookie = Cookie::Kept;
+    }
+    let violations = check(&before, None);
+    if violations.is_empty() { Ok(()) } else { Err(wrong(before, violations)) }
+}
+
+/// Which session each id stands for; a login moves a session to another.
+fn sessions(history: &History) -> BTreeMap<Id, usize> {
+    let mut sessions = BTreeMap::new();
+    let mut events: Vec<&Event> = history.events.iter().collect();
+    events.sort_by_key(|event| event.sent);
+    for event in events {
+        let Cookie::Issued(id) = &event.cookie else { continue };
+        let is_move = event.answer == Answer::Moved
+            || event.is_unsure() && matches!(event.operation, Operation::Login(_));
+        let before = event.claim.as_ref().filter(|_| is_move);
+        let before = before.and_then(|claim| sessions.get(claim).copied());
+        let new = sessions.len();
+        sessions.insert(id.clone(), before.unwrap_or(new));
+    }
+    sessions
+}
+
+fn ids(event: &Event) -> impl Iterator<Item = &Id> {
+    event.claim.iter().chain(issued(event))
+}
+
+fn issued(event: &Event) -> Option<&Id> {
+    match &event.cookie {
+        Cookie::Issued(id) => Some(id),
+        _ => None,
+    }
+}
+
+fn about(history: &History, is_its: &impl Fn(&Id) -> bool) -> History {
+    let events = history.events.iter().filter(|event| ids(event).any(is_its));
+    History { events: events.cloned().collect(), losses: Vec::new() }
+}
+
+/// Counts the fewest writes of a session whose loss explains its history.
+fn lost_of(
+    history: &History,
+    is_its: &impl Fn(&Id) -> bool,
+    deaf: &[Deaf],
+) -> Result<usize, Wrong> {
+    let violations = check(history, None);
+    if violations.is_empty() {
+        return Ok(0);
+    }
+    let unheard: Vec<Vec<usize>> = deaf.iter().map(|deaf| writes(history, *deaf)).collect();
+    let all = unheard.iter().map(Vec::len).sum();
+    for count in 1..=all {
+        for lost in splits(&unheard, count) {
+            if check(&undone(history, &lost, is_its, deaf), None).is_empty() {
+                return Ok(count);
+            }
+        }
+    }
+    Err(wrong(copy(history), violations))
+}
+
+/// The acknowledged writes that no replica may have, the last one first.
+fn writes(history: &History, deaf: Deaf) -> Vec<usize> {
+    let is_unheard = |&at: &usize| {
+        let event = &history.events[at];
+        let is_done = matches!(event.answer, Answer::Done | Answer::Moved);
+        is_done && is_within(event, deaf)
+    };
+    let mut writes: Vec<usize> = (0..history.events.len()).filter(is_unheard).collect();
+    writes.sort_by_key(|&at| std::cmp::Reverse(history.events[at].answered));
+    writes
+}
+
+fn is_within(event: &Event, deaf: Deaf) -> bool {
+    (deaf.from..deaf.to).contains(&event.answered)
+}
+
+/// All ways to lose `count` writes, at each death the last ones.
+fn splits(unheard: &[Vec<usize>], count: usize) -> Vec<Vec<usize>> {
+    let Some((first, rest)) = unheard.split_first() else {
+        return if count == 0 { vec![Vec::new()] } else { Vec::new() };
+    };
+    let with = |here: usize| {
+        let rest = splits(rest, count - here).into_iter();
+        rest.map(move |mut rest| {
+            rest.extend(&first[..here]);
+            rest
+        })
+    };
+    (0..=count.min(first.len())).flat_map(with).collect()
+}
+
+/// The history as far as it is still a promise when these writes are lost.
+fn undone(
+    history: &History,
+    lost: &[usize],
+    is_its: &impl Fn(&Id) -> bool,
+    deaf: &[Deaf],
+) -> History {
+    let mut history = copy(history);
+    for (at, event) in history.events.iter_mut().enumerate() {
+        let is_of_another = issued(event).is_some_and(|id| !is_its(id));
+        if lost.contains(&at) {
+            // With its first write a session goes as a whole.
+            if issued(event).is_some_and(is_its) {
+                history.losses.push(event.sent);
+            }
+            event.answer = Answer::Undone(Box::new(event.answer.clone()));
+        } else if deaf.iter().any(|deaf| is_within(event, *deaf)) {
+            let is_look = !matches!(event.answer, Answer::Done | Answer::Moved);
+            if is_look || is_of_another {
+                event.answer = Answer::Cut("not looked at".to_owned());
+                event.cookie = Cookie::Kept;
+            }
+        }
+    }
+    history
+}
+
+fn copy(history: &History) -> History {
+    History { events: history.events.clone(), losses: history.losses.clone() }
+}
+
+fn wrong(history: History, violations: Vec<Violation>) -> Wrong {
+    Wrong { history, violations }
+}
