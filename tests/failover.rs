@@ -45,7 +45,7 @@ const DEAF: Duration = Duration::from_millis(200);
 const AFTERWARDS: Duration = Duration::from_millis(1500);
 /// How many slots move in a row, whatever is in them, and how many of those that are in use.
 const SLOTS: usize = 100;
-const IN_USE: usize = 30;
+const IN_USE: usize = 8;
 
 #[test]
 fn g8_the_master_of_sentinels_dies_and_only_unreplicated_writes_are_lost() {
