@@ -2,9 +2,11 @@
 //!
 //! What replicas have is what a master did up to some moment. So of each session the last writes
 //! before its death may be undone, and what was read meanwhile is no promise any more; all that
-//! came before, and all that comes after, is held to the rules as ever.
+//! came before, and all that comes after, is held to the rules as ever. A logout may be among
+//! them, or the end of an id that a login has replaced.
 
 use std::{
+    cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     fmt,
 };
@@ -18,6 +20,10 @@ use crate::history::{
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Deaf {
     pub(super) from: Moment,
+    pub(super) died: Moment,
+    /// Whether there are other masters.
+    pub(super) has_peers: bool,
+    /// By then everything it has answered has been passed on.
     pub(super) to: Moment,
 }
 
@@ -118,35 +124,41 @@ fn lost_of(
     if violations.is_empty() {
         return Ok(0);
     }
-    let unheard: Vec<Vec<usize>> = deaf.iter().map(|deaf| writes(history, *deaf)).collect();
+    let unheard: Vec<Vec<usize>> =
+        deaf.iter().flat_map(|deaf| writes(history, is_its, *deaf)).collect();
     let all = unheard.iter().map(Vec::len).sum();
     for count in 1..=all {
-        for lost in splits(&unheard, count) {
-            if check(&undone(history, &lost, is_its, deaf), None).is_empty() {
-                return Ok(count);
-            }
+        let explains = |lost: &Vec<usize>| explains(&undone(history, lost), is_its, deaf);
+        if splits(&unheard, count).iter().any(explains) {
+            return Ok(count);
         }
     }
     Err(wrong(copy(history), violations))
 }
 
-/// The acknowledged writes that no replica may have, the last one first.
-fn writes(history: &History, deaf: Deaf) -> Vec<usize> {
-    let is_unheard = |&at: &usize| {
-        let event = &history.events[at];
+/// The acknowledged writes that no replica may have, the last one first; for each id, if another
+/// id may be on another master.
+fn writes(history: &History, is_its: &impl Fn(&Id) -> bool, deaf: Deaf) -> Vec<Vec<usize>> {
+    let mut writes: BTreeMap<Option<&Id>, Vec<usize>> = BTreeMap::new();
+    for (at, event) in history.events.iter().enumerate() {
         let is_done = matches!(event.answer, Answer::Done | Answer::Moved);
-        is_done && is_within(event, deaf)
-    };
-    let mut writes: Vec<usize> = (0..history.events.len()).filter(is_unheard).collect();
-    writes.sort_by_key(|&at| std::cmp::Reverse(history.events[at].answered));
-    writes
+        if let Some(id) = ids(event).find(|id| is_its(id))
+            && is_done
+            && is_within(event, deaf)
+        {
+            writes.entry(deaf.has_peers.then_some(id)).or_default().push(at);
+        }
+    }
+    let last_first = |at: &usize| Reverse(history.events[*at].answered);
+    writes.values_mut().for_each(|writes| writes.sort_by_key(last_first));
+    writes.into_values().collect()
 }
 
 fn is_within(event: &Event, deaf: Deaf) -> bool {
     (deaf.from..deaf.to).contains(&event.answered)
 }
 
-/// All ways to lose `count` writes, at each death the last ones.
+/// All ways to lose `count` writes, of each list the first ones.
 fn splits(unheard: &[Vec<usize>], count: usize) -> Vec<Vec<usize>> {
     let Some((first, rest)) = unheard.split_first() else {
         return if count == 0 { vec![Vec::new()] } else { Vec::new() };
@@ -161,31 +173,86 @@ fn splits(unheard: &[Vec<usize>], count: usize) -> Vec<Vec<usize>> {
     (0..=count.min(first.len())).flat_map(with).collect()
 }
 
-/// The history as far as it is still a promise when these writes are lost.
-fn undone(
-    history: &History,
-    lost: &[usize],
-    is_its: &impl Fn(&Id) -> bool,
-    deaf: &[Deaf],
-) -> History {
+fn undone(history: &History, lost: &[usize]) -> History {
     let mut history = copy(history);
-    for (at, event) in history.events.iter_mut().enumerate() {
-        let is_of_another = issued(event).is_some_and(|id| !is_its(id));
-        if lost.contains(&at) {
+    for &at in lost {
+        let event = &mut history.events[at];
+        event.answer = Answer::Undone(Box::new(event.answer.clone()));
+    }
+    history
+}
+
+/// Whether the history is true, given what is undone in it.
+fn explains(history: &History, is_its: &impl Fn(&Id) -> bool, deaf: &[Deaf]) -> bool {
+    check(&forgotten(history, is_its, deaf), None).is_empty()
+        || (0..history.events.len()).any(|login| {
+            let two = fork(history, login, is_its, deaf);
+            two.is_some_and(|two| two.iter().all(|one| explains(one, is_its, deaf)))
+        })
+}
+
+/// The history as far as it is still a promise when something is undone.
+fn forgotten(history: &History, is_its: &impl Fn(&Id) -> bool, deaf: &[Deaf]) -> History {
+    let mut history = copy(history);
+    let is_undone = |event: &Event| matches!(event.answer, Answer::Undone(_));
+    if !history.events.iter().any(is_undone) {
+        return history;
+    }
+    for event in &mut history.events {
+        if is_undone(event) {
             // With its first write a session goes as a whole.
             if issued(event).is_some_and(is_its) {
                 history.losses.push(event.sent);
             }
-            event.answer = Answer::Undone(Box::new(event.answer.clone()));
         } else if deaf.iter().any(|deaf| is_within(event, *deaf)) {
             let is_look = !matches!(event.answer, Answer::Done | Answer::Moved);
-            if is_look || is_of_another {
+            if is_look || issued(event).is_some_and(|id| !is_its(id)) {
                 event.answer = Answer::Cut("not looked at".to_owned());
                 event.cookie = Cookie::Kept;
             }
         }
     }
     history
+}
+
+/// A login that is undone on the master of the old id alone leaves two sessions: the old one as
+/// it was some time before, and the new one, of which nothing is lost.
+fn fork(
+    history: &History,
+    login: usize,
+    is_its: &impl Fn(&Id) -> bool,
+    deaf: &[Deaf],
+) -> Option<[History; 2]> {
+    let moved = &history.events[login];
+    let Answer::Undone(answer) = &moved.answer else { return None };
+    let new = issued(moved).filter(|_| **answer == Answer::Moved)?;
+    let deaf = deaf.iter().find(|deaf| is_within(moved, **deaf))?;
+    let earlier = history.events.iter().filter(|event| event.answered <= moved.answered);
+    let old: BTreeSet<&Id> =
+        earlier.filter_map(issued).filter(|id| is_its(id) && *id != new).collect();
+    let (mut before, mut after) = (History::default(), History::default());
+    for (at, event) in history.events.iter().enumerate() {
+        let is_of_old = event.claim.as_ref().is_some_and(|claim| old.contains(claim));
+        if at == login {
+            let (mut stayed, mut went) = (event.clone(), event.clone());
+            stayed.cookie = Cookie::Kept;
+            went.answer = Answer::Moved;
+            before.events.push(stayed);
+            after.events.push(went);
+            continue;
+        }
+        if ids(event).all(|id| old.contains(id) || !is_its(id)) {
+            before.events.push(event.clone());
+        }
+        if !is_of_old || event.answered <= deaf.died {
+            let mut event = event.clone();
+            if let (Answer::Undone(answer), true) = (&event.answer, is_of_old) {
+                event.answer = (**answer).clone();
+            }
+            after.events.push(event);
+        }
+    }
+    Some([before, after])
 }
 
 fn copy(history: &History) -> History {

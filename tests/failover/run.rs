@@ -107,7 +107,8 @@ impl Run {
         }
         let beats = self.health.finish();
         let noise = beats.iter().map(|beat| beat.took).max().unwrap_or_default();
-        let deaf: Vec<Deaf> = windows.iter().map(deaf).collect();
+        let has_peers = matches!(self.group, Group::Cluster(_));
+        let deaf: Vec<Deaf> = windows.iter().map(|window| deaf(window, has_peers)).collect();
         for history in &histories {
             let lost = rollback::lost(history, &deaf);
             figures.lost +=
@@ -157,9 +158,14 @@ fn login(group: &Group, backend: &str, wait_replicas: usize) -> Application {
     })
 }
 
-fn deaf(window: &Window) -> Deaf {
+fn deaf(window: &Window, has_peers: bool) -> Deaf {
     let moment = |time: Duration| time.as_micros() as Moment;
-    Deaf { from: moment(window.began.saturating_sub(LAG)), to: moment(window.killed + LAG) }
+    Deaf {
+        from: moment(window.began.saturating_sub(LAG)),
+        died: moment(window.killed),
+        has_peers,
+        to: moment(window.killed + LAG),
+    }
 }
 
 /// Errors come only from a master's death to the promotion of the next one, and a second more.
