@@ -10,6 +10,9 @@ mod demo;
 mod history;
 mod support;
 
+/// Shows that not everything is excused.
+#[path = "failover/explained.rs"]
+mod explained;
 #[path = "failover/figures.rs"]
 mod figures;
 #[path = "failover/group.rs"]

@@ -9,6 +9,7 @@ use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet},
     fmt,
+    iter::repeat,
 };
 
 use crate::history::{
@@ -184,11 +185,33 @@ fn undone(history: &History, lost: &[usize]) -> History {
 
 /// Whether the history is true, given what is undone in it.
 fn explains(history: &History, is_its: &impl Fn(&Id) -> bool, deaf: &[Deaf]) -> bool {
-    check(&forgotten(history, is_its, deaf), None).is_empty()
+    let is_true = || check(&forgotten(history, is_its, deaf), None).is_empty();
+    !is_seen_again(history, deaf) && is_true()
         || (0..history.events.len()).any(|login| {
             let two = fork(history, login, is_its, deaf);
             two.is_some_and(|two| two.iter().all(|one| explains(one, is_its, deaf)))
         })
+}
+
+/// Whether a value that is undone is read after the death all the same.
+fn is_seen_again(history: &History, deaf: &[Deaf]) -> bool {
+    let over = |written: &Event| {
+        let deaf = deaf.iter().find(|deaf| is_within(written, **deaf));
+        deaf.map_or(Moment::MAX, |deaf| deaf.to)
+    };
+    let undone: BTreeMap<&str, Moment> = history
+        .events
+        .iter()
+        .filter(|event| matches!(event.answer, Answer::Undone(_)))
+        .flat_map(|event| event.items_set().into_iter().flatten().zip(repeat(over(event))))
+        .map(|((_, value), over)| (value.as_str(), over))
+        .collect();
+    let is_again = |at: Moment, value: &str| undone.get(value).is_some_and(|over| at >= *over);
+    history.events.iter().any(|event| match &event.answer {
+        Answer::Items(items) => items.values().any(|value| is_again(event.sent, value)),
+        Answer::Item(Some(value)) => is_again(event.sent, value),
+        _ => false,
+    })
 }
 
 /// The history as far as it is still a promise when something is undone.
