@@ -125,9 +125,14 @@ fn masters_die(group: Group, wait_replicas: usize) -> usize {
         let promoted = run.load_clock.elapsed();
         let new = new.expect("just found");
         sleep(AFTERWARDS);
+        // Where writes are confirmed, they are again once the new master has a replica: another
+        // one, or where there is none the old master.
+        let is_followed = |group: &mut Group| group.server(new).replicas() > 0;
+        if replicas.len() > 1 {
+            until("the other replica follows the new master", || is_followed(group));
+        }
         group.server(old).restart();
-        // Where writes are confirmed, they are again once the new master has a replica.
-        until("the new master has a replica", || group.server(new).replicas() > 0);
+        until("the new master has a replica", || is_followed(group));
         let followed = run.load_clock.elapsed();
         sleep(AFTERWARDS);
         let writes_back = if wait_replicas == 0 { promoted } else { followed };
