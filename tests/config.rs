@@ -98,6 +98,58 @@ fn a_bad_redis_url_is_refused_without_showing_its_password() {
 }
 
 #[test]
+fn settings_of_redis_that_contradict_each_other_are_refused() {
+    const SENTINELS: &str = "sentinels = [\"a:1\"]\nmaster = \"shop\"\n";
+    const CLUSTER: &str = "cluster = [\"b:2\", \"c:3\"]\n";
+    let both = ["config.toml: redis.sentinels = [\"a:1\"]", "redis.cluster = [\"b:2\", \"c:3\"]"];
+    redis_refused(&[], &[SENTINELS, CLUSTER].concat(), &both);
+    let cluster = [("DEMO__REDIS__CLUSTER", "b:2,c:3")];
+    redis_refused(&cluster, SENTINELS, &["redis.sentinels", "DEMO__REDIS__CLUSTER = \"b:2,c:3\""]);
+    let master = [("DEMO__REDIS__MASTER", "shop")];
+    redis_refused(&master, "", &["DEMO__REDIS__MASTER = \"shop\"", "redis.sentinels"]);
+    redis_refused(&[], "sentinels = [\"a:1\"]", &["redis.sentinels = [\"a:1\"]", "redis.master"]);
+    redis_refused(&[], "cluster = [\"a\"]", &["redis.cluster = [\"a\"]", "10.0.0.1:7000"]);
+    let database = [("DEMO__REDIS__DATABASE", "1")];
+    redis_refused(&database, CLUSTER, &["DEMO__REDIS__DATABASE = \"1\"", "redis.cluster"]);
+    redis_refused(&[], "tls_key = \"k.pem\"", &["redis.tls_key = \"k.pem\"", "redis.tls_cert"]);
+    redis_refused(&[], "wait_replicas = 101", &["redis.wait_replicas = 101", "0 to 100"]);
+}
+
+#[test]
+fn what_the_library_refuses_of_redis_names_the_setting() {
+    let url = |url| format!("url = \"{url}\"\n");
+    redis_refused(&[], "user = \"bob\"", &["redis.user = \"bob\"", "with a password"]);
+    let password = [("DEMO__REDIS__PASSWORD", "secret")];
+    let twice = url("redis://:secret@h");
+    redis_refused(
+        &password,
+        &twice,
+        &["DEMO__REDIS__PASSWORD = (not shown)", "redis.url", "one place"],
+    );
+    let two = [url("redis://h/2"), "database = 3".to_owned()].concat();
+    redis_refused(&[], &two, &["redis.database = 3", "redis.url", "one place"]);
+    let other = "cluster = [\"redis://h:1\", \"rediss://h:2\"]";
+    redis_refused(&[], other, &["redis.cluster = [\"redis://h:1\"", "all rediss://", "host:port"]);
+    let secret = "cluster = [\"redis://:secret@h:1\"]";
+    redis_refused(&[], secret, &["redis.cluster = [(not shown)]", "host:port"]);
+    let scheme = "sentinels = [\"http://h:1\"]\nmaster = \"shop\"";
+    redis_refused(&[], scheme, &["redis.sentinels = [\"http://h:1\"]", "redis[s]://"]);
+    let plain = [url("redis://h"), "tls_ca = \"occupied\"".to_owned()].concat();
+    redis_refused(&[], &plain, &["redis.tls_ca = \"occupied\"", "rediss://"]);
+    let empty = [url("rediss://h"), "tls_ca = \"occupied\"".to_owned()].concat();
+    redis_refused(&[], &empty, &["redis.tls_ca = \"occupied\"", "PEM"]);
+    let nowhere = [url("rediss://h"), "tls_ca = \"nowhere.pem\"".to_owned()].concat();
+    redis_refused(&[], &nowhere, &["redis.tls_ca = \"nowhere.pem\"", "No such file"]);
+    let key = [url("rediss://h"), "tls_cert = \"occupied\"\ntls_key = \"occupied\"".to_owned()];
+    redis_refused(&[], &key.concat(), &["redis.tls_cert = \"occupied\"", "PEM"]);
+}
+
+fn redis_refused(settings: &[(&str, &str)], section: &str, words: &[&str]) {
+    let file = format!("[session]\nbackend = \"redis-key-value\"\n[redis]\n{section}");
+    refused(settings, &[], &file, words);
+}
+
+#[test]
 fn a_file_that_is_named_must_be_there_and_be_toml() {
     refused(&[], &["--config", "other.toml"], "", &["other.toml"]);
     refused(&[], &["--config", "occupied/other.toml"], "", &["occupied/other.toml"]);

@@ -2,6 +2,7 @@
 //! storage of your choice.
 
 mod arguments;
+mod by_hand;
 mod routes;
 mod serve;
 mod settings;

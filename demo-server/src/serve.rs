@@ -11,7 +11,7 @@ use session_actix::SessionMiddleware;
 use session_core::{Manager, SessionId};
 
 use crate::{
-    routes,
+    by_hand, routes,
     settings::{Problem, Settings, Source},
     storage,
 };
@@ -44,7 +44,7 @@ pub(crate) async fn serve(settings: &Settings, source: &Source) -> Result<(), Pr
         log::info!("listening on http://{address}, storage {}", settings.storage());
     }
     if settings.session.backend.is_redis() {
-        actix_rt::spawn(hint_if_down(manager.clone()));
+        actix_rt::spawn(hint_if_down(manager.clone(), by_hand::start(&settings.redis)));
     }
     let server = server.run();
     actix_rt::spawn(stop_on_signal(signals, server.handle()));
@@ -100,11 +100,16 @@ fn unusable(settings: &Settings, source: &Source, error: &io::Error) -> Problem 
     source.problem(&keys, format_args!("{host}:{port} cannot be used: {what}; {allowed}"))
 }
 
-async fn hint_if_down(manager: Manager) {
+/// Says what to do; `start` is the command that starts the store, if that is known.
+async fn hint_if_down(manager: Manager, start: Option<String>) {
     if !is_ready(&manager).await {
+        let start = start.map_or_else(
+            || "start it where it runs".to_owned(),
+            |command| format!("`{command}` starts one on this machine"),
+        );
         log::warn!(
             "Redis is not ready: /set, /get and /del answer 503 until it is, which is noticed \
-             by itself; `scripts/redis` starts one on this machine"
+             by itself; {start}"
         );
     }
 }

@@ -6,7 +6,7 @@ use session_core::{
     Error, FileStorage, MemoryStorage, Redis, RedisHashTableStorage, RedisKeyValueStorage, Storage,
 };
 
-use crate::settings::{self, Backend, Problem, Settings, Source};
+use crate::settings::{self, Backend, Place, Problem, Secret, Settings, Source};
 
 /// Opens the chosen storage. Does not ask Redis: the server starts with its store down.
 pub(crate) fn open(settings: &Settings, source: &Source) -> Result<Arc<dyn Storage>, Problem> {
@@ -29,16 +29,61 @@ pub(crate) fn open(settings: &Settings, source: &Source) -> Result<Arc<dyn Stora
 }
 
 fn redis(settings: &settings::Redis, source: &Source) -> Result<Redis, Problem> {
-    Redis::builder(&settings.url)
+    let urls = |addresses: &[Secret]| -> Vec<String> {
+        addresses.iter().map(|address| address.reveal().to_owned()).collect()
+    };
+    let mut redis = match &settings.place {
+        Place::Single(url) => Redis::builder(url.reveal()),
+        Place::Sentinel { sentinels, master } => Redis::sentinel(urls(sentinels), master),
+        Place::Cluster(nodes) => Redis::cluster(urls(nodes)),
+    };
+    if let Some(user) = &settings.user {
+        redis = redis.username(user);
+    }
+    if let Some(password) = &settings.password {
+        redis = redis.password(password.reveal());
+    }
+    if let Some(database) = settings.database {
+        redis = redis.database(database);
+    }
+    if let Some(file) = &settings.tls_ca {
+        redis = redis.tls_ca(file);
+    }
+    if let Some((cert, key)) = &settings.tls_client {
+        redis = redis.tls_client(cert, key);
+    }
+    redis
+        .wait_replicas(settings.wait_replicas)
         .prefix(&settings.prefix)
         .connect_timeout(settings.connect_timeout)
         .response_timeout(settings.response_timeout)
         .near_cache(settings.near_cache)
         .build()
-        .map_err(|error| {
-            let allowed = "allowed is redis://[user[:password]@]host[:port][/database]";
-            source.problem(&["redis.url"], format_args!("{}; {allowed}", cause(&error)))
-        })
+        .map_err(|error| refused(&cause(&error), source))
+}
+
+/// What the library calls a setting, the keys that make it here, and what is allowed.
+const SETTINGS: [(&str, &[&str], &str); 9] = [
+    ("redis url: ", &["redis.url"], "redis[s]://[user[:password]@]host[:port][/database]"),
+    ("redis sentinels: ", &["redis.sentinels"], "host:port or redis[s]://[:password@]host:port"),
+    ("redis cluster: ", &["redis.cluster"], "host:port or redis[s]://host:port"),
+    ("redis username: ", &["redis.user", "redis.url"], "a user in one place, with a password"),
+    ("redis password: ", &["redis.password", "redis.url"], "a password in one place"),
+    ("redis database: ", &["redis.database", "redis.url"], "a database in one place"),
+    ("redis tls_ca: ", &["redis.tls_ca"], "a file of certificates in PEM form"),
+    ("redis tls_cert: ", &["redis.tls_cert"], "a file of a certificate in PEM form"),
+    ("redis tls_key: ", &["redis.tls_key"], "a file of the certificate's key in PEM form"),
+];
+
+fn refused(problem: &str, source: &Source) -> Problem {
+    let named = SETTINGS
+        .iter()
+        .find_map(|(name, keys, allowed)| Some((problem.strip_prefix(name)?, *keys, *allowed)));
+    let (what, keys, allowed) = named.unwrap_or_else(|| {
+        let keys: &[&str] = &["redis.tls_ca", "redis.tls_cert", "redis.tls_key"];
+        (problem, keys, "rediss://host:port wherever TLS is to be spoken")
+    });
+    source.problem(keys, format_args!("{what}; allowed is {allowed}"))
 }
 
 /// What lies beneath an error, where that says more.

@@ -1,14 +1,9 @@
 //! What is measured of a fault.
 
-use std::{env, fs, sync::Mutex, time::Duration};
+use std::time::Duration;
 
-use super::health::Beat;
+use super::{health::Beat, table};
 use crate::history::record::{Answer, Event, History, Moment};
-
-/// Where the table is, and where in it.
-const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/RELIABILITY.md");
-const BEGIN: &str = "<!-- faults: measured -->\n";
-const END: &str = "<!-- faults: end -->\n";
 
 #[derive(Debug)]
 pub(super) struct Figures {
@@ -101,12 +96,7 @@ impl Figures {
     pub(super) fn tell(&self) {
         let row = self.row();
         println!("{row}");
-        if env::var_os("RELIABILITY_TABLE").is_some() {
-            static PAGE_IN_HAND: Mutex<()> = Mutex::new(());
-            let _alone = PAGE_IN_HAND.lock().unwrap();
-            let page = fs::read_to_string(PAGE).expect("the page is there");
-            fs::write(PAGE, with_row(&page, self.fault, &row)).expect("the page can be written");
-        }
+        table::put("faults", self.fault, &row);
     }
 
     fn row(&self) -> String {
@@ -126,19 +116,6 @@ impl Figures {
             self.cut,
         )
     }
-}
-
-/// The page with a row in place of the one that begins with the same fault, or after all.
-fn with_row(page: &str, fault: &str, row: &str) -> String {
-    let (before, rest) = page.split_once(BEGIN).expect("the table has a beginning");
-    let (table, after) = rest.split_once(END).expect("the table has an end");
-    let is_old = |line: &str| line.starts_with(&format!("| {fault} |"));
-    let mut lines: Vec<&str> = table.lines().collect();
-    match lines.iter().position(|line| is_old(line)) {
-        Some(at) => lines[at] = row,
-        None => lines.push(row),
-    }
-    format!("{before}{BEGIN}{}\n{END}{after}", lines.join("\n"))
 }
 
 fn median(sorted: &[Duration]) -> Option<Duration> {

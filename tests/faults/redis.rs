@@ -121,6 +121,8 @@ fn g8_a_demoted_redis_refuses_writes_until_it_is_promoted_again() {
         })
         .end(Cost::Unavailable);
     assert!(figures.unavailable > 0);
+    let refusal = figures.typical_refusal.expect("there were some");
+    assert!(refusal < TIMEOUT / 5, "known to take no writes, yet {refusal:?} to say so");
 }
 
 #[test]

@@ -147,8 +147,11 @@ impl<'h> Check<'h> {
 
 /// Whether the id that was issued is another one for the session that was claimed.
 fn moves(event: &Event) -> bool {
-    event.answer == Answer::Moved
-        || event.is_unsure() && matches!(event.operation, Operation::Login(_))
+    match &event.answer {
+        Answer::Moved => true,
+        Answer::Undone(answer) => **answer == Answer::Moved,
+        _ => event.is_unsure() && matches!(event.operation, Operation::Login(_)),
+    }
 }
 
 pub(super) fn micros(duration: Duration) -> Moment {

@@ -63,13 +63,14 @@ impl End {
             Some(Self { event: Some(at), of: of.cloned(), from: event.sent, to })
         };
         let claim = event.claim.as_ref();
+        let is_undone = matches!(event.answer, Answer::Undone(_));
         if event.cookie == Cookie::Expired {
-            return end(None, Some(event.answered));
+            return end(None, (!is_undone).then_some(event.answered));
         }
         match (&event.operation, &event.answer, &event.cookie) {
             (_, Answer::Moved, _) => end(claim, Some(event.answered)),
             // The move was made, only the item is uncertain.
-            (Operation::Login(_), _, Cookie::Issued(_)) if event.is_unsure() => {
+            (Operation::Login(_), _, Cookie::Issued(_)) if event.is_unsure() && !is_undone => {
                 end(claim, Some(event.answered))
             }
             (Operation::Logout, Answer::Done, _) => end(claim, Some(event.answered)),

@@ -70,6 +70,8 @@ pub(crate) enum Answer {
     Cut(String),
     /// Anything else, which is a fault by itself.
     Wrong(String),
+    /// This, which a store that has failed over since may have forgotten, all of it or a part.
+    Undone(Box<Answer>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +92,8 @@ impl Event {
 
     /// Whether it may happen yet, or never.
     pub(crate) fn is_unsure(&self) -> bool {
-        matches!(self.answer, Answer::Unsure | Answer::Cut(_) | Answer::Wrong(_))
+        use Answer::{Cut, Undone, Unsure, Wrong};
+        matches!(self.answer, Unsure | Cut(_) | Wrong(_) | Undone(_))
     }
 
     /// The items this sets, if it sets any.

@@ -1,6 +1,9 @@
 //! A real cluster for tests.
 
-use std::process::{Command, Stdio};
+use std::{
+    collections::BTreeSet,
+    process::{Command, Stdio},
+};
 
 use super::{
     redis::{RedisServer, free_port},
@@ -118,6 +121,36 @@ impl RedisCluster {
             reshard.stdout(Stdio::null()).stderr(Stdio::null());
             reshard.status().expect("redis-cli runs").success()
         });
+    }
+
+    /// Moves so many slots that have keys, key by key, while everything goes on. Returns how many
+    /// there were.
+    pub fn move_slots_in_use(&self, from: usize, to: usize, at_most: usize) -> usize {
+        let keys = self.nodes[from].cli(&["SCAN", "0", "COUNT", "10000"]);
+        let slot = |key: &str| self.nodes[from].cli(&["CLUSTER", "KEYSLOT", key]);
+        let slots: BTreeSet<String> = keys.lines().skip(1).take(at_most).map(slot).collect();
+        slots.iter().for_each(|slot| self.move_slot(from, to, slot));
+        slots.len()
+    }
+
+    fn move_slot(&self, from: usize, to: usize, slot: &str) {
+        let (source, target) = (&self.nodes[from], &self.nodes[to]);
+        let (from, to, port) = (self.id(from), self.id(to), target.port().to_string());
+        ok(target, &["CLUSTER", "SETSLOT", slot, "IMPORTING", &from]);
+        ok(source, &["CLUSTER", "SETSLOT", slot, "MIGRATING", &to]);
+        loop {
+            let keys = source.cli(&["CLUSTER", "GETKEYSINSLOT", slot, "10"]);
+            let keys: Vec<&str> = keys.lines().filter(|key| !key.is_empty()).collect();
+            if keys.is_empty() {
+                break;
+            }
+            let migrate = ["MIGRATE", "127.0.0.1", &port, "", "0", "5000", "KEYS"];
+            let moved = source.cli(&[&migrate[..], &keys].concat());
+            assert!(["OK", "NOKEY"].contains(&&*moved), "{moved}");
+        }
+        // The new owner first: so nobody is sent to one that does not know it yet.
+        ok(target, &["CLUSTER", "SETSLOT", slot, "NODE", &to]);
+        ok(source, &["CLUSTER", "SETSLOT", slot, "NODE", &to]);
     }
 
     /// Has everybody forget the last node, which must have no slots, and stops it.

@@ -1,6 +1,7 @@
 //! The settings of the server: environment before `config.toml` before default.
 
 mod problem;
+mod redis;
 mod source;
 
 use std::{fmt, path::PathBuf, time::Duration};
@@ -10,6 +11,7 @@ use session_actix::{CookieAge, CookieConfig};
 use session_core::MAX_TTL;
 
 pub(crate) use problem::Problem;
+pub(crate) use redis::{Place, Redis, Secret};
 pub(crate) use source::Source;
 
 /// Every setting, with its default where nobody has made it.
@@ -52,16 +54,6 @@ pub(crate) struct File {
     pub(crate) path: PathBuf,
 }
 
-#[derive(Debug)]
-pub(crate) struct Redis {
-    pub(crate) url: String,
-    pub(crate) prefix: String,
-    pub(crate) connect_timeout: Duration,
-    pub(crate) response_timeout: Duration,
-    /// In bytes; 0 is none.
-    pub(crate) near_cache: usize,
-}
-
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -98,21 +90,7 @@ impl Settings {
                     .unwrap_or_else(|| "sessions".into())
                     .into(),
             },
-            redis: Redis {
-                url: source
-                    .text("redis.url", "a URL such as \"redis://127.0.0.1:6379/0\"", non_empty)?
-                    .unwrap_or_else(|| "redis://127.0.0.1:6379/0".into()),
-                prefix: source
-                    .text("redis.prefix", "a text", |text| Some(text.to_owned()))?
-                    .unwrap_or_else(|| "session:".into()),
-                connect_timeout: source
-                    .duration("redis.connect_timeout", MILLISECOND..=MINUTE)?
-                    .unwrap_or(SECOND),
-                response_timeout: source
-                    .duration("redis.response_timeout", MILLISECOND..=MINUTE)?
-                    .unwrap_or(SECOND),
-                near_cache: source.text("redis.near_cache", SIZES, size)?.unwrap_or(0),
-            },
+            redis: Redis::read(source)?,
         };
         source.finish()?;
         Ok(settings)
@@ -122,7 +100,8 @@ impl Settings {
     pub(crate) fn storage(&self) -> String {
         match self.session.backend {
             Backend::File => format!("file ({})", self.file.path.display()),
-            backend => backend.to_string(),
+            Backend::Memory => "memory".to_owned(),
+            backend => format!("{backend} ({})", self.redis.place),
         }
     }
 }
@@ -160,19 +139,6 @@ fn cookie_age(text: &str) -> Option<CookieAge> {
     })
 }
 
-const SIZES: &str = "\"0\" or a size such as \"512KiB\", \"16MiB\" or \"1GiB\"";
-
-/// Bytes in powers of 1024, which a size always names except in `0`.
-fn size(text: &str) -> Option<usize> {
-    let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
-    let Some((count, unit)) =
-        units.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, unit)))
-    else {
-        return (text == "0").then_some(0);
-    };
-    count.trim_end().parse::<usize>().ok()?.checked_mul(*unit)
-}
-
 const BACKENDS: [(&str, Backend); 4] = [
     ("memory", Backend::Memory),
     ("file", Backend::File),
@@ -198,10 +164,10 @@ fn non_empty(text: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn read(file: &str, environment: &[(&str, &str)]) -> Result<Settings, String> {
+    pub(crate) fn read(file: &str, environment: &[(&str, &str)]) -> Result<Settings, String> {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let environment = environment.iter().map(owned).collect();
         let mut source = Source::from_text("demo.toml", file, Some(environment))
@@ -209,7 +175,7 @@ mod tests {
         Settings::read(&mut source).map_err(|problem| problem.to_string())
     }
 
-    fn refused(file: &str, environment: &[(&str, &str)], words: &[&str]) {
+    pub(super) fn refused(file: &str, environment: &[(&str, &str)], words: &[&str]) {
         let problem = read(file, environment).expect_err("refused");
         assert!(!problem.contains('\n'), "{problem}");
         for word in words {
@@ -231,6 +197,7 @@ mod tests {
         let shipped = read(include_str!("../../../config.toml"), &[]).unwrap();
         let default = read("", &[]).unwrap();
         assert_eq!(format!("{shipped:?}"), format!("{default:?}"));
+        assert_eq!(shipped.redis, default.redis, "which shows no address");
     }
 
     /// What the complaint about an unknown key says is allowed there.
@@ -293,17 +260,6 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_counted_in_powers_of_1024() {
-        assert_eq!(size("0"), Some(0));
-        assert_eq!((size("512KiB"), size("16 MiB")), (Some(512 << 10), Some(16 << 20)));
-        for bad in ["", "16", "KiB", "-1KiB", "1.5MiB", "16mib", "99999999999999999GiB"] {
-            assert_eq!(size(bad), None, "{bad}");
-        }
-        let settings = read("", &[("DEMO__REDIS__NEAR_CACHE", "1MiB")]).unwrap();
-        assert_eq!(settings.redis.near_cache, 1 << 20);
-    }
-
-    #[test]
     fn an_empty_text_stands_for_none_or_for_itself() {
         let file = "[session]\nheader = \"x-id\"\n[redis]\nprefix = \"app:\"";
         let environment = [("DEMO__SESSION__HEADER", ""), ("DEMO__REDIS__PREFIX", "")];
@@ -336,7 +292,7 @@ mod tests {
         refused("prot = 1", &[], &["prot"]);
         refused("[other]", &[], &["other"]);
         refused("server = 1", &[], &["server"]);
-        refused("", &[("DEMO__REDIS__PASSWORD", "x")], &["DEMO__REDIS__PASSWORD", "redis.url"]);
+        refused("", &[("DEMO__REDIS__PASSWD", "x")], &["DEMO__REDIS__PASSWD", "redis.password"]);
         refused("", &[("DEMO__SESSION", "x")], &["DEMO__SESSION"]);
         assert!(read("[session]\n[session.cookie]\n[redis]", &[]).is_ok());
     }
@@ -353,7 +309,7 @@ mod tests {
         assert!(!shown.contains("secret"), "{shown}");
         let shown = read(&format!("[redis]\nurl = \"{url}"), &[]).unwrap_err();
         assert!(!shown.contains("secret"), "{shown}");
-        let shown = read("", &[("DEMO__REDIS__PASSWORD", "secret")]).unwrap_err();
+        let shown = read("", &[("DEMO__REDIS__PASSWD", "secret")]).unwrap_err();
         assert!(!shown.contains("secret"), "{shown}");
     }
 }

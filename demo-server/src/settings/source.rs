@@ -98,6 +98,25 @@ impl Source {
         Ok(text.filter(|text| !text.is_empty()))
     }
 
+    /// Reads several texts: a list in the file, separated by commas in the environment. No list
+    /// is an empty one; `parse` answers `None` for a text that is not allowed.
+    pub(super) fn list(
+        &mut self,
+        key: &'static str,
+        allowed: &str,
+        parse: impl Fn(&str) -> Option<String>,
+    ) -> Result<Vec<String>, Problem> {
+        let list = self.read(key, allowed, |value| match &value.kind {
+            ValueKind::Array(list) => list.iter().map(|one| parse(text_of(one)?)).collect(),
+            ValueKind::String(text) if is_variable(value) && text.is_empty() => Some(Vec::new()),
+            ValueKind::String(text) if is_variable(value) => {
+                text.split(',').map(|one| parse(one.trim())).collect()
+            }
+            _ => None,
+        })?;
+        Ok(list.unwrap_or_default())
+    }
+
     /// Reads a whole number in `range`.
     pub(super) fn number<T>(
         &mut self,
@@ -228,13 +247,30 @@ fn variable(key: &str) -> String {
     format!("{PREFIX}{SEPARATOR}{}", key.replace('.', SEPARATOR).to_uppercase())
 }
 
-/// A value on one line. A URL may hold a password, in more places than can be masked safely.
-fn shown(key: &str, value: &Value) -> String {
+fn text_of(value: &Value) -> Option<&str> {
     match &value.kind {
-        _ if key == "redis.url" => "(not shown)".to_owned(),
+        ValueKind::String(text) => Some(text),
+        _ => None,
+    }
+}
+
+/// A value on one line. A URL may hold a password, in more places than can be masked safely; an
+/// address without one of these characters is none that does.
+fn shown(key: &str, value: &Value) -> String {
+    const OF_PASSWORDS: [char; 4] = ['@', '?', '#', '%'];
+    let is_list = ["redis.sentinels", "redis.cluster"].contains(&key);
+    match &value.kind {
+        _ if ["redis.url", "redis.password"].contains(&key) => "(not shown)".to_owned(),
+        ValueKind::String(text) if is_list && text.contains(OF_PASSWORDS) => {
+            "(not shown)".to_owned()
+        }
         ValueKind::String(text) if text.chars().count() > 80 => "(a long text)".to_owned(),
         ValueKind::String(text) => format!("{text:?}"),
         ValueKind::Boolean(_) | ValueKind::I64(_) | ValueKind::Float(_) => value.to_string(),
+        ValueKind::Array(list) if is_list && list.len() <= 9 => {
+            let shown: Vec<_> = list.iter().map(|one| shown(key, one)).collect();
+            format!("[{}]", shown.join(", "))
+        }
         _ => "(a table or list)".to_owned(),
     }
 }

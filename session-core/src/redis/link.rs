@@ -17,6 +17,9 @@ pub(super) enum Link {
     /// Requests go out. The number tells this connection from all others, and is higher than
     /// those of the connections it replaces.
     Open(Connection, u64),
+    /// The server is known to be a replica: reads go out, writes fail at once, and the supervisor
+    /// goes on dialling.
+    ReadOnly(Connection, u64),
     /// Requests fail at once, for this reason and since this moment; the supervisor goes on
     /// dialling.
     Down(Arc<str>, Instant),
@@ -67,6 +70,11 @@ impl Line {
         }
     }
 
+    /// Whether the server is known to take no writes.
+    pub(super) fn is_read_only(&self) -> bool {
+        matches!(*self.link.borrow(), Link::ReadOnly(..))
+    }
+
     /// Since when it is down, if it is.
     pub(super) fn down_since(&self) -> Option<Instant> {
         match *self.link.borrow() {
@@ -94,12 +102,24 @@ impl Line {
     }
 }
 
-fn settled(link: &Link, broken: u64) -> Option<Result<(Connection, u64)>> {
-    match link {
-        Link::Open(connection, epoch) if *epoch != broken => Some(Ok((connection.clone(), *epoch))),
-        Link::Dialing | Link::Open(..) => None,
-        Link::Down(reason, _) => Some(Err(Error::storage("redis", reason.as_ref()))),
+impl Link {
+    /// The connection over which requests go out, if they do, and its number.
+    pub(super) fn connection(&self) -> Option<(&Connection, u64)> {
+        match self {
+            Self::Open(connection, epoch) | Self::ReadOnly(connection, epoch) => {
+                Some((connection, *epoch))
+            }
+            Self::Dialing | Self::Down(..) => None,
+        }
     }
+}
+
+fn settled(link: &Link, broken: u64) -> Option<Result<(Connection, u64)>> {
+    if let Link::Down(reason, _) = link {
+        return Some(Err(Error::storage("redis", reason.as_ref())));
+    }
+    let usable = link.connection().filter(|(_, epoch)| *epoch != broken);
+    usable.map(|(connection, epoch)| Ok((connection.clone(), epoch)))
 }
 
 /// A command on its way; one that gets no answer leaves a doubt behind, whether it ran out of

@@ -14,6 +14,7 @@ use super::{
     near::NearCache,
     node::{Lane, Node},
     script::Script,
+    supervisor::DEMOTED,
 };
 use crate::{Error, Result, SessionId};
 
@@ -129,6 +130,9 @@ impl<'a> Operation<'a> {
                 Err(_) if self.has_moved(&node, line).await? => continue,
                 Err(down) => return Err(down.into()),
             };
+            if effect == Effect::Once && self.takes_no_writes(line) {
+                return Err(Error::storage("redis", DEMOTED).into());
+            }
             let attempt = attempt(command, asking, &mut connection, InFlight::new(line, epoch));
             let error = match self.within(attempt).await? {
                 Ok(value) => {
@@ -149,6 +153,10 @@ impl<'a> Operation<'a> {
                 Verdict::Refused => {
                     line.doubt(epoch, false);
                     self.pause(&error).await?;
+                }
+                // What counts as a read may extend a time to live.
+                Verdict::Demoted if self.takes_no_writes(line) => {
+                    return Err(failure::report(&error).into());
                 }
                 Verdict::Demoted => {
                     line.doubt(epoch, true);
@@ -174,6 +182,12 @@ impl<'a> Operation<'a> {
         } else {
             self.redis.0.large.lane(self.id)
         }
+    }
+
+    /// Whether it is known that writes wait in vain: no other server has the key. In a cluster the
+    /// nodes soon say who has.
+    fn takes_no_writes(&self, line: &Line) -> bool {
+        matches!(*self.lines, Lines::One(_)) && line.is_read_only()
     }
 
     /// The slot of the key. Outside a cluster it does not matter.

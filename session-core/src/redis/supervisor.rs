@@ -31,13 +31,16 @@ const LONGEST_DIAL: Duration = Duration::from_millis(500);
 /// How soon a connection in doubt has to answer.
 const PROOF_OF_LIFE: Duration = Duration::from_millis(500);
 
+/// What is said of a server that has become a replica.
+pub(super) const DEMOTED: &str = "is a replica and takes no writes";
+
 /// What all connections of one handle to one server dial.
 pub(super) struct Target {
     pub(super) server: Server,
     dial_bound: Duration,
     /// What the server vouches for, over whichever connection.
     near: Option<Arc<NearCache>>,
-    /// How many of the connections are down, so that one log line tells of all of them.
+    /// How many of the connections are down or take no writes, so that one log line tells of all of them.
     down: AtomicUsize,
     /// Sent to when one is found to be down: then the others are put to the proof as well, used
     /// or not, and no request has to find out again.
@@ -69,6 +72,7 @@ pub(super) async fn supervise(
         doubt,
         enquiry: Enquiry::default(),
         outage: None,
+        demotion: None,
         next_dial: Instant::now(),
     };
     tokio::select! {
@@ -86,6 +90,8 @@ struct Supervisor {
     doubt: watch::Receiver<Doubt>,
     enquiry: Enquiry,
     outage: Option<Outage>,
+    /// The server has said that it takes no writes, and has not been found to be a master since.
+    demotion: Option<Outage>,
     next_dial: Instant,
 }
 
@@ -96,7 +102,9 @@ impl Supervisor {
         loop {
             let epoch = EPOCHS.fetch_add(1, Ordering::Relaxed);
             let connection = self.connect(epoch).await;
-            self.link.send_replace(Link::Open(connection.clone(), epoch));
+            let is_read_only = self.is_still_demoted(&connection).await;
+            let open = if is_read_only { Link::ReadOnly } else { Link::Open };
+            self.link.send_replace(open(connection.clone(), epoch));
             if let Some(near) = &self.target.near {
                 // What came over the connection before is vouched for no longer. Not earlier: a
                 // read sets its mark first and then takes the connection.
@@ -105,7 +113,7 @@ impl Supervisor {
             if let Some(outage) = self.outage.take() {
                 outage.end();
             }
-            if let Some(reason) = self.keep(connection, epoch).await {
+            if let Some(reason) = self.keep(connection, epoch, is_read_only).await {
                 self.down(&reason);
             }
         }
@@ -148,14 +156,36 @@ impl Supervisor {
         }
     }
 
+    /// Whether a server that has refused a write as a replica is one still. Where `ROLE` is
+    /// forbidden, the next write finds out.
+    async fn is_still_demoted(&mut self, connection: &Connection) -> bool {
+        if self.demotion.is_none() {
+            return false;
+        }
+        let is_demoted = is_replica(&mut connection.clone()).await;
+        if !is_demoted && let Some(demotion) = self.demotion.take() {
+            demotion.end();
+        }
+        is_demoted
+    }
+
     /// Returns when `connection` is to be replaced; with the reason if the server is down.
-    async fn keep(&mut self, mut connection: Connection, epoch: u64) -> Option<String> {
+    async fn keep(
+        &mut self,
+        mut connection: Connection,
+        epoch: u64,
+        is_read_only: bool,
+    ) -> Option<String> {
+        // One probe at a time finds out that it is a master again, or that another server answers
+        // at its address.
+        let mut probe = pin!(sleep_until(self.next_dial));
         let mut link = self.link.subscribe();
         let mut alarm = self.target.alarm.subscribe();
         let mut superseded = pin!(self.target.server.until_superseded(&mut self.enquiry));
         loop {
             tokio::select! {
-                _ = link.wait_for(|link| !matches!(link, Link::Open(..))) => return None,
+                _ = link.wait_for(|link| link.connection().is_none()) => return None,
+                () = &mut probe, if is_read_only => return None,
                 () = &mut superseded => {
                     self.link.send_if_modified(|link| lose(link, epoch));
                     return None;
@@ -167,6 +197,8 @@ impl Supervisor {
                         continue;
                     }
                     if doubt.redial {
+                        let target = self.target.clone();
+                        self.demotion.get_or_insert_with(|| Outage::begin(target, DEMOTED));
                         // Reads go on over the old connection meanwhile.
                         return None;
                     }
@@ -185,7 +217,8 @@ impl Supervisor {
 
     fn down(&mut self, reason: &str) {
         let target = &self.target;
-        let outage = self.outage.get_or_insert_with(|| Outage::begin(target.clone(), reason));
+        let begin = || Outage::begin(target.clone(), &format!("is not reachable: {reason}"));
+        let outage = self.outage.get_or_insert_with(begin);
         let reason = format!("not reachable: {reason}");
         self.link.send_replace(Link::Down(reason.into(), outage.since));
     }
@@ -200,7 +233,7 @@ impl Drop for Supervisor {
 
 /// Has requests wait for the next connection if this was the one in use.
 fn lose(link: &mut Link, epoch: u64) -> bool {
-    let lost = matches!(link, Link::Open(_, open) if *open == epoch);
+    let lost = link.connection().is_some_and(|(_, open)| open == epoch);
     if lost {
         *link = Link::Dialing;
     }
@@ -231,6 +264,13 @@ async fn ping(connection: &mut Connection) -> Life {
     }
 }
 
+async fn is_replica(connection: &mut Connection) -> bool {
+    let role: Cmd = cmd("ROLE");
+    let answer = timeout(PROOF_OF_LIFE, role.query_async::<Vec<Value>>(connection)).await;
+    let role = answer.ok().and_then(Result::ok).and_then(|role| role.into_iter().next());
+    matches!(role, Some(Value::BulkString(role)) if role == b"slave")
+}
+
 /// Has the server announce from now on what changes of that which is read over this connection,
 /// by whomever it is changed, by this connection too.
 async fn track(mut connection: Connection, bound: Duration) -> Result<Connection, String> {
@@ -242,16 +282,16 @@ async fn track(mut connection: Connection, bound: Duration) -> Result<Connection
     }
 }
 
-/// One connection's share in the server being away.
+/// One connection's share in the server being away, or taking no writes.
 struct Outage {
     target: Arc<Target>,
     since: Instant,
 }
 
 impl Outage {
-    fn begin(target: Arc<Target>, reason: &str) -> Self {
+    fn begin(target: Arc<Target>, what: &str) -> Self {
         if target.down.fetch_add(1, Ordering::Relaxed) == 0 {
-            log::warn!("redis {} is not reachable: {reason}", target.server);
+            log::warn!("redis {} {what}", target.server);
         }
         target.alarm.send_replace(());
         Self { target, since: Instant::now() }

@@ -1,11 +1,14 @@
 //! What the page tells about the server, whoever looks at it.
 
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
 use time::OffsetDateTime;
 
 use super::edit::Place;
-use crate::settings::{Backend, Settings};
+use crate::{
+    by_hand::is_loopback,
+    settings::{Backend, Settings},
+};
 
 pub(crate) struct About {
     pub(super) backend: Backend,
@@ -42,27 +45,6 @@ impl About {
         match self.backend {
             Backend::File => START.to_owned(),
             other => format!("DEMO__SESSION__BACKEND={other} {START}"),
-        }
-    }
-}
-
-/// Whether a host is surely this machine.
-pub(super) fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_addresses_of_this_machine_are_loopback() {
-        for host in ["127.0.0.1", "127.8.0.1", "::1", "[::1]", "localhost"] {
-            assert!(is_loopback(host), "{host}");
-        }
-        for host in ["0.0.0.0", "::", "192.168.0.1", "example.com", "localhost.example.com", ""] {
-            assert!(!is_loopback(host), "{host}");
         }
     }
 }

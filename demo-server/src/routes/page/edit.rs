@@ -5,10 +5,11 @@ use std::path::{self, PathBuf};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use session_core::{Changes, SessionId, Snapshot};
-use url::Url;
 
-use super::about::is_loopback;
-use crate::settings::{Backend, Settings};
+use crate::{
+    by_hand::{self, is_loopback, quoted},
+    settings::{Backend, Settings},
+};
 
 /// Stands for an id that is not to be shown.
 const HIDDEN_ID: &str = "YOUR-ID";
@@ -19,7 +20,14 @@ const LONGEST: usize = 2000;
 pub(super) enum Place {
     Process,
     Directory(PathBuf),
-    Redis { url: Option<Url>, prefix: String, kind: Kind },
+    Redis {
+        /// The command line up to the command.
+        client: String,
+        /// What starts it, if that is known.
+        start: Option<String>,
+        prefix: String,
+        kind: Kind,
+    },
 }
 
 #[derive(Clone, Copy)]
@@ -38,7 +46,8 @@ pub(super) struct Advice {
 impl Place {
     pub(super) fn new(settings: &Settings) -> Self {
         let redis = |kind| Self::Redis {
-            url: Url::parse(&settings.redis.url).ok(),
+            client: by_hand::client(&settings.redis, is_loopback(&settings.server.host)),
+            start: by_hand::start(&settings.redis),
             prefix: settings.redis.prefix.clone(),
             kind,
         };
@@ -77,21 +86,17 @@ impl Place {
         match self {
             Self::Process => "Restart the server.",
             Self::Directory(_) => "Its directory has to be there, for the server to write in.",
-            Self::Redis { .. } if self.start_command().is_none() => "Start it where it runs.",
+            Self::Redis { start: None, .. } => "Start it where it runs.",
             Self::Redis { .. } => "Start one in a terminal:",
         }
     }
 
     /// The command that starts the store, if it is of this machine and not a part of it.
     pub(super) fn start_command(&self) -> Option<String> {
-        let Self::Redis { url: Some(url), .. } = self else { return None };
-        if !is_loopback(url.host_str()?) {
-            return None;
+        match self {
+            Self::Redis { start, .. } => start.clone(),
+            _ => None,
         }
-        Some(match url.port().unwrap_or(6379) {
-            6379 => "scripts/redis".to_owned(),
-            port => format!("scripts/redis --port {port}"),
-        })
     }
 
     /// Says how to change one item of a session.
@@ -131,8 +136,8 @@ impl Place {
                     ),
                 )
             }
-            (Self::Redis { url, prefix, kind }, Some((id, change))) => {
-                let (client, key) = (redis_cli(url.as_ref()), quoted(&format!("{prefix}{id}")));
+            (Self::Redis { client, prefix, kind, .. }, Some((id, change))) => {
+                let key = quoted(&format!("{prefix}{id}"));
                 match kind {
                     Kind::String => (
                         "Your session is one JSON value in Redis. Write another, and keep its \
@@ -194,54 +199,6 @@ impl Change {
     }
 }
 
-/// `redis-cli` for this server. A password is asked for, not shown.
-fn redis_cli(url: Option<&Url>) -> String {
-    let mut command = "redis-cli".to_owned();
-    let Some(url) = url else { return command };
-    let mut option = |name: &str, value: &str| {
-        command.push_str(&format!(" {name} {}", quoted(value)));
-    };
-    let database = match url.host_str() {
-        Some(host) => {
-            if !is_loopback(host) {
-                option("-h", host.trim_start_matches('[').trim_end_matches(']'));
-            }
-            if let Some(port) = url.port().filter(|port| *port != 6379) {
-                option("-p", &port.to_string());
-            }
-            url.path().trim_matches('/').to_owned()
-        }
-        None => {
-            option("-s", url.path());
-            let mut query = url.query_pairs().filter(|(name, _)| name == "db");
-            query.next().map_or_else(String::new, |(_, database)| database.into_owned())
-        }
-    };
-    if !["", "0"].contains(&database.as_str()) {
-        option("-n", &database);
-    }
-    if url.scheme().starts_with("rediss") {
-        command.push_str(" --tls");
-    }
-    if !url.username().is_empty() {
-        command.push_str(&format!(" --user {}", quoted(url.username())));
-    }
-    if url.password().is_some() {
-        command.push_str(" --askpass");
-    }
-    command
-}
-
-/// A word of a shell's command line.
-fn quoted(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&byte);
-    if !word.is_empty() && word.bytes().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
 /// A text that sed's command `c` writes as it is.
 fn for_sed(text: &str) -> String {
     text.replace('\\', r"\\").replace('\n', "\\\n")
@@ -252,6 +209,7 @@ mod tests {
     use std::{fs, process::Command};
 
     use super::*;
+    use crate::settings::tests::read;
 
     fn id() -> SessionId {
         SessionId::parse("abcdefghijklmnop").unwrap()
@@ -262,7 +220,12 @@ mod tests {
     }
 
     fn redis(url: &str, kind: Kind) -> Place {
-        Place::Redis { url: Url::parse(url).ok(), prefix: "session:".into(), kind }
+        let backend = match kind {
+            Kind::String => "redis-key-value",
+            Kind::Hash => "redis-hash-table",
+        };
+        let file = format!("[session]\nbackend = \"{backend}\"\n[redis]\nurl = \"{url}\"");
+        Place::new(&read(&file, &[]).unwrap())
     }
 
     fn command(place: &Place, text: &str) -> String {
@@ -323,9 +286,8 @@ mod tests {
 
     #[test]
     fn a_store_of_this_machine_can_be_started() {
-        let start = |url| redis(url, Kind::String).start_command();
-        assert_eq!(start("redis://localhost").as_deref(), Some("scripts/redis"));
-        assert_eq!(start("redis://127.0.0.1:6380/0").as_deref(), Some("scripts/redis --port 6380"));
+        let start = redis("redis://127.0.0.1:6380/0", Kind::String).start_command();
+        assert_eq!(start.as_deref(), Some("scripts/redis --port 6380"));
         assert_eq!(Place::Directory("sessions".into()).start_command(), None);
     }
 

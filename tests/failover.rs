@@ -1,0 +1,160 @@
+//! Masters die, slots move and nodes come and go under three servers of each Redis storage, and
+//! an application with a login.
+//!
+//! Each run does its worst once, or again and again for `HISTORY_SECONDS`. One at a time, since
+//! they measure time. With `RELIABILITY_TABLE=1` the lines go into `docs/RELIABILITY.md`.
+
+#[path = "support/demo.rs"]
+mod demo;
+#[path = "history/mod.rs"]
+mod history;
+mod support;
+
+/// Shows that not everything is excused.
+#[path = "failover/explained.rs"]
+mod explained;
+#[path = "failover/figures.rs"]
+mod figures;
+#[path = "failover/group.rs"]
+mod group;
+#[allow(dead_code, reason = "when it was asked does not matter here")]
+#[path = "faults/health.rs"]
+mod health;
+#[path = "failover/rollback.rs"]
+mod rollback;
+#[path = "failover/run.rs"]
+mod run;
+#[path = "faults/table.rs"]
+mod table;
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use group::Group;
+use history::load::length_or;
+use run::{Run, Window};
+use support::{
+    cluster::RedisCluster,
+    sentinel::{RedisSentinel, until},
+};
+
+/// How long the replicas of a master hear nothing before it dies, so that there is something to
+/// be lost.
+const DEAF: Duration = Duration::from_millis(200);
+/// Between two deaths, so that errors that come too late are seen.
+const AFTERWARDS: Duration = Duration::from_millis(1500);
+/// How many slots move in a row, whatever is in them, and how many of those that are in use.
+const SLOTS: usize = 100;
+const IN_USE: usize = 8;
+
+#[test]
+fn g8_the_master_of_sentinels_dies_and_only_unreplicated_writes_are_lost() {
+    let _alone = alone();
+    let group = Group::Sentinel(RedisSentinel::start());
+    let lost = masters_die(group, 0);
+    assert!(lost > 0, "replicas that hear nothing lose something, or nothing is tested here");
+}
+
+#[test]
+fn g7_the_master_of_sentinels_dies_and_no_confirmed_write_is_lost() {
+    let _alone = alone();
+    let group = Group::Sentinel(RedisSentinel::start());
+    assert_eq!(masters_die(group, 1), 0);
+}
+
+#[test]
+fn g8_a_master_of_a_cluster_dies_and_only_unreplicated_writes_are_lost() {
+    let _alone = alone();
+    let lost = masters_die(Group::Cluster(RedisCluster::start()), 0);
+    assert!(lost > 0, "replicas that hear nothing lose something, or nothing is tested here");
+}
+
+#[test]
+fn g7_a_master_of_a_cluster_dies_and_no_confirmed_write_is_lost() {
+    let _alone = alone();
+    assert_eq!(masters_die(Group::Cluster(RedisCluster::start()), 1), 0);
+}
+
+#[test]
+fn g7_slots_move_nodes_join_and_leave_and_no_request_fails() {
+    let _alone = alone();
+    let mut run = Run::begin("Cluster: slots move", Group::Cluster(RedisCluster::start()), 0);
+    repeat(|| {
+        let Group::Cluster(cluster) = &mut run.group else { unreachable!("just made") };
+        cluster.reshard(0, 1, SLOTS);
+        let there = cluster.move_slots_in_use(0, 1, IN_USE);
+        let new = cluster.add_node();
+        cluster.reshard(1, new, SLOTS);
+        let here = cluster.move_slots_in_use(2, new, IN_USE);
+        assert!(there > 0 && here > 0, "there were sessions to be moved");
+        cluster.reshard(new, 0, SLOTS + here);
+        cluster.remove_node();
+        run.count();
+    });
+    let figures = run.end(&[]);
+    assert_eq!((figures.errors, figures.lost), (0, 0));
+}
+
+/// Kills the master, waits for the next one, starts the old one again as its replica. Returns
+/// how many acknowledged writes were lost.
+fn masters_die(group: Group, wait_replicas: usize) -> usize {
+    let name = format!("{}: master killed, `wait_replicas = {wait_replicas}`", group.name());
+    let mut run = Run::begin(&name, group, wait_replicas);
+    let mut windows = Vec::new();
+    repeat(|| {
+        let group = &mut run.group;
+        let old = group.master().expect("there is one");
+        // Sentinels take their time to notice one that is back.
+        until("it has its replicas", || group.is_whole(old));
+        let replicas = group.replicas(old);
+        let began = run.load_clock.elapsed();
+        replicas.iter().for_each(|&replica| group.server(replica).pause());
+        group.server(old).cli(&["CLIENT", "KILL", "TYPE", "replica"]);
+        sleep(DEAF);
+        group.server(old).kill();
+        let killed = run.load_clock.elapsed();
+        replicas.iter().for_each(|&replica| group.server(replica).resume());
+        let mut new = None;
+        until("a replica is promoted", || {
+            new = group.master().filter(|master| *master != old);
+            new.is_some()
+        });
+        let promoted = run.load_clock.elapsed();
+        let new = new.expect("just found");
+        sleep(AFTERWARDS);
+        // Where writes are confirmed, they are again once the new master has a replica: another
+        // one, or where there is none the old master.
+        let is_followed = |group: &mut Group| group.server(new).replicas() > 0;
+        if replicas.len() > 1 {
+            until("the other replica follows the new master", || is_followed(group));
+        }
+        group.server(old).restart();
+        until("the new master has a replica", || is_followed(group));
+        let followed = run.load_clock.elapsed();
+        sleep(AFTERWARDS);
+        let writes_back = if wait_replicas == 0 { promoted } else { followed };
+        windows.push(Window { began, killed, promoted, writes_back });
+        run.count();
+    });
+    run.end(&windows).lost
+}
+
+/// Once, or for so long as is asked for.
+fn repeat(mut round: impl FnMut()) {
+    let end = Instant::now() + length_or(Duration::ZERO);
+    loop {
+        round();
+        if Instant::now() >= end {
+            return;
+        }
+    }
+}
+
+/// Waits until nothing else happens.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
