@@ -9,6 +9,7 @@ use common::{
     load::{Load, Report},
     support::{
         cluster::RedisCluster,
+        proxy::{Harm, Proxy},
         sentinel::{RedisSentinel, until},
     },
     *,
@@ -210,4 +211,22 @@ async fn slots_move_nodes_join_and_leave_and_no_request_fails() {
     println!("cluster, resharded within {took:?}: {report}");
     assert!(report.wrong.is_empty() && report.errors.is_empty(), "{report}: {:?}", report.wrong);
     assert_eq!(report.lost, 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn g8_sentinel_slow_sentinels_are_waited_for() {
+    let sentinel = RedisSentinel::start();
+    let slow = sentinel.sentinels.iter().map(|sentinel| {
+        let proxy = Proxy::before(sentinel.port());
+        proxy.harm(Harm::Delay(Duration::from_millis(150)));
+        proxy
+    });
+    let slow: Vec<Proxy> = slow.collect();
+    let redis = Redis::sentinel(slow.iter().map(Proxy::url), RedisSentinel::MASTER);
+    let storage = RedisHashTableStorage::new(redis.build().unwrap());
+    let begin = Instant::now();
+    while let Err(error) = storage.get_session(&id("a")).await {
+        assert!(begin.elapsed() < Duration::from_secs(10), "{error:?}");
+        sleep(Duration::from_millis(20)).await;
+    }
 }

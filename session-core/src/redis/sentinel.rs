@@ -1,15 +1,20 @@
 //! Sentinels, who know which server is the master.
 
-use std::{collections::HashMap, fmt, time::Duration};
+use std::{collections::HashMap, fmt, pin::pin, time::Duration};
 
 use deadpool_redis::redis::{ConnectionInfo, PushInfo, RedisResult, Value, cmd, pipe};
-use futures_util::future::join_all;
-use tokio::time::{sleep, timeout};
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use tokio::{
+    select,
+    time::{sleep, timeout},
+};
 
 use super::{address, connection::Connection, failure};
 
-/// How soon a sentinel has to answer. Less than an attempt to connect may take.
-const ANSWER: Duration = Duration::from_millis(200);
+/// How long all sentinels are waited for. Less than an attempt to connect may take.
+const ALL_ANSWER: Duration = Duration::from_millis(200);
+/// How long one of them is waited for, if none has answered by then.
+const ONE_ANSWERS: Duration = Duration::from_millis(500);
 /// How often they are asked whether the master is still the same.
 const BETWEEN_ENQUIRIES: Duration = Duration::from_secs(1);
 
@@ -65,19 +70,26 @@ impl Sentinels {
         }
     }
 
-    /// Asks all sentinels for the master's address. Of different answers the one that stems from
+    /// Asks all sentinels for the master's address. One that hangs holds the others up only for a
+    /// moment. Of different answers the one that stems from
     /// the latest election counts: a sentinel that is cut off from the others goes on naming the
     /// master of its time.
     async fn master(&self, enquiry: &mut Enquiry) -> Result<String, String> {
         enquiry.connections.resize_with(self.infos.len(), || None);
         let asked = self.infos.iter().zip(&mut enquiry.connections);
-        let answers = join_all(asked.map(|(info, connection)| self.ask(info, connection))).await;
+        let mut asked: FuturesUnordered<_> =
+            asked.map(|(info, connection)| self.ask(info, connection)).collect();
+        let mut all_answer = pin!(sleep(ALL_ANSWER));
         let mut failure = "no sentinel".to_owned();
         let mut latest = None;
-        for answer in answers {
-            match answer {
-                Ok(answer) => latest = latest.max(Some(answer)),
-                Err(reason) => failure = reason,
+        while latest.is_none() || !all_answer.is_elapsed() {
+            select! {
+                answer = asked.next() => match answer {
+                    Some(Ok(answer)) => latest = latest.max(Some(answer)),
+                    Some(Err(reason)) => failure = reason,
+                    None => break,
+                },
+                () = &mut all_answer, if !all_answer.is_elapsed() => {}
             }
         }
         latest.map(|(_, address)| address).ok_or_else(|| format!("sentinels: {failure}"))
@@ -92,7 +104,7 @@ impl Sentinels {
         let exchange = async {
             let mut connection = match open.take() {
                 Some(connection) => connection,
-                None => Connection::dial(info, ANSWER, |_| {}).await?,
+                None => Connection::dial(info, ONE_ANSWERS, |_| {}).await?,
             };
             // The first answer has an address too, but the old one while the other replicas are
             // being told; the second has no number.
@@ -109,7 +121,7 @@ impl Sentinels {
             *open = Some(connection);
             RedisResult::Ok(answers)
         };
-        let (master, (host, port)) = match timeout(ANSWER, exchange).await {
+        let (master, (host, port)) = match timeout(ONE_ANSWERS, exchange).await {
             Ok(answers) => answers.map_err(|error| failure::reason(&error))?,
             Err(_) => return Err("timed out".to_owned()),
         };
