@@ -22,6 +22,8 @@ mod killed;
 mod ordeal;
 #[path = "faults/redis.rs"]
 mod redis;
+#[path = "faults/renewals.rs"]
+mod renewals;
 #[path = "faults/wire.rs"]
 mod wire;
 

@@ -56,6 +56,10 @@ fn storm(fault: &'static str, store: &Store, processes: usize) -> Ordeal {
     if matches!(store, Store::Memory) {
         ordeal = ordeal.everything_will_be_lost();
     }
+    kill_at_random(ordeal, processes)
+}
+
+pub(crate) fn kill_at_random(ordeal: Ordeal, processes: usize) -> Ordeal {
     let mut rng = Rng::with_seed(ordeal.seed());
     ordeal.strike(|servers: &mut [&mut Server]| {
         let end = Instant::now() + length_or(Duration::from_secs(3));
@@ -85,7 +89,7 @@ pub(crate) fn no_torn_file(directory: &Path) {
 }
 
 /// Every key expires, and every string is whole.
-fn no_key_without_ttl(store: &Store) {
+pub(crate) fn no_key_without_ttl(store: &Store) {
     let redis = store.redis();
     let keys = redis.cli(&["KEYS", "session:*"]);
     assert!(!keys.is_empty(), "some sessions have been stored");

@@ -63,8 +63,11 @@ pub(super) enum Cost {
 
 impl Ordeal {
     pub(super) fn begin(fault: &'static str, sides: Vec<Vec<Server>>) -> Self {
+        Self::begin_with(Plan { browsers: 4, ..Plan::new() }, fault, sides)
+    }
+
+    pub(super) fn begin_with(plan: Plan, fault: &'static str, sides: Vec<Vec<Server>>) -> Self {
         let clock = Instant::now();
-        let plan = Plan { browsers: 4, ..Plan::new() };
         let ports = |servers: &[Server]| servers.iter().map(Server::port).collect::<Vec<_>>();
         let all: Vec<u16> = sides.iter().flat_map(|servers| ports(servers)).collect();
         let health = Health::watch(clock, &all);
@@ -100,6 +103,11 @@ impl Ordeal {
 
     /// Checks the histories and the promises of a sick store, and tells the figures.
     pub(super) fn end(self, cost: Cost) -> Figures {
+        self.end_and_look(cost, |_| {})
+    }
+
+    /// Ends it; `look` sees the histories, which are true.
+    pub(super) fn end_and_look(self, cost: Cost, look: impl Fn(&History)) -> Figures {
         thread::sleep(AFTERWARDS);
         let mut figures = Figures::of(self.fault, self.back - self.began);
         let (mut servers, mut histories) = (Vec::new(), Vec::new());
@@ -113,6 +121,7 @@ impl Ordeal {
             let seed = self.plan.seed;
             assert!(violations.is_empty(), "seed {seed}: {}", Report(history, &violations));
             figures.add(history, *servers, self.began, self.back);
+            look(history);
         }
         figures.health(&beats, self.began, self.back);
         figures.tell();
