@@ -18,6 +18,8 @@ mod file;
 mod health;
 #[path = "faults/killed.rs"]
 mod killed;
+#[path = "faults/near.rs"]
+mod near;
 #[path = "faults/ordeal.rs"]
 mod ordeal;
 #[path = "faults/redis.rs"]

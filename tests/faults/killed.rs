@@ -90,14 +90,21 @@ pub(crate) fn no_torn_file(directory: &Path) {
 
 /// Every key expires, and every string is whole.
 pub(crate) fn no_key_without_ttl(store: &Store) {
-    let redis = store.redis();
-    let keys = redis.cli(&["KEYS", "session:*"]);
-    assert!(!keys.is_empty(), "some sessions have been stored");
-    for key in keys.lines() {
-        let left: i64 = redis.cli(&["PTTL", key]).parse().expect("a number");
+    let look = "local found = {}
+        for _, key in ipairs(redis.call('KEYS', 'session:*')) do
+            found[#found + 1] = redis.call('PTTL', key)
+            local is_text = redis.call('TYPE', key).ok == 'string'
+            found[#found + 1] = is_text and redis.call('GET', key) or ''
+        end
+        return found";
+    let found = store.redis().cli(&["EVAL", look, "0"]);
+    let lines: Vec<&str> = found.split('\n').collect();
+    assert!(lines.len() > 1, "some sessions have been stored");
+    for pair in lines.chunks(2) {
+        let left: i64 = pair[0].parse().expect("a number");
         assert!(left > 0 || left == -2, "{left}");
         if matches!(store, Store::KeyValue(_)) {
-            assert!(!object(&redis.cli(&["GET", key])).is_empty());
+            assert!(!object(pair[1]).is_empty());
         }
     }
 }

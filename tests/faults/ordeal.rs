@@ -11,6 +11,7 @@ use crate::{
     history::{
         check::{Report, check},
         load::{Load, Plan},
+        near::check_near,
         record::{Event, History},
     },
 };
@@ -41,6 +42,8 @@ pub(super) struct Ordeal {
     plan: Plan,
     sides: Vec<Side>,
     health: Health,
+    /// How much later than others a server may know, if it keeps what it has read.
+    lag: Option<Duration>,
     began: Duration,
     back: Duration,
 }
@@ -78,12 +81,18 @@ impl Ordeal {
         let sides = sides.into_iter().map(start).collect();
         thread::sleep(CALM);
         let zero = Duration::ZERO;
-        Self { fault, clock, plan, sides, health, began: zero, back: zero }
+        Self { fault, clock, plan, sides, health, lag: None, began: zero, back: zero }
     }
 
     /// What all that is left to chance here begins with.
     pub(super) fn seed(&self) -> u64 {
         self.plan.seed
+    }
+
+    /// The servers keep what they have read, for as long as this.
+    pub(super) fn kept_near(mut self, lag: Duration) -> Self {
+        self.lag = Some(lag);
+        self
     }
 
     /// The store forgets everything in the fault to come.
@@ -117,7 +126,10 @@ impl Ordeal {
         }
         let beats = self.health.finish();
         for (history, servers) in &histories {
-            let violations = check(history, None);
+            let violations = match self.lag {
+                None => check(history, None),
+                Some(lag) => check_near(history, lag),
+            };
             let seed = self.plan.seed;
             assert!(violations.is_empty(), "seed {seed}: {}", Report(history, &violations));
             figures.add(history, *servers, self.began, self.back);

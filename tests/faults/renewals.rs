@@ -103,16 +103,23 @@ fn stored(store: &Store) -> BTreeMap<String, Vec<String>> {
             files(directory.path()).map(|(id, items)| (id, values(&items))).collect()
         }
         Store::KeyValue(redis) | Store::HashTable(redis) => {
-            let keys = redis.cli(&["KEYS", "session:*"]);
-            let session = |key: &str| {
+            let look = "local found = {}
+                for _, key in ipairs(redis.call('KEYS', 'session:*')) do
+                    local is_text = redis.call('TYPE', key).ok == 'string'
+                    found[#found + 1] = key .. '\t' .. (is_text and redis.call('GET', key)
+                        or table.concat(redis.call('HVALS', key), '\t'))
+                end
+                return found";
+            let session = |line: &str| {
+                let (key, rest) = line.split_once('\t').expect("the script's line");
                 let id = key.strip_prefix("session:").expect("the pattern").to_owned();
                 let values = match store {
-                    Store::KeyValue(_) => values(&redis.cli(&["GET", key])),
-                    _ => redis.cli(&["HVALS", key]).lines().map(str::to_owned).collect(),
+                    Store::KeyValue(_) => values(rest),
+                    _ => rest.split('\t').map(str::to_owned).collect(),
                 };
                 (id, values)
             };
-            keys.lines().map(session).collect()
+            redis.cli(&["EVAL", look, "0"]).lines().map(session).collect()
         }
     }
 }
