@@ -56,13 +56,13 @@ fn storm(fault: &'static str, store: &Store, processes: usize) -> Ordeal {
     if matches!(store, Store::Memory) {
         ordeal = ordeal.everything_will_be_lost();
     }
-    kill_at_random(ordeal, processes)
+    kill_at_random(ordeal, processes, Duration::from_secs(3))
 }
 
-pub(crate) fn kill_at_random(ordeal: Ordeal, processes: usize) -> Ordeal {
+pub(crate) fn kill_at_random(ordeal: Ordeal, processes: usize, length: Duration) -> Ordeal {
     let mut rng = Rng::with_seed(ordeal.seed());
     ordeal.strike(|servers: &mut [&mut Server]| {
-        let end = Instant::now() + length_or(Duration::from_secs(3));
+        let end = Instant::now() + length_or(length);
         while Instant::now() < end {
             sleep(Duration::from_millis(rng.u64(20..200)));
             let server = &mut servers[rng.usize(..processes)];

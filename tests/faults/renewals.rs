@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
+    time::Duration,
 };
 
 use serde_json::value::RawValue;
@@ -56,7 +57,7 @@ fn storm(fault: &'static str, store: &Store) {
     let plan =
         Plan { browsers: 4, logins: (0..PROCESSES).collect(), login_share: 40, ..Plan::new() };
     let ordeal = Ordeal::begin_with(plan, fault, vec![applications]);
-    kill_at_random(ordeal, PROCESSES)
+    kill_at_random(ordeal, PROCESSES, Duration::from_secs(2))
         .end_and_look(Cost::Connections, |history| under_one_known_id_each(fault, store, history));
 }
 

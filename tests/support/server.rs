@@ -105,6 +105,15 @@ impl Server {
         assert!(status.expect("kill(1) runs").success());
     }
 
+    /// How many bytes of memory it has.
+    pub(crate) fn resident(&self) -> usize {
+        let status = format!("/proc/{}/status", self.process.id());
+        let status = fs::read_to_string(status).expect("Linux");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its size");
+        let kilobytes = line.trim().trim_end_matches(" kB");
+        kilobytes.parse::<usize>().expect("a number") << 10
+    }
+
     /// From now on it can write no file beyond this size: bytes, or `unlimited`.
     ///
     /// Unless it ignores `XFSZ` the signal would end it.
