@@ -82,7 +82,8 @@ fn serve_until_killed() {
 
 /// Starts the application on a port, 0 for any, and says which.
 fn serve(storage: Arc<dyn Storage>, port: u16) -> (Server, u16) {
-    let manager = Manager::builder(storage).ttl(Duration::from_secs(60));
+    // Longer than any run, however busy the machine.
+    let manager = Manager::builder(storage).ttl(Duration::from_secs(600));
     let manager = manager.build().expect("there is a runtime");
     let cookie = CookieConfig::new().name(COOKIE).secure(false);
     let sessions = SessionMiddleware::builder(manager).cookie(cookie);
