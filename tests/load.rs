@@ -69,8 +69,10 @@ fn run(what: &str, store: &Store) {
         ),
     };
     let max_age = format!("{}s", ttl.as_secs());
-    let server =
-        store.serve(&[("DEMO__SESSION__MAX_AGE", &max_age), ("RUST_LOG", "warn,demo_server=info")]);
+    let server = store.serve(&[
+        ("DEMO__SESSION__MAX_AGE", &max_age),
+        ("RUST_LOG", "warn,demo_server=info,session_actix=debug"),
+    ]);
     let runtime = actix_rt::Runtime::new().expect("a runtime");
     let crowd = runtime.block_on(Crowd::connect(server.port(), size)).expect("it listens");
     let empty = [server.resident(), stored(store)];
@@ -127,7 +129,10 @@ fn again(store: &Store, server: &Server, size: Size, runtime: &actix_rt::Runtime
 }
 
 fn no_error(outcome: &Outcome) {
-    assert!(outcome.errors.is_empty(), "{} errors: {}", outcome.errors.len(), outcome.errors[0]);
+    if let [first, .., last] = &outcome.errors[..] {
+        panic!("{} errors: {first} … {last}", outcome.errors.len());
+    }
+    assert_eq!(outcome.errors, [""; 0]);
 }
 
 /// How many sessions are stored, as far as anybody can look.

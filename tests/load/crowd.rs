@@ -24,7 +24,7 @@ pub(crate) struct Size {
 #[derive(Default)]
 pub(crate) struct Outcome {
     pub(crate) requests: usize,
-    /// The first of them, in words.
+    /// The first of each connection, which then asks no more.
     pub(crate) errors: Vec<String>,
     pub(crate) took: Duration,
     /// Of all sessions, the first and the last time that one was used for the last time.
@@ -78,7 +78,7 @@ impl Crowd {
     async fn work(self, end: Option<Instant>) -> (Self, Outcome) {
         let start = Instant::now();
         let turns = self.turns;
-        let set_to_work = |member: Member| actix_rt::spawn(member.work(turns.clone(), end));
+        let set_to_work = |member: Member| actix_rt::spawn(member.work(turns.clone(), start, end));
         let tasks: Vec<_> = self.members.into_iter().map(set_to_work).collect();
         let (mut members, mut all) = (Vec::new(), Outcome::default());
         for task in tasks {
@@ -98,6 +98,7 @@ impl Member {
     async fn work(
         mut self,
         turns: Rc<Semaphore>,
+        start: Instant,
         end: Option<Instant>,
     ) -> (Self, usize, Option<String>) {
         let mut requests = 0;
@@ -110,7 +111,11 @@ impl Member {
                 let used = session.be_used(&mut self.connection).await;
                 requests += 1;
                 if let Err(error) = used {
-                    return (self, requests, Some(error.to_string()));
+                    return (
+                        self,
+                        requests,
+                        Some(format!("after {:.1?}: {error}", start.elapsed())),
+                    );
                 }
             }
             if end.is_none() {
