@@ -60,8 +60,8 @@ fn run(what: &str, store: &Store) {
     let (size, ttl) = match is_large() {
         true => (
             Size { connections: 2_000, at_once: 100, sessions: 100_000, length: seconds(60) },
-            // It takes a while to make so many files.
-            if matches!(store, Store::File(_)) { seconds(120) } else { seconds(60) },
+            // So many files take a while.
+            if matches!(store, Store::File(_)) { seconds(60) } else { seconds(30) },
         ),
         false => (
             Size { connections: 200, at_once: 20, sessions: 2_000, length: seconds(2) },
