@@ -8,9 +8,12 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use crate::demo::client::COOKIE;
 
 pub(crate) struct Connection {
+    port: u16,
     stream: TcpStream,
     request: String,
     received: Vec<u8>,
+    /// How often the server had closed it, since nothing was asked for too long.
+    pub(crate) reopened: usize,
 }
 
 pub(crate) struct Answer {
@@ -22,9 +25,8 @@ pub(crate) struct Answer {
 
 impl Connection {
     pub(crate) async fn open(port: u16) -> io::Result<Self> {
-        let stream = TcpStream::connect(("127.0.0.1", port)).await?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream, request: String::new(), received: Vec::new() })
+        let stream = connect(port).await?;
+        Ok(Self { port, stream, request: String::new(), received: Vec::new(), reopened: 0 })
     }
 
     /// Asks for a path with this id for a cookie, if there is one.
@@ -35,8 +37,20 @@ impl Connection {
             self.request.extend(["Cookie: ", COOKIE, "=", id, "\r\n"]);
         }
         self.request.push_str("\r\n");
-        self.stream.write_all(self.request.as_bytes()).await?;
+        match self.exchange().await {
+            // As browsers do. Had any of the request been served, there would be an answer.
+            Err(_) if self.received.is_empty() => {
+                self.stream = connect(self.port).await?;
+                self.reopened += 1;
+                self.exchange().await
+            }
+            answered => answered,
+        }
+    }
+
+    async fn exchange(&mut self) -> io::Result<Answer> {
         self.received.clear();
+        self.stream.write_all(self.request.as_bytes()).await?;
         loop {
             if let Some(answer) = complete(&self.received) {
                 return Ok(answer);
@@ -46,6 +60,12 @@ impl Connection {
             }
         }
     }
+}
+
+async fn connect(port: u16) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect(("127.0.0.1", port)).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// The answer, if all of it has arrived.

@@ -1,12 +1,14 @@
 //! Many connections, each with sessions of its own, all on one thread.
 
 use std::{
+    cell::Cell,
     io,
     rc::Rc,
     time::{Duration, Instant},
 };
 
-use tokio::sync::Semaphore;
+use actix_rt::time::sleep_until;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::connection::{Answer, Connection};
 
@@ -16,6 +18,8 @@ pub(crate) struct Size {
     pub(crate) connections: usize,
     /// How many of the connections ask at the same time; the others wait, as people read.
     pub(crate) at_once: usize,
+    /// How many requests a second there may be, all together.
+    pub(crate) pace: f64,
     pub(crate) sessions: usize,
     pub(crate) length: Duration,
 }
@@ -26,6 +30,8 @@ pub(crate) struct Outcome {
     pub(crate) requests: usize,
     /// The first of each connection, which then asks no more.
     pub(crate) errors: Vec<String>,
+    /// Connections that had been idle for too long.
+    pub(crate) reopened: usize,
     pub(crate) took: Duration,
     /// Of all sessions, the first and the last time that one was used for the last time.
     pub(crate) last_uses: Option<(Instant, Instant)>,
@@ -37,7 +43,28 @@ const TEXT: &str =
 
 pub(crate) struct Crowd {
     members: Vec<Member>,
-    turns: Rc<Semaphore>,
+    turns: Rc<Turns>,
+}
+
+/// Who may ask, and when.
+struct Turns {
+    at_once: Semaphore,
+    every: Duration,
+    next: Cell<Instant>,
+}
+
+impl Turns {
+    async fn wait(&self) -> SemaphorePermit<'_> {
+        let turn = self.at_once.acquire().await.expect("nobody closes it");
+        let now = Instant::now();
+        let mine = self.next.get().max(now);
+        self.next.set(mine + self.every);
+        // Shorter ones are not worth a timer.
+        if mine > now + Duration::from_millis(1) {
+            sleep_until(mine.into()).await;
+        }
+        turn
+    }
 }
 
 /// One connection.
@@ -62,7 +89,12 @@ impl Crowd {
             let sessions = vec![new; size.sessions / size.connections];
             members.push(Member { connection, sessions });
         }
-        Ok(Self { members, turns: Rc::new(Semaphore::new(size.at_once)) })
+        let turns = Turns {
+            at_once: Semaphore::new(size.at_once),
+            every: Duration::from_secs(1).div_f64(size.pace),
+            next: Cell::new(Instant::now()),
+        };
+        Ok(Self { members, turns: Rc::new(turns) })
     }
 
     /// Every connection uses each of its sessions once; a new one is begun by its first use.
@@ -85,6 +117,7 @@ impl Crowd {
             let (member, requests, errors) = task.await.expect("no member panics");
             all.requests += requests;
             all.errors.extend(errors);
+            all.reopened += member.connection.reopened;
             members.push(member);
         }
         let uses = members.iter().flat_map(|member| &member.sessions).map(|session| session.used);
@@ -97,14 +130,14 @@ impl Crowd {
 impl Member {
     async fn work(
         mut self,
-        turns: Rc<Semaphore>,
+        turns: Rc<Turns>,
         start: Instant,
         end: Option<Instant>,
     ) -> (Self, usize, Option<String>) {
         let mut requests = 0;
         loop {
             for session in &mut self.sessions {
-                let _turn = turns.acquire().await.expect("nobody closes it");
+                let _turn = turns.wait().await;
                 if end.is_some_and(|end| Instant::now() >= end) {
                     return (self, requests, None);
                 }
