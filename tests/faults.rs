@@ -18,10 +18,14 @@ mod file;
 mod health;
 #[path = "faults/killed.rs"]
 mod killed;
+#[path = "faults/near.rs"]
+mod near;
 #[path = "faults/ordeal.rs"]
 mod ordeal;
 #[path = "faults/redis.rs"]
 mod redis;
+#[path = "faults/renewals.rs"]
+mod renewals;
 #[path = "faults/table.rs"]
 mod table;
 #[path = "faults/wire.rs"]

@@ -96,7 +96,7 @@ fn histories_with_logins_are_true_in_redis_strings_kept_near() {
     };
     let applications = [near(), near(), near()];
     let ports = applications.each_ref().map(Application::port);
-    let plan = Plan { login: Some(0), ..Plan::new() };
+    let plan = Plan { logins: vec![0], ..Plan::new() };
     let history = record(&plan, &ports, Duration::from_secs(3));
     let what = "redis-key-value with near caches, 3 applications";
     is_true(what, &plan, &history, &check_near(&history, Duration::from_secs(1)));
@@ -159,7 +159,7 @@ fn run(what: &str, store: &Store, processes: usize, login: Option<Application>) 
     let mut ports: Vec<u16> = servers.iter().map(Server::port).collect();
     let mut plan = Plan::new();
     if let Some(login) = &login {
-        plan.login = Some(ports.len());
+        plan.logins.push(ports.len());
         ports.push(login.port());
     }
     let history = record(&plan, &ports, Duration::from_secs(2));

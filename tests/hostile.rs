@@ -2,9 +2,12 @@
 
 #[path = "support/demo.rs"]
 mod demo;
+#[path = "support/fuzz.rs"]
+mod fuzz;
 mod support;
 
 use std::{
+    fs,
     io::{Read, Write},
     net::TcpStream,
     path::Path,
@@ -20,22 +23,16 @@ use support::proxy::Proxy;
 
 /// A well-formed id that nobody has been given.
 const INVENTED: &str = "inventedinventedinventedinvented";
+/// May carry an id in place of the cookie.
+const HEADER: &str = "x-session-id";
 
-/// What clients try for an id; as raw bytes, since none of it need be a header's text.
-const MALFORMED: [&[u8]; 12] = [
-    b"",
-    b"../x",
-    b"../../etc/passwd",
-    b"..%2fx",
-    b"/etc/passwd",
-    b"a.session",
-    b"app:config",
-    b"*",
-    b"a b",
-    b"\"quoted\"",
-    b"\xff\xfe",
-    b"\xf0\x9f\xa6\x80",
-];
+/// What clients try for an id: every claim of the corpus but the well-formed ones. As raw bytes,
+/// since little of it need be a header's text.
+fn malformed() -> Vec<Vec<u8>> {
+    let claims = fuzz::corpus("claims").into_iter();
+    let malformed = claims.filter(|claim| !claim.name.starts_with("good-"));
+    malformed.map(|claim| claim.bytes).collect()
+}
 
 #[test]
 fn g3_an_id_that_is_not_in_the_store_is_never_adopted() {
@@ -61,24 +58,26 @@ fn g3_an_id_that_is_not_in_the_store_is_never_adopted() {
 fn g3_malformed_ids_touch_no_file() {
     let store = Store::file();
     let Store::File(directory) = &store else { unreachable!() };
-    let server = store.serve(&[]);
+    let server = store.serve(&[("DEMO__SESSION__HEADER", HEADER)]);
     server.client().expect("/set?a=1");
     let outside = directory.path().parent().unwrap().join("x.session");
     let before = [files_below(directory.path()), files_below(server.directory())];
-    for id in MALFORMED {
-        assert_eq!(body(&request(&server, "/get", id)), "{}");
-        assert_eq!(body(&request(&server, "/del", id)), "ok");
-    }
-    let long = "x".repeat(129);
-    assert_eq!(body(&request(&server, "/get", long.as_bytes())), "{}");
-    let after = [files_below(directory.path()), files_below(server.directory())];
-    assert_eq!(before, after);
+    // Whatever asks for a file now, or only looks for one, fails.
+    let away = directory.path().with_extension("away");
+    fs::rename(directory.path(), &away).unwrap();
+    let asked = claim_everywhere(&server);
+    assert_eq!(server.client().claiming(INVENTED).ask("/get").status, 503, "it would be noticed");
+    fs::rename(&away, directory.path()).unwrap();
+    assert_eq!(before, [files_below(directory.path()), files_below(server.directory())]);
     assert!(!outside.exists());
+    println!("{asked} requests, no file");
     // A write finds no session, and starts one of its own.
-    for id in MALFORMED {
-        assert!(request(&server, "/set?a=1", id).contains("set-cookie: gfsessionid="));
+    for id in malformed() {
+        let answer = request(&server, "/set?a=1", &id);
+        assert!(is_no_http(&id) || answer.contains("set-cookie: gfsessionid="), "{answer}");
     }
     assert!(!outside.exists() && !Path::new("/etc/passwd.session").exists());
+    assert!(files_below(server.directory()).is_empty());
 }
 
 #[test]
@@ -86,16 +85,53 @@ fn g3_malformed_ids_send_redis_no_command() {
     for store in [Store::key_value(), Store::hash_table()] {
         let proxy = Proxy::before(store.redis().port());
         let url = proxy.url();
-        let server = store.serve(&[("DEMO__REDIS__URL", &url), ("DEMO__SERVER__WORKERS", "1")]);
+        let settings = [
+            ("DEMO__REDIS__URL", url.as_str()),
+            ("DEMO__SERVER__WORKERS", "1"),
+            ("DEMO__SESSION__HEADER", HEADER),
+        ];
+        let server = store.serve(&settings);
         server.client().expect("/set?a=1");
         proxy.reset();
-        let long = "x".repeat(129);
-        for id in MALFORMED.into_iter().chain([long.as_bytes()]) {
-            assert_eq!(body(&request(&server, "/get", id)), "{}");
-            assert_eq!(body(&request(&server, "/del", id)), "ok");
-        }
+        let asked = claim_everywhere(&server);
         assert_eq!(proxy.commands(), [""; 0]);
+        println!("{asked} requests, no command");
+        server.client().claiming(INVENTED).expect("/get");
+        assert!(!proxy.commands().is_empty(), "a command would be noticed");
     }
+}
+
+/// Claims everything malformed in every place where a claim can stand, and counts the requests.
+fn claim_everywhere(server: &Server) -> usize {
+    let malformed = malformed();
+    let mut asked = 0;
+    for id in &malformed {
+        for (path, expected) in [("/get", "{}"), ("/get?key=a", "null"), ("/del", "ok")] {
+            let mut twice = id.clone();
+            twice.extend_from_slice(format!("; {COOKIE}=").as_bytes());
+            twice.extend_from_slice(id);
+            let pair = [COOKIE.as_bytes(), b"=", id].concat();
+            let quoted = [COOKIE.as_bytes(), b"=\"", id, b"\""].concat();
+            let answers = [
+                ask_with(server, path, "Cookie", &pair),
+                ask_with(server, path, "Cookie", &quoted),
+                request(server, path, &twice),
+                ask_with(server, path, HEADER, id),
+            ];
+            asked += answers.len();
+            for answer in answers {
+                // What is not even HTTP is refused before anybody looks for an id.
+                let is_refused = is_no_http(id) && answer.starts_with("HTTP/1.1 400");
+                assert!(is_refused || body(&answer) == expected, "{}: {answer}", id.escape_ascii());
+            }
+        }
+    }
+    asked
+}
+
+/// Whether these bytes cannot stand in a header, or end it.
+fn is_no_http(id: &[u8]) -> bool {
+    id.iter().any(|&byte| byte < b' ' && byte != b'\t' || byte == 0x7f)
 }
 
 #[test]
@@ -141,7 +177,10 @@ fn g11_no_request_makes_the_server_panic() {
         for path in paths {
             request(&server, path, b"x");
         }
-        for id in MALFORMED.into_iter().chain([huge.as_bytes(), b";;;=;==", b"\x01\x02"]) {
+        for id in malformed() {
+            request(&server, "/set?a=1", &id);
+        }
+        for id in [huge.as_bytes(), b";;;=;==", b"\x01\x02"] {
             request(&server, "/set?a=1", id);
         }
         for raw in [
@@ -177,9 +216,13 @@ fn a_query_that_is_not_percent_encoded_utf_8_is_refused_and_stores_nothing() {
 
 /// Asks with whatever bytes for an id and returns the whole answer.
 fn request(server: &Server, path: &str, id: &[u8]) -> String {
+    ask_with(server, path, "Cookie", &[COOKIE.as_bytes(), b"=", id].concat())
+}
+
+fn ask_with(server: &Server, path: &str, header: &str, value: &[u8]) -> String {
     let mut raw = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n").into_bytes();
-    raw.extend_from_slice(format!("Cookie: {COOKIE}=").as_bytes());
-    raw.extend_from_slice(id);
+    raw.extend_from_slice(format!("{header}: ").as_bytes());
+    raw.extend_from_slice(value);
     raw.extend_from_slice(b"\r\n\r\n");
     send(server, &raw)
 }

@@ -56,9 +56,13 @@ fn storm(fault: &'static str, store: &Store, processes: usize) -> Ordeal {
     if matches!(store, Store::Memory) {
         ordeal = ordeal.everything_will_be_lost();
     }
+    kill_at_random(ordeal, processes, Duration::from_secs(3))
+}
+
+pub(crate) fn kill_at_random(ordeal: Ordeal, processes: usize, length: Duration) -> Ordeal {
     let mut rng = Rng::with_seed(ordeal.seed());
     ordeal.strike(|servers: &mut [&mut Server]| {
-        let end = Instant::now() + length_or(Duration::from_secs(3));
+        let end = Instant::now() + length_or(length);
         while Instant::now() < end {
             sleep(Duration::from_millis(rng.u64(20..200)));
             let server = &mut servers[rng.usize(..processes)];
@@ -85,15 +89,22 @@ pub(crate) fn no_torn_file(directory: &Path) {
 }
 
 /// Every key expires, and every string is whole.
-fn no_key_without_ttl(store: &Store) {
-    let redis = store.redis();
-    let keys = redis.cli(&["KEYS", "session:*"]);
-    assert!(!keys.is_empty(), "some sessions have been stored");
-    for key in keys.lines() {
-        let left: i64 = redis.cli(&["PTTL", key]).parse().expect("a number");
+pub(crate) fn no_key_without_ttl(store: &Store) {
+    let look = "local found = {}
+        for _, key in ipairs(redis.call('KEYS', 'session:*')) do
+            found[#found + 1] = redis.call('PTTL', key)
+            local is_text = redis.call('TYPE', key).ok == 'string'
+            found[#found + 1] = is_text and redis.call('GET', key) or ''
+        end
+        return found";
+    let found = store.redis().cli(&["EVAL", look, "0"]);
+    let lines: Vec<&str> = found.split('\n').collect();
+    assert!(lines.len() > 1, "some sessions have been stored");
+    for pair in lines.chunks(2) {
+        let left: i64 = pair[0].parse().expect("a number");
         assert!(left > 0 || left == -2, "{left}");
         if matches!(store, Store::KeyValue(_)) {
-            assert!(!object(&redis.cli(&["GET", key])).is_empty());
+            assert!(!object(pair[1]).is_empty());
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     history::{
         check::{Report, check},
         load::{Load, Plan},
+        near::check_near,
         record::{Event, History},
     },
 };
@@ -41,6 +42,8 @@ pub(super) struct Ordeal {
     plan: Plan,
     sides: Vec<Side>,
     health: Health,
+    /// How much later than others a server may know, if it keeps what it has read.
+    lag: Option<Duration>,
     began: Duration,
     back: Duration,
 }
@@ -63,8 +66,11 @@ pub(super) enum Cost {
 
 impl Ordeal {
     pub(super) fn begin(fault: &'static str, sides: Vec<Vec<Server>>) -> Self {
+        Self::begin_with(Plan { browsers: 4, ..Plan::new() }, fault, sides)
+    }
+
+    pub(super) fn begin_with(plan: Plan, fault: &'static str, sides: Vec<Vec<Server>>) -> Self {
         let clock = Instant::now();
-        let plan = Plan { browsers: 4, ..Plan::new() };
         let ports = |servers: &[Server]| servers.iter().map(Server::port).collect::<Vec<_>>();
         let all: Vec<u16> = sides.iter().flat_map(|servers| ports(servers)).collect();
         let health = Health::watch(clock, &all);
@@ -75,12 +81,18 @@ impl Ordeal {
         let sides = sides.into_iter().map(start).collect();
         thread::sleep(CALM);
         let zero = Duration::ZERO;
-        Self { fault, clock, plan, sides, health, began: zero, back: zero }
+        Self { fault, clock, plan, sides, health, lag: None, began: zero, back: zero }
     }
 
     /// What all that is left to chance here begins with.
     pub(super) fn seed(&self) -> u64 {
         self.plan.seed
+    }
+
+    /// The servers keep what they have read, for as long as this.
+    pub(super) fn kept_near(mut self, lag: Duration) -> Self {
+        self.lag = Some(lag);
+        self
     }
 
     /// The store forgets everything in the fault to come.
@@ -100,6 +112,11 @@ impl Ordeal {
 
     /// Checks the histories and the promises of a sick store, and tells the figures.
     pub(super) fn end(self, cost: Cost) -> Figures {
+        self.end_and_look(cost, |_| {})
+    }
+
+    /// Ends it; `look` sees the histories, which are true.
+    pub(super) fn end_and_look(self, cost: Cost, look: impl Fn(&History)) -> Figures {
         thread::sleep(AFTERWARDS);
         let mut figures = Figures::of(self.fault, self.back - self.began);
         let (mut servers, mut histories) = (Vec::new(), Vec::new());
@@ -109,10 +126,14 @@ impl Ordeal {
         }
         let beats = self.health.finish();
         for (history, servers) in &histories {
-            let violations = check(history, None);
+            let violations = match self.lag {
+                None => check(history, None),
+                Some(lag) => check_near(history, lag),
+            };
             let seed = self.plan.seed;
             assert!(violations.is_empty(), "seed {seed}: {}", Report(history, &violations));
             figures.add(history, *servers, self.began, self.back);
+            look(history);
         }
         figures.health(&beats, self.began, self.back);
         figures.tell();

@@ -157,16 +157,26 @@ fn g8_a_changed_password_is_an_error_until_it_is_changed_back() {
 
 /// Servers of each Redis storage.
 pub(super) fn both(url: &str) -> Vec<Vec<Server>> {
-    let serve = |backend, prefix| {
-        let timeout = format!("{}ms", TIMEOUT.as_millis());
-        let settings = [
-            ("DEMO__SESSION__BACKEND", backend),
-            ("DEMO__REDIS__URL", url),
-            ("DEMO__REDIS__PREFIX", prefix),
-            ("DEMO__REDIS__RESPONSE_TIMEOUT", timeout.as_str()),
-            ("RUST_LOG", "info"),
-        ];
-        servers(|| Server::start(&settings))
-    };
-    vec![serve("redis-key-value", "string:"), serve("redis-hash-table", "hash:")]
+    vec![
+        serve(url, "redis-key-value", "string:", &[]),
+        serve(url, "redis-hash-table", "hash:", &[]),
+    ]
+}
+
+pub(super) fn serve(
+    url: &str,
+    backend: &str,
+    prefix: &str,
+    further: &[(&str, &str)],
+) -> Vec<Server> {
+    let timeout = format!("{}ms", TIMEOUT.as_millis());
+    let mut settings = vec![
+        ("DEMO__SESSION__BACKEND", backend),
+        ("DEMO__REDIS__URL", url),
+        ("DEMO__REDIS__PREFIX", prefix),
+        ("DEMO__REDIS__RESPONSE_TIMEOUT", timeout.as_str()),
+        ("RUST_LOG", "info"),
+    ];
+    settings.extend_from_slice(further);
+    servers(|| Server::start(&settings))
 }

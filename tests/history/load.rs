@@ -31,8 +31,10 @@ pub(crate) struct Plan {
     pub(crate) tabs: usize,
     /// A client waits up to this long before it asks again.
     pub(crate) pause: Duration,
-    /// Which server, if any, has `/login`.
-    pub(crate) login: Option<usize>,
+    /// Which servers, if any, have `/login`.
+    pub(crate) logins: Vec<usize>,
+    /// How many of a hundred requests log in where that is possible; less than 60.
+    pub(crate) login_share: u8,
 }
 
 impl Plan {
@@ -43,7 +45,7 @@ impl Plan {
         let seed = named.unwrap_or_else(by_chance);
         println!("HISTORY_SEED={seed}");
         let pause = Duration::from_millis(4);
-        Self { seed, browsers: 6, tabs: 3, pause, login: None }
+        Self { seed, browsers: 6, tabs: 3, pause, logins: Vec::new(), login_share: 6 }
     }
 }
 
@@ -167,7 +169,7 @@ impl Tab {
         let mut node = self.rng.usize(..self.asker.clients.len());
         let operation = self.operation(claim.is_none());
         if matches!(operation, Operation::Login(_)) {
-            node = self.plan.login.expect("there is one, or nobody logs in");
+            node = self.plan.logins[self.rng.usize(..self.plan.logins.len())];
         }
         let event = self.asker.ask(node, claim, operation);
         if is_own {
@@ -192,7 +194,11 @@ impl Tab {
 
     fn operation(&mut self, is_new: bool) -> Operation {
         let key = |rng: &mut Rng| KEYS[rng.usize(..KEYS.len())].to_owned();
+        let can_login = !self.plan.logins.is_empty();
         match self.rng.u8(..100) {
+            what if can_login && (98 - self.plan.login_share..98).contains(&what) => {
+                Operation::Login(Items::from([("user".to_owned(), self.value())]))
+            }
             0..30 => {
                 let mut items = Items::from([(key(&mut self.rng), self.value())]);
                 if is_new && self.rng.u8(..100) < 85 {
@@ -208,9 +214,6 @@ impl Tab {
             40..65 => Operation::Get,
             65..80 => Operation::GetItem(key(&mut self.rng)),
             80..92 => Operation::Remove(key(&mut self.rng)),
-            92..98 if self.plan.login.is_some() => {
-                Operation::Login(Items::from([("user".to_owned(), self.value())]))
-            }
             98.. => Operation::Logout,
             _ => Operation::Get,
         }

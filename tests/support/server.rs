@@ -16,10 +16,12 @@ use crate::support::redis::free_port;
 /// Longer than anything here takes, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+const DEMO: &str = env!("CARGO_BIN_EXE_demo-server");
+
 /// A demo server on a free port, in a directory of its own. Killed when dropped.
 pub(crate) struct Server {
     directory: tempfile::TempDir,
-    under: Vec<String>,
+    program: Vec<String>,
     environment: Vec<(String, String)>,
     arguments: Vec<String>,
     process: Child,
@@ -35,25 +37,30 @@ impl Server {
 
     /// Starts a server with these settings and arguments.
     pub(crate) fn start_with(settings: &[(&str, &str)], arguments: &[&str]) -> Self {
-        Self::launch(&[], settings, arguments)
+        Self::launch(&[DEMO], settings, arguments)
     }
 
     /// Starts a server by a program that sets it up and then becomes it, such as `env`.
     pub(crate) fn start_under(under: &[&str], settings: &[(&str, &str)]) -> Self {
-        Self::launch(under, settings, &[])
+        Self::start_program(&[under, &[DEMO]].concat(), settings)
     }
 
-    fn launch(under: &[&str], settings: &[(&str, &str)], arguments: &[&str]) -> Self {
+    /// Starts another program that takes its port as the demo does, and says where it listens.
+    pub(crate) fn start_program(program: &[&str], settings: &[(&str, &str)]) -> Self {
+        Self::launch(program, settings, &[])
+    }
+
+    fn launch(program: &[&str], settings: &[(&str, &str)], arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let owned = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
         let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let environment: Vec<_> = settings.iter().map(pair).collect();
-        let (under, arguments) = (owned(under), owned(arguments));
+        let (program, arguments) = (owned(program), owned(arguments));
         let log = Arc::default();
         let port = free_port();
         let (process, port) =
-            launch(directory.path(), &under, &environment, &arguments, port, &log);
-        Self { directory, under, environment, arguments, process, port, log }
+            launch(directory.path(), &program, &environment, &arguments, port, &log);
+        Self { directory, program, environment, arguments, process, port, log }
     }
 
     /// Makes a setting for the next start.
@@ -64,8 +71,9 @@ impl Server {
     /// Starts it again on the same port, after it was stopped or killed.
     pub(crate) fn start_again(&mut self) {
         let (directory, port) = (self.directory.path(), self.port);
-        let (under, environment) = (&self.under, &self.environment);
-        (self.process, _) = launch(directory, under, environment, &self.arguments, port, &self.log);
+        let (program, environment) = (&self.program, &self.environment);
+        (self.process, _) =
+            launch(directory, program, environment, &self.arguments, port, &self.log);
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -95,6 +103,15 @@ impl Server {
         let id = self.process.id().to_string();
         let status = Command::new("kill").args([&format!("-{name}"), &id]).status();
         assert!(status.expect("kill(1) runs").success());
+    }
+
+    /// How many bytes of memory it has.
+    pub(crate) fn resident(&self) -> usize {
+        let status = format!("/proc/{}/status", self.process.id());
+        let status = fs::read_to_string(status).expect("Linux");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its size");
+        let kilobytes = line.trim().trim_end_matches(" kB");
+        kilobytes.parse::<usize>().expect("a number") << 10
     }
 
     /// From now on it can write no file beyond this size: bytes, or `unlimited`.
@@ -147,7 +164,7 @@ pub(crate) fn run_to_its_end(
     settings: &[(&str, &str)],
     arguments: &[&str],
 ) -> (Option<i32>, String) {
-    let mut process = command(directory, &[])
+    let mut process = command(directory, &[DEMO.to_owned()])
         .envs(settings.iter().copied())
         .args(arguments)
         .stderr(Stdio::piped())
@@ -172,10 +189,10 @@ pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-fn command(directory: &Path, under: &[String]) -> Command {
-    let mut words = under.iter().map(String::as_str).chain([env!("CARGO_BIN_EXE_demo-server")]);
-    let mut command = Command::new(words.next().expect("there is the server itself"));
-    command.args(words);
+fn command(directory: &Path, program: &[String]) -> Command {
+    let (first, arguments) = program.split_first().expect("there is the server itself");
+    let mut command = Command::new(first);
+    command.args(arguments);
     // Nothing of the environment of whoever runs the tests.
     command.env_clear().current_dir(directory).stdin(Stdio::null()).stdout(Stdio::null());
     command
@@ -183,13 +200,13 @@ fn command(directory: &Path, under: &[String]) -> Command {
 
 fn launch(
     directory: &Path,
-    under: &[String],
+    program: &[String],
     environment: &[(String, String)],
     arguments: &[String],
     port: u16,
     log: &Arc<Mutex<String>>,
 ) -> (Child, u16) {
-    let mut process = command(directory, under)
+    let mut process = command(directory, program)
         .env("RUST_LOG", "info,session_core=debug,session_actix=debug,demo_server=debug")
         .envs(environment.iter().cloned())
         .env("DEMO__SERVER__PORT", port.to_string())

@@ -33,6 +33,15 @@ impl Store {
 
     /// Starts a server on it by a program that sets it up and then becomes it.
     pub(crate) fn serve_under(&self, under: &[&str], settings: &[(&str, &str)]) -> Server {
+        self.serve_by(settings, |all| Server::start_under(under, all))
+    }
+
+    /// Starts a server with the settings for it and further ones.
+    pub(crate) fn serve_by(
+        &self,
+        settings: &[(&str, &str)],
+        start: impl FnOnce(&[(&str, &str)]) -> Server,
+    ) -> Server {
         let (backend, place) = match self {
             Self::Memory => ("memory", None),
             Self::File(directory) => {
@@ -45,7 +54,7 @@ impl Store {
         let mut all = vec![("DEMO__SESSION__BACKEND", backend)];
         all.extend(place.as_ref().map(|(name, value)| (*name, value.as_str())));
         all.extend_from_slice(settings);
-        Server::start_under(under, &all)
+        start(&all)
     }
 
     /// What is stored under an id, as a person would look at it; `None` if nothing is.

@@ -12,7 +12,8 @@ impl Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Whatever a cause says about itself, one problem is one line.
-        f.write_str(&self.0.replace(['\n', '\r'], " "))
+        // Whatever a cause says about itself, or a key is called, one problem is one line and gives
+        // no orders to the terminal.
+        f.write_str(&self.0.replace(char::is_control, " "))
     }
 }

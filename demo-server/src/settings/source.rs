@@ -43,7 +43,7 @@ impl Source {
     }
 
     /// Reads a file's text, and the process's environment unless another is given.
-    pub(super) fn from_text(
+    pub(crate) fn from_text(
         file_name: &str,
         text: &str,
         environment: Option<config::Map<String, String>>,
