@@ -12,6 +12,9 @@ mod query;
 #[allow(dead_code, reason = "what the server alone needs")]
 #[path = "../demo-server/src/settings/mod.rs"]
 mod settings;
+#[allow(dead_code, reason = "what the server alone needs")]
+#[path = "../demo-server/src/storage.rs"]
+mod storage;
 
 use std::sync::Arc;
 
@@ -19,7 +22,7 @@ use fuzz::fuzz;
 use query::Query;
 use serde_json::value::{RawValue, to_raw_value};
 use session_actix::SessionMiddleware;
-use session_core::{Manager, MemoryStorage, Redis};
+use session_core::{Manager, MemoryStorage};
 use settings::{Problem, Settings, Source};
 
 #[test]
@@ -89,11 +92,7 @@ fn g11_any_configuration_is_refused_in_one_line_or_understood() {
 /// What the server makes of its settings before it touches anything.
 fn started(settings: &Settings, source: &Source) -> Result<(), Problem> {
     let complain = |error| source.problem(&["redis.url"], error);
-    Redis::builder(&settings.redis.url)
-        .prefix(&settings.redis.prefix)
-        .near_cache(settings.redis.near_cache)
-        .build()
-        .map_err(complain)?;
+    storage::redis(&settings.redis, source)?;
     let manager = Manager::builder(Arc::new(MemoryStorage::new()))
         .ttl(settings.session.max_age)
         .touch_interval(settings.session.touch_interval)

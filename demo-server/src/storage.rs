@@ -28,7 +28,8 @@ pub(crate) fn open(settings: &Settings, source: &Source) -> Result<Arc<dyn Stora
     })
 }
 
-fn redis(settings: &settings::Redis, source: &Source) -> Result<Redis, Problem> {
+/// Sets up Redis, without asking it.
+pub(crate) fn redis(settings: &settings::Redis, source: &Source) -> Result<Redis, Problem> {
     let urls = |addresses: &[Secret]| -> Vec<String> {
         addresses.iter().map(|address| address.reveal().to_owned()).collect()
     };

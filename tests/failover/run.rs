@@ -71,7 +71,7 @@ pub(super) struct Window {
 impl Run {
     pub(super) fn begin(name: &str, group: Group, wait_replicas: usize) -> Self {
         let pause = Duration::from_millis(10);
-        let plan = Plan { browsers: 4, pause, login: Some(3), ..Plan::new() };
+        let plan = Plan { browsers: 4, pause, logins: vec![3], ..Plan::new() };
         let sides = ["redis-key-value", "redis-hash-table"].map(|backend| {
             let servers = servers(&group, backend, wait_replicas);
             let login = login(&group, backend, wait_replicas);
