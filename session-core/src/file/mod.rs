@@ -9,11 +9,13 @@ use crate::{Changes, Error, Result, SessionId, Snapshot, Storage, WriteMode, Wri
 use caller::Caller;
 use directory::{Directory, Found};
 use lock::Locks;
+use readers::Readers;
 use record::{Expiry, Record};
 
 mod caller;
 mod directory;
 mod lock;
+mod readers;
 mod record;
 mod sweep;
 
@@ -29,6 +31,7 @@ mod sweep;
 pub struct FileStorage {
     directory: Arc<Directory>,
     locks: Arc<Locks>,
+    readers: Arc<Readers>,
 }
 
 impl FileStorage {
@@ -59,12 +62,14 @@ impl FileStorage {
         let unusable = |error| {
             Error::Config(format!("session directory {} cannot be used: {error}", dir.display()))
         };
-        Ok(Self { directory: Arc::new(directory.map_err(unusable)?), locks: Arc::new(locks) })
+        let directory = Arc::new(directory.map_err(unusable)?);
+        Ok(Self { directory, locks: Arc::new(locks), readers: Arc::default() })
     }
 
     async fn read(&self, id: &SessionId) -> Result<Option<Record>> {
         let (directory, id) = (self.directory.clone(), id.clone());
-        Ok(blocking("read", move || directory.read(&id)).await?.session())
+        let found = self.readers.read(move || directory.read(&id)).await;
+        Ok(found.map_err(|error| failed("read", error))?.session())
     }
 
     /// Runs `work` on a blocking thread while no other writer of these sessions is at work, in
