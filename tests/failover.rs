@@ -46,6 +46,8 @@ use support::{
 const DEAF: Duration = Duration::from_millis(200);
 /// Between two deaths, so that errors that come too late are seen.
 const AFTERWARDS: Duration = Duration::from_millis(1500);
+/// How long the other replica is waited for before the old master comes back.
+const SOON: Duration = Duration::from_secs(10);
 /// How many slots move in a row, whatever is in them, and how many of those that are in use.
 const SLOTS: usize = 100;
 const IN_USE: usize = 8;
@@ -117,19 +119,18 @@ fn masters_die(group: Group, wait_replicas: usize) -> usize {
         group.server(old).kill();
         let killed = run.load_clock.elapsed();
         replicas.iter().for_each(|&replica| group.server(replica).resume());
-        let mut new = None;
-        until("a replica is promoted", || {
-            new = group.master().filter(|master| *master != old);
-            new.is_some()
-        });
+        until("a replica is promoted", || group.master().is_some_and(|master| master != old));
         let promoted = run.load_clock.elapsed();
-        let new = new.expect("just found");
         sleep(AFTERWARDS);
         // Where writes are confirmed, they are again once the new master has a replica: another
-        // one, or where there is none the old master.
-        let is_followed = |group: &mut Group| group.server(new).replicas() > 0;
-        if replicas.len() > 1 {
-            until("the other replica follows the new master", || is_followed(group));
+        // one, if the sentinels see to it soon, or the old master.
+        let is_followed = |group: &mut Group| {
+            let master = group.master().filter(|master| *master != old);
+            master.is_some_and(|master| group.server(master).replicas() > 0)
+        };
+        let soon = Instant::now() + SOON;
+        while replicas.len() > 1 && !is_followed(group) && Instant::now() < soon {
+            sleep(Duration::from_millis(20));
         }
         group.server(old).restart();
         until("the new master has a replica", || is_followed(group));

@@ -1,7 +1,8 @@
 //! The rules where a master may die with writes that no replica has.
 //!
 //! What replicas have is what a master did up to some moment. So of each session the last writes
-//! before its death may be undone, and what was read meanwhile is no promise any more; all that
+//! before its death may be undone, acknowledged or, where replicas confirm, not yet acknowledged,
+//! and what was read meanwhile is no promise any more; all that
 //! came before, and all that comes after, is held to the rules as ever. A logout may be among
 //! them, or the end of an id that a login has replaced.
 
@@ -125,6 +126,10 @@ fn lost_of(
     if violations.is_empty() {
         return Ok(0);
     }
+    // What was read may have been written and not yet confirmed.
+    if check(&unseen(history, deaf), None).is_empty() {
+        return Ok(0);
+    }
     let unheard: Vec<Vec<usize>> =
         deaf.iter().flat_map(|deaf| writes(history, is_its, *deaf)).collect();
     let all = unheard.iter().map(Vec::len).sum();
@@ -135,6 +140,26 @@ fn lost_of(
         }
     }
     Err(wrong(copy(history), violations))
+}
+
+/// The history without what was read while replicas may have heard nothing.
+fn unseen(history: &History, deaf: &[Deaf]) -> History {
+    let mut history = copy(history);
+    for event in &mut history.events {
+        if is_look(event) && deaf.iter().any(|deaf| is_within(event, *deaf)) {
+            overlook(event);
+        }
+    }
+    history
+}
+
+fn is_look(event: &Event) -> bool {
+    !matches!(event.answer, Answer::Done | Answer::Moved | Answer::Undone(_))
+}
+
+fn overlook(event: &mut Event) {
+    event.answer = Answer::Cut("not looked at".to_owned());
+    event.cookie = Cookie::Kept;
 }
 
 /// The acknowledged writes that no replica may have, the last one first; for each id, if another
@@ -228,10 +253,8 @@ fn forgotten(history: &History, is_its: &impl Fn(&Id) -> bool, deaf: &[Deaf]) ->
                 history.losses.push(event.sent);
             }
         } else if deaf.iter().any(|deaf| is_within(event, *deaf)) {
-            let is_look = !matches!(event.answer, Answer::Done | Answer::Moved);
-            if is_look || issued(event).is_some_and(|id| !is_its(id)) {
-                event.answer = Answer::Cut("not looked at".to_owned());
-                event.cookie = Cookie::Kept;
+            if is_look(event) || issued(event).is_some_and(|id| !is_its(id)) {
+                overlook(event);
             }
         }
     }
