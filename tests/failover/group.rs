@@ -55,6 +55,14 @@ impl Group {
         }
     }
 
+    /// What changes when there is an election, where there may be one too many.
+    pub(super) fn election(&self) -> String {
+        match self {
+            Self::Sentinel(sentinel) => sentinel.election_known(1),
+            Self::Cluster(_) => String::new(),
+        }
+    }
+
     /// The replicas of that master.
     pub(super) fn replicas(&self, master: usize) -> Vec<usize> {
         match self {

@@ -76,6 +76,13 @@ impl RedisSentinel {
         named.expect("a sentinel names one of the servers")
     }
 
+    /// The number of the election that made that master, as `sentinel` knows it.
+    pub fn election_known(&self, sentinel: usize) -> String {
+        let answer = self.sentinels[sentinel].cli(&["SENTINEL", "MASTER", Self::MASTER]);
+        let mut lines = answer.lines().skip_while(|line| *line != "config-epoch");
+        lines.nth(1).expect("a sentinel tells the epoch").to_owned()
+    }
+
     /// Replicas that `sentinel` would promote.
     pub fn replicas_known(&self, sentinel: &RedisServer) -> usize {
         let list = sentinel.cli(&["SENTINEL", "REPLICAS", Self::MASTER]);

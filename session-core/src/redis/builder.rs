@@ -202,7 +202,8 @@ impl RedisBuilder {
     /// only after so many replicas have said that they have it (`WAIT`), and fails if they do not
     /// say so in time; like after every failure, it may have happened. Costs each write another
     /// round trip, which those of a thread share, and each thread another connection to each
-    /// server. Extending a time to live is not waited for.
+    /// server. Extending a time to live is not waited for. If another election follows at once, it
+    /// may choose a replica that has less; that is up to Redis.
     ///
     /// # Examples
     ///

@@ -127,8 +127,8 @@ const SIZES: [usize; 9] = [100, 300, 1_000, 3_000, 10_000, 30_000, 100_000, 1_00
 
 impl Profile {
     pub(crate) fn full() -> Self {
-        let rest = Some(Effort { rounds: 3, seconds: 1 });
-        Self { name: "full", main: Effort { rounds: 5, seconds: 2 }, rest }
+        let rest = Some(Effort { rounds: 2, seconds: 1 });
+        Self { name: "full", main: Effort { rounds: 4, seconds: 2 }, rest }
     }
 
     pub(crate) fn quick() -> Self {
