@@ -252,10 +252,10 @@ fn forgotten(history: &History, is_its: &impl Fn(&Id) -> bool, deaf: &[Deaf]) ->
             if issued(event).is_some_and(is_its) {
                 history.losses.push(event.sent);
             }
-        } else if deaf.iter().any(|deaf| is_within(event, *deaf)) {
-            if is_look(event) || issued(event).is_some_and(|id| !is_its(id)) {
-                overlook(event);
-            }
+        } else if deaf.iter().any(|deaf| is_within(event, *deaf))
+            && (is_look(event) || issued(event).is_some_and(|id| !is_its(id)))
+        {
+            overlook(event);
         }
     }
     history
