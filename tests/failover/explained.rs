@@ -65,6 +65,13 @@ fn before_the_death_and_after_it_nothing_is_excused() {
 }
 
 #[test]
+fn what_was_read_before_it_was_confirmed_may_be_undone() {
+    let unsure = Event { answer: Answer::Unsure, ..set(110, "s", "2") };
+    explained(&[unsure.clone(), got(120, "s", "2"), got(200, "s", "1")], Some(0));
+    explained(&[unsure, got(200, "s", "2"), got(210, "s", "1")], None);
+}
+
+#[test]
 fn what_is_lost_is_the_end_of_what_was_done() {
     let writes = [set(110, "s", "2"), set(120, "s", "3"), set(130, "s", "4")];
     let [two, three, four] = &writes;

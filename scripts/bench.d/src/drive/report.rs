@@ -39,6 +39,7 @@ pub(crate) fn markdown(profile: &Profile, results: &Results) -> String {
     page += "## What it must show\n\n";
     page += &about(&results.main);
     page += &promises(results);
+    page += "\n[Where the time goes](PROFILES.md), where a figure is missed.\n";
     page += "\n## Side by side\n\n";
     page += &side_by_side(&results.main);
     for scene in &results.variations {
