@@ -81,7 +81,7 @@ fn g7_a_master_of_a_cluster_dies_and_no_confirmed_write_is_lost() {
 #[test]
 fn g7_slots_move_nodes_join_and_leave_and_no_request_fails() {
     let _alone = alone();
-    let mut run = Run::begin("Cluster: slots move", cluster(), 0);
+    let mut run = Run::begin("Cluster: slots move", cluster(), 0, true);
     repeat(|| {
         let Group::Cluster(cluster) = &mut run.group else { unreachable!("just made") };
         cluster.reshard(0, 1, SLOTS);
@@ -119,7 +119,10 @@ fn masters_die(start: fn() -> Group, wait_replicas: usize) -> usize {
 /// how many acknowledged writes were lost; nothing if there was an election too many.
 fn die_one_by_one(group: Group, wait_replicas: usize) -> Option<usize> {
     let name = format!("{}: master killed, `wait_replicas = {wait_replicas}`", group.name());
-    let mut run = Run::begin(&name, group, wait_replicas);
+    // A renewal of which one master forgets its part, and another one does not, leaves a session
+    // twice; after several of them nobody can tell any more what was lost.
+    let logins = wait_replicas > 0 || matches!(group, Group::Sentinel(_));
+    let mut run = Run::begin(&name, group, wait_replicas, logins);
     let (mut windows, mut elections) = (Vec::new(), 0);
     repeat(|| {
         let group = &mut run.group;

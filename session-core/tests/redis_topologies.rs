@@ -116,3 +116,39 @@ async fn renewed_within(steps: usize, renewal: impl Future<Output = Result<bool>
     })
     .await
 }
+
+/// How often the nodes have executed a command, as `INFO` counts.
+fn executed(cluster: &RedisCluster, command: &str) -> u64 {
+    let name = format!("cmdstat_{command}");
+    let calls = cluster.nodes.iter().map(|node| {
+        let told = node.info(&name);
+        let calls = told.split(',').find_map(|part| part.strip_prefix("calls="));
+        calls.map_or(0, |calls| calls.parse().expect("a number"))
+    });
+    calls.sum()
+}
+
+#[tokio::test]
+async fn a_near_miss_in_a_cluster_is_two_commands_and_a_hit_none() {
+    let cluster = RedisCluster::start_with(3, false, |_| Vec::new());
+    let near = Redis::cluster(cluster.urls()).near_cache(1 << 20).build().unwrap();
+    let storage = RedisKeyValueStorage::new(near);
+    let other = RedisKeyValueStorage::new(Redis::cluster(cluster.urls()).build().unwrap());
+    let ids: Vec<SessionId> = (0..10).map(|_| SessionId::random()).collect();
+    for id in &ids {
+        other.set_session(id, &changes(r#"{"a":1}"#, &[]), CREATE, TTL).await.unwrap();
+        // What opening its connection takes is not the read's.
+        storage.get_session(id).await.unwrap();
+        other.set_session(id, &changes(r#"{"a":2}"#, &[]), UPDATE, TTL).await.unwrap();
+    }
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    for id in &ids {
+        let before = (executed(&cluster, "get"), executed(&cluster, "client|caching"));
+        assert_eq!(json(&storage, id).await, r#"{"a":2}"#);
+        let read = (executed(&cluster, "get"), executed(&cluster, "client|caching"));
+        assert_eq!((read.0 - before.0, read.1 - before.1), (1, 1), "a miss");
+        assert_eq!(json(&storage, id).await, r#"{"a":2}"#);
+        let again = (executed(&cluster, "get"), executed(&cluster, "client|caching"));
+        assert_eq!(again, read, "a hit");
+    }
+}
