@@ -55,11 +55,14 @@ impl Group {
         }
     }
 
-    /// What changes when there is an election, where there may be one too many.
-    pub(super) fn election(&self) -> String {
+    /// The number of the latest election, where there may be one too many.
+    pub(super) fn election(&self) -> u64 {
         match self {
-            Self::Sentinel(sentinel) => sentinel.election_known(1),
-            Self::Cluster(_) => String::new(),
+            Self::Sentinel(sentinel) => {
+                let known = (0..3).map(|one| sentinel.election_known(one));
+                known.max().expect("there are three")
+            }
+            Self::Cluster(_) => 0,
         }
     }
 

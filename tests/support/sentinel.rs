@@ -77,10 +77,10 @@ impl RedisSentinel {
     }
 
     /// The number of the election that made that master, as `sentinel` knows it.
-    pub fn election_known(&self, sentinel: usize) -> String {
+    pub fn election_known(&self, sentinel: usize) -> u64 {
         let answer = self.sentinels[sentinel].cli(&["SENTINEL", "MASTER", Self::MASTER]);
         let mut lines = answer.lines().skip_while(|line| *line != "config-epoch");
-        lines.nth(1).expect("a sentinel tells the epoch").to_owned()
+        lines.nth(1).and_then(|epoch| epoch.parse().ok()).expect("a sentinel tells the epoch")
     }
 
     /// Replicas that `sentinel` would promote.
