@@ -9,7 +9,6 @@ mod tls;
 use std::{
     fs,
     io::{BufRead as _, BufReader},
-    net::TcpListener,
     process::{Child, Command, ExitStatus, Stdio},
     sync::atomic::{AtomicU16, Ordering},
     time::{Duration, Instant},
@@ -19,7 +18,7 @@ use demo::{
     client::Client,
     server::{Server, eventually},
 };
-use support::redis::{RedisServer, free_port};
+use support::redis::{RedisServer, free_port, is_free};
 use tls::Certificates;
 
 #[test]
@@ -191,8 +190,4 @@ fn ports(option: &str) -> (u16, Vec<u16>) {
             return (first, all);
         }
     }
-}
-
-fn is_free(port: u16) -> bool {
-    TcpListener::bind(("127.0.0.1", port)).is_ok()
 }

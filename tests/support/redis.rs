@@ -2,7 +2,7 @@
 
 use std::{
     io::{Read, Write},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     ops::Range,
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU32, Ordering::Relaxed},
@@ -149,10 +149,18 @@ pub fn free_port() -> u16 {
         // Processes that test at the same time begin far from each other.
         let next = std::process::id().wrapping_mul(997).wrapping_add(TAKEN.fetch_add(1, Relaxed));
         let port = (PORTS.start + next % (PORTS.end - PORTS.start)) as u16;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        if is_free(port) {
             return port;
         }
     }
+}
+
+/// Whether nobody listens on a port of this machine.
+///
+/// Asked by connecting, never by listening: a process that another thread starts at this moment
+/// has the listener too until it becomes what it was started for, and clients connect to it.
+pub fn is_free(port: u16) -> bool {
+    TcpStream::connect(("127.0.0.1", port)).is_err()
 }
 
 fn launch(port: u16, settings: &[String], directory: &TempDir) -> Option<Child> {
