@@ -82,6 +82,23 @@ fn what_is_lost_is_the_end_of_what_was_done() {
 }
 
 #[test]
+fn of_writes_under_way_at_once_either_may_be_the_last() {
+    let slow = Event { answered: 130, ..set(110, "s", "2") };
+    let fast = set(112, "s", "3");
+    let all = |value| vec![slow.clone(), fast.clone(), got(200, "s", value)];
+    for (value, count) in [("2", 0), ("3", 0), ("1", 2)] {
+        explained(&all(value), Some(count));
+    }
+    // Each of them with a key of its own, so that what is lost shows.
+    let other = |value| event(112, "s", Operation::Set(items(&[("b", value)])), Answer::Done);
+    let shown = |shown| event(200, "s", Operation::Get, Answer::Items(items(shown)));
+    explained(&[slow.clone(), other("3"), shown(&[("a", "2")])], Some(1));
+    explained(&[slow, other("3"), shown(&[("a", "1"), ("b", "3")])], Some(1));
+    let later = event(140, "s", Operation::Set(items(&[("b", "3")])), Answer::Done);
+    explained(&[set(110, "s", "2"), later, shown(&[("a", "1"), ("b", "3")])], None);
+}
+
+#[test]
 fn a_session_born_in_that_time_may_be_lost_as_a_whole() {
     let born = Event { cookie: Cookie::Issued("n".into()), ..set(120, "", "2") };
     explained(&[born.clone(), gone(200, "n")], Some(1));

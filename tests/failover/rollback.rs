@@ -135,7 +135,7 @@ fn lost_of(
     let all = unheard.iter().map(Vec::len).sum();
     for count in 1..=all {
         let explains = |lost: &Vec<usize>| explains(&undone(history, lost), is_its, deaf);
-        if splits(&unheard, count).iter().any(explains) {
+        if splits(history, &unheard, count).iter().any(explains) {
             return Ok(count);
         }
     }
@@ -184,19 +184,39 @@ fn is_within(event: &Event, deaf: Deaf) -> bool {
     (deaf.from..deaf.to).contains(&event.answered)
 }
 
-/// All ways to lose `count` writes, of each list the first ones.
-fn splits(unheard: &[Vec<usize>], count: usize) -> Vec<Vec<usize>> {
-    let Some((first, rest)) = unheard.split_first() else {
+/// All ways to lose `count` writes, the end of each list.
+fn splits(history: &History, unheard: &[Vec<usize>], count: usize) -> Vec<Vec<usize>> {
+    let Some((first, others)) = unheard.split_first() else {
         return if count == 0 { vec![Vec::new()] } else { Vec::new() };
     };
     let with = |here: usize| {
-        let rest = splits(rest, count - here).into_iter();
-        rest.map(move |mut rest| {
-            rest.extend(&first[..here]);
-            rest
+        let others = splits(history, others, count - here);
+        let ends = ends(history, first, here, 0).into_iter();
+        ends.flat_map(move |end| {
+            let join = move |other: &Vec<usize>| [&end[..], other].concat();
+            others.iter().map(join).collect::<Vec<_>>()
         })
     };
     (0..=count.min(first.len())).flat_map(with).collect()
+}
+
+/// All ways to lose `count` of these writes, of which the last one to be answered is the first.
+///
+/// With a write goes what was sent after its answer. Of two that were under way at once either
+/// one may have been the later; `kept` is when the latest of those that stay was sent.
+fn ends(history: &History, writes: &[usize], count: usize, kept: Moment) -> Vec<Vec<usize>> {
+    if count == 0 {
+        return vec![Vec::new()];
+    }
+    let Some((&last, earlier)) = writes.split_first() else { return Vec::new() };
+    let event = &history.events[last];
+    if event.answered < kept {
+        return Vec::new();
+    }
+    let mut ways = ends(history, earlier, count - 1, kept);
+    ways.iter_mut().for_each(|way| way.push(last));
+    ways.extend(ends(history, earlier, count, kept.max(event.sent)));
+    ways
 }
 
 fn undone(history: &History, lost: &[usize]) -> History {
