@@ -100,6 +100,8 @@ fn run(what: &str, store: &Store) {
     let over = last + ttl + ttl.min(seconds(60)) + seconds(1);
     let is_over = || match store {
         Store::Memory => Instant::now() > over,
+        // To count files takes the processor and the directory, which are being watched.
+        Store::File(_) => Instant::now() > over && sessions(store, size) <= 1,
         _ => sessions(store, size) <= 1,
     };
     while !is_over() {
