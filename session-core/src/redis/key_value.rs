@@ -9,7 +9,7 @@ use super::{
     Redis,
     entry::{Form, millis},
     gate::Gates,
-    near::Near,
+    near::{Near, NearCache},
     operation::{Effect, Operation},
     script,
 };
@@ -138,7 +138,11 @@ impl RedisKeyValueStorage {
 #[async_trait]
 impl Storage for RedisKeyValueStorage {
     async fn get_session(&self, id: &SessionId) -> Result<Option<Snapshot>> {
-        read(&self.redis.operation(id)).await
+        // Before an operation begins: what is near needs neither clock nor connection.
+        match begin(self.redis.near(), id) {
+            Near::Hit(session) => Ok(Some(session)),
+            near => fetch(&self.redis.operation(id), near).await,
+        }
     }
 
     async fn set_session(
@@ -217,13 +221,21 @@ async fn known(operation: &Operation<'_>, base: Option<Snapshot>) -> Result<Opti
 
 /// Reads the session. No round trip while the near cache has it, otherwise one.
 async fn read(operation: &Operation<'_>) -> Result<Option<Snapshot>> {
-    let near = operation.near().map(|near| near.begin(operation.id()));
-    if let Some(Near::Hit(session)) = near {
-        return Ok(Some(session));
+    match begin(operation.near(), operation.id()) {
+        Near::Hit(session) => Ok(Some(session)),
+        near => fetch(operation, near).await,
     }
+}
+
+fn begin<'a>(cache: Option<&'a NearCache>, id: &'a SessionId) -> Near<'a> {
+    cache.map_or(Near::Taken, |cache| cache.begin(id))
+}
+
+/// Reads the session from the server, and keeps it near where there is a mark.
+async fn fetch(operation: &Operation<'_>, near: Near<'_>) -> Result<Option<Snapshot>> {
     let answer = operation.send(&get(&operation.key()), Effect::Repeatable).await?;
     let session = parse(operation, answer);
-    if let (Some(Near::Miss(mark)), Some(session)) = (near, &session) {
+    if let (Near::Miss(mark), Some(session)) = (near, &session) {
         mark.fill(session);
     }
     Ok(session)

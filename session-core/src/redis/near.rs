@@ -89,7 +89,8 @@ pub(super) enum Near<'a> {
     Hit(Snapshot),
     /// Nothing: read it, and [`fill`](Mark::fill) in the answer.
     Miss(Mark<'a>),
-    /// Somebody else's mark stands: read it for yourself.
+    /// Nothing, and nothing to keep the answer in, as where somebody else's mark stands: read it
+    /// for yourself.
     Taken,
 }
 
