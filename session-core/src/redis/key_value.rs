@@ -260,9 +260,11 @@ async fn swap(
     ttl: Duration,
 ) -> Result<Swap> {
     let (key, ttl) = (operation.key(), millis(ttl).to_string());
-    let args = [old, new.map_or("", Snapshot::stored).as_bytes(), ttl.as_bytes()];
     let mark = operation.near().map(|near| near.begin_write(operation.id()));
-    let answer = operation.run(&script::COMPARE_AND_SET, &[&key], &args, Effect::Once).await?;
+    let new_text = new.map_or("", Snapshot::stored);
+    let args: [&[u8]; 4] = [old, new_text.as_bytes(), ttl.as_bytes(), b"near"];
+    let args = if mark.is_some() { &args[..] } else { &args[..3] };
+    let answer = operation.run(&script::COMPARE_AND_SET, &[&key], args, Effect::Once).await?;
     Ok(match answer {
         Value::Okay => {
             if let (Some(mark), Some(new)) = (mark, new) {

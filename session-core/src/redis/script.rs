@@ -17,7 +17,8 @@ pub(super) struct Script {
 /// Writes a text, or removes it, while it is what the caller believes.
 ///
 /// `KEYS[1]`; `ARGV`: the text it has, the text it is to get or nothing to remove it, the time to
-/// live. Answers nil if it is gone, its text if that is another; otherwise something else.
+/// live, and anything more if the new text is kept near. Answers nil if it is gone, its text if
+/// that is another; otherwise something else.
 ///
 /// `STRLEN` is a read, after which a connection that tracks its reads is told of the next write.
 pub(super) static COMPARE_AND_SET: LazyLock<Script> = LazyLock::new(|| {
@@ -26,7 +27,7 @@ pub(super) static COMPARE_AND_SET: LazyLock<Script> = LazyLock::new(|| {
 if now ~= ARGV[1] then return now end
 if ARGV[2] == '' then return redis.pcall('UNLINK', KEYS[1]) end
 local set = redis.pcall('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
-redis.call('STRLEN', KEYS[1])
+if ARGV[4] then redis.call('STRLEN', KEYS[1]) end
 return set",
     )
 });
