@@ -126,4 +126,6 @@ fn a_login_undone_where_the_old_id_was_leaves_two_sessions() {
     explained(&older, Some(2));
     let early = [set(80, "s", "2"), login(90), got(200, "s", "2")];
     explained(&early, None);
+    let alone = History { events: [&[born()], &fork[..]].concat(), losses: Vec::new() };
+    assert!(lost(&alone, &[Deaf { has_peers: false, ..DEAF }]).is_err());
 }

@@ -282,7 +282,8 @@ fn forgotten(history: &History, is_its: &impl Fn(&Id) -> bool, deaf: &[Deaf]) ->
 }
 
 /// A login that is undone on the master of the old id alone leaves two sessions: the old one as
-/// it was some time before, and the new one, of which nothing is lost.
+/// it was some time before, and the new one, of which nothing is lost. Where there is one master
+/// a login is one step.
 fn fork(
     history: &History,
     login: usize,
@@ -292,7 +293,7 @@ fn fork(
     let moved = &history.events[login];
     let Answer::Undone(answer) = &moved.answer else { return None };
     let new = issued(moved).filter(|_| **answer == Answer::Moved)?;
-    let deaf = deaf.iter().find(|deaf| is_within(moved, **deaf))?;
+    let deaf = deaf.iter().find(|deaf| deaf.has_peers && is_within(moved, **deaf))?;
     let earlier = history.events.iter().filter(|event| event.answered <= moved.answered);
     let old: BTreeSet<&Id> =
         earlier.filter_map(issued).filter(|id| is_its(id) && *id != new).collect();
