@@ -2,9 +2,9 @@
 //!
 //! What replicas have is what a master did up to some moment. So of each session the last writes
 //! before its death may be undone, acknowledged or, where replicas confirm, not yet acknowledged,
-//! and what was read meanwhile is no promise any more; all that
-//! came before, and all that comes after, is held to the rules as ever. A logout may be among
-//! them, or the end of an id that a login has replaced.
+//! and what was read meanwhile is no promise any more; all that came before, and all that comes
+//! after, is held to the rules as ever. A logout may be among them, or the end of an id that a
+//! login has replaced.
 
 use std::{
     cmp::Reverse,

@@ -1,0 +1,110 @@
+//! When what was changed is stored, and what if it cannot be.
+
+use session_core::{Closed, Error, Outcome, Result, SessionId};
+use tokio::time::Instant;
+
+use super::{both, close, is_whole, started, stored};
+
+#[tokio::test]
+async fn g7_a_failure_that_the_handler_ignored_is_reported_at_close() {
+    for (manager, probe) in both() {
+        let id = started(&manager).await;
+        let session = manager.open(Some(id));
+        probe.set_down(true);
+        let _ = session.set("m", 2).await;
+        let _ = session.get_or("n", 0).await;
+        probe.set_down(false);
+        let Closed { outcome, failure } = session.close().await;
+        assert!(matches!(failure, Some(Error::Storage(_))), "{failure:?}");
+        assert_eq!(outcome, Outcome::Untouched);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn g8_all_waiting_of_one_request_is_bounded_together() {
+    for (manager, probe) in both() {
+        let id = started(&manager).await;
+        probe.hang();
+        probe.asked();
+        let session = manager.open(Some(id));
+        let began = Instant::now();
+        for _ in 0..3 {
+            assert!(matches!(session.get::<u32>("n").await, Err(Error::Timeout)));
+        }
+        let _ = session.set("m", 2).await;
+        assert!(matches!(session.close().await.failure, Some(Error::Timeout)));
+        assert_eq!(began.elapsed(), manager.timeout());
+        assert_eq!(probe.asked().len(), 1, "the store is not asked again");
+    }
+}
+
+#[tokio::test]
+async fn after_close_every_operation_says_so() {
+    for (manager, _) in both() {
+        let id = started(&manager).await;
+        let session = manager.open(Some(id.clone()));
+        session.set("m", 2).await.unwrap();
+        let outcome = close(&session).await;
+        assert_eq!(close(&session).await, outcome, "a second close reports the same");
+        fn is_closed<T>(result: Result<T>) -> bool {
+            matches!(result, Err(Error::Closed))
+        }
+        assert!(is_closed(session.get::<u32>("n").await));
+        assert!(is_closed(session.set("n", 1).await));
+        assert!(is_closed(session.remove(["n"]).await));
+        assert!(is_closed(session.remove_all().await));
+        assert!(is_closed(session.regenerate_id(true).await));
+        assert!(is_closed(session.id().await));
+        assert!(is_closed(session.data().await));
+        assert!(is_closed(session.size().await));
+        assert!(is_closed(session.contains("n").await));
+        assert!(is_closed(session.save().await));
+        assert!(is_closed(session.expires_in().await));
+        assert!(is_closed(session.set_id(SessionId::random())));
+    }
+}
+
+#[tokio::test]
+async fn a_dropped_request_stores_nothing_more() {
+    for (manager, _) in both() {
+        let id = started(&manager).await;
+        let session = manager.open(Some(id.clone()));
+        session.set("m", 2).await.unwrap();
+        drop(session);
+        let kept = if is_whole(&manager) { r#"{"n":1}"# } else { r#"{"m":2,"n":1}"# };
+        assert_eq!(stored(&manager, &id).await.as_deref(), Some(kept));
+    }
+}
+
+#[tokio::test]
+async fn save_shows_the_changes_to_others_before_close() {
+    for (manager, _) in both() {
+        let id = started(&manager).await;
+        let session = manager.open(Some(id.clone()));
+        session.set("m", 2).await.unwrap();
+        session.save().await.unwrap();
+        assert_eq!(stored(&manager, &id).await.as_deref(), Some(r#"{"m":2,"n":1}"#));
+        assert_eq!(session.get::<u32>("n").await.unwrap(), Some(1));
+        assert_eq!(close(&session).await, Outcome::Kept { id, roll: false });
+    }
+}
+
+#[tokio::test]
+async fn g7_what_is_changed_while_a_save_is_under_way_is_stored_too() {
+    let [(manager, _), _] = both();
+    let id = started(&manager).await;
+    let session = manager.open(Some(id.clone()));
+    session.set("m", 2).await.unwrap();
+    session.set("n", 2).await.unwrap();
+    let (saved, set) = tokio::join!(session.save(), session.set("n", 3));
+    saved.and(set).unwrap();
+    assert_eq!(session.get::<u32>("n").await.unwrap(), Some(3));
+
+    // What has been saved is not written again over what others have written since.
+    let other = manager.open(Some(id.clone()));
+    other.set("m", 4).await.unwrap();
+    close(&other).await;
+    let (_, set) = tokio::join!(close(&session), session.set("l", 5));
+    set.unwrap();
+    assert_eq!(stored(&manager, &id).await.as_deref(), Some(r#"{"l":5,"m":4,"n":3}"#));
+}

@@ -1,0 +1,45 @@
+//! What a request can rely on, with storages of whole sessions and of items alike.
+
+mod closing;
+mod expiry;
+mod ids;
+mod items;
+#[path = "../support/probe.rs"]
+mod probe;
+
+use std::{sync::Arc, time::Duration};
+
+use probe::Probe;
+use session_core::{Closed, Granularity, Manager, Outcome, Session, SessionId};
+
+const TTL: Duration = Duration::from_secs(60);
+
+fn both() -> [(Manager, Arc<Probe>); 2] {
+    [Granularity::Whole, Granularity::Item].map(|granularity| {
+        let probe = Probe::new(granularity);
+        (Manager::builder(probe.clone()).ttl(TTL).build().unwrap(), probe)
+    })
+}
+
+fn is_whole(manager: &Manager) -> bool {
+    manager.storage().granularity() == Granularity::Whole
+}
+
+/// Closes a session of which nothing must have gone wrong.
+async fn close(session: &Session) -> Outcome {
+    let Closed { outcome, failure } = session.close().await;
+    assert!(failure.is_none(), "{failure:?}");
+    outcome
+}
+
+/// Starts a session with the item `n` = 1.
+async fn started(manager: &Manager) -> SessionId {
+    let session = manager.open(None);
+    session.set("n", 1).await.unwrap();
+    let Outcome::Issued { id } = close(&session).await else { panic!("no id was issued") };
+    id
+}
+
+async fn stored(manager: &Manager, id: &SessionId) -> Option<String> {
+    manager.storage().get_session(id).await.unwrap().map(|session| session.to_json().into_owned())
+}
