@@ -92,6 +92,7 @@ fn g3_malformed_ids_send_redis_no_command() {
         ];
         let server = store.serve(&settings);
         server.client().expect("/set?a=1");
+        proxy.wait_for_silence();
         proxy.reset();
         let asked = claim_everywhere(&server);
         assert_eq!(proxy.commands(), [""; 0]);

@@ -19,6 +19,7 @@ type Request = thread::JoinHandle<Result<Answer, ureq::Error>>;
 fn a_slow_request(server: &Server, proxy: &Proxy, harm: Harm) -> Request {
     let mut browser = server.client();
     browser.expect("/healthz");
+    proxy.wait_for_silence();
     proxy.harm(harm);
     proxy.reset();
     let request = thread::spawn(move || browser.try_ask("/set?a=1"));

@@ -4,10 +4,7 @@
 mod demo;
 mod support;
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use demo::{client::Client, server::Server, store::Store};
 use support::proxy::Proxy;
@@ -41,7 +38,7 @@ impl Bench {
         browser.expect("/get");
         browser.expect("/set?a=1");
         let bench = Self { proxy, server, browser, _store: store };
-        bench.wait_for_silence();
+        bench.proxy.wait_for_silence();
         bench
     }
 
@@ -57,23 +54,11 @@ impl Bench {
         Self::with(Store::key_value(), &[("DEMO__REDIS__NEAR_CACHE", "16MiB")])
     }
 
-    /// What the first use sets off in the background comes to its end.
-    fn wait_for_silence(&self) {
-        let (mut seen, mut since) = (0, Instant::now());
-        while since.elapsed() < Duration::from_millis(300) {
-            let count = self.proxy.commands().len();
-            if count != seen {
-                (seen, since) = (count, Instant::now());
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-    }
-
     /// Asks and returns which commands that took, and in how many round trips.
     fn cost(&mut self, path: &str) -> (Vec<String>, usize) {
         self.proxy.reset();
         self.browser.expect(path);
-        self.wait_for_silence();
+        self.proxy.wait_for_silence();
         (self.proxy.commands(), self.proxy.round_trips())
     }
 }

@@ -8,7 +8,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use socket2::SockRef;
@@ -102,6 +102,19 @@ impl Proxy {
         let mut state = lock(&self.state);
         state.commands.clear();
         (state.round_trips, state.answered) = (0, true);
+    }
+
+    /// Waits until nothing has passed for a while: what a server's start or the first use of a
+    /// session sets off in the background has come to its end.
+    pub fn wait_for_silence(&self) {
+        let (mut seen, mut since) = (0, Instant::now());
+        while since.elapsed() < Duration::from_millis(300) {
+            let count = self.commands().len();
+            if count != seen {
+                (seen, since) = (count, Instant::now());
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
     }
 
     /// The names of the commands that have passed, in order.
