@@ -145,6 +145,12 @@ impl Changes {
         self.0.extend(later.0);
     }
 
+    /// The bytes of all keys and items.
+    #[cfg(feature = "redis")]
+    pub(crate) fn size(&self) -> usize {
+        self.iter().map(|(key, item)| key.len() + item.map_or(0, |item| item.get().len())).sum()
+    }
+
     /// Leaves out what `other` does to the same effect.
     pub(crate) fn forget(&mut self, other: &Changes) {
         self.0.retain(|key, item| {

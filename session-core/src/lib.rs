@@ -94,7 +94,7 @@
 //! | `redis` | | `Redis`, `RedisKeyValueStorage`, `RedisHashTableStorage` |
 //! | `redis-tls` | | TLS to Redis, `rediss://` |
 //! | `conformance` | | the test suite for storages of your own |
-//! | `actix-web-4` | | [`Error`] as a response of actix-web; `session-actix` turns it on |
+//! | `actix-web-4` | | [`Error`] and [`Snapshot`] as responses of actix-web; `session-actix` turns it on |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "actix-web-4")]

@@ -180,8 +180,18 @@ impl Snapshot {
         if self.0.canonical {
             return Cow::Borrowed(&self.0.text);
         }
-        let again = Self::from_sorted(self.iter().map(|(key, item)| (Cow::Borrowed(key), item)));
-        Cow::Owned(again.map_or_else(|| "{}".to_owned(), |again| again.stored().to_owned()))
+        Cow::Owned(self.again().stored().to_owned())
+    }
+
+    /// Returns the same items in the form that this library writes.
+    #[cfg(feature = "actix-web-4")]
+    pub(crate) fn into_canonical(self) -> Self {
+        if self.0.canonical { self } else { self.again() }
+    }
+
+    fn again(&self) -> Self {
+        let items = self.iter().map(|(key, item)| (Cow::Borrowed(key), item));
+        Self::from_sorted(items).expect("it has items, and so it has now")
     }
 
     /// Returns an item's JSON text, or `None` if there is no such key.

@@ -150,6 +150,27 @@ async fn a_server_that_has_forgotten_the_scripts_is_told_again() {
 }
 
 #[tokio::test]
+async fn what_has_been_found_to_be_large_is_read_over_a_connection_of_its_own() {
+    let server = RedisServer::start();
+    let connections =
+        || server.cli(&["CLIENT", "LIST"]).lines().filter(|line| line.contains("resp=3")).count();
+    let text = format!(r#"{{"large":"{}","small":1}}"#, "x".repeat(1 << 20));
+    for (writer, reader) in storages(&server).iter().zip(storages(&server)) {
+        let large = id("large");
+        writer.set_session(&large, &changes(&text, &[]), CREATE, TTL).await.unwrap();
+        let before = connections();
+        assert!(reader.get(&large, "large").await.unwrap().is_some());
+        assert_eq!(connections(), before + 1, "nobody knew");
+        assert!(reader.get(&large, "large").await.unwrap().is_some());
+        assert_eq!(connections(), before + 2);
+        assert_eq!(reader.get(&large, "small").await.unwrap().unwrap().get(), "1");
+        assert_eq!(json(&*reader, &large).await, text);
+        assert_eq!(connections(), before + 2);
+        assert!(writer.remove_all(&large, None).await.unwrap());
+    }
+}
+
+#[tokio::test]
 async fn a_large_session_takes_a_connection_of_its_own_and_a_small_one_does_not() {
     let server = RedisServer::start();
     // The one that asks speaks RESP2.

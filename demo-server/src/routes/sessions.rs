@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use actix_web::{
     HttpRequest, HttpResponse,
+    body::BoxBody,
     http::header::{self, ContentType},
 };
 use serde_json::value::RawValue;
 use session_actix::{Error, Session};
-use session_core::Snapshot;
 use time::OffsetDateTime;
 
 use super::{people, query::Query};
@@ -36,21 +36,26 @@ pub(super) async fn get(request: HttpRequest, session: Session) -> Result<HttpRe
         Ok(keys) => keys,
         Err(fault) => return Ok(fault.answer()),
     };
-    let text = match keys.last() {
+    let for_person = people::reads(&request);
+    let body = |json: &str| {
+        BoxBody::new(if for_person { people::indented(json) } else { json.to_owned() })
+    };
+    let body = match keys.last() {
         Some(key) => {
             let item = session.get::<Box<RawValue>>(key).await?;
-            item.map_or_else(|| "null".to_owned(), |item| item.get().to_owned())
+            body(item.as_deref().map_or("null", RawValue::get))
         }
-        None => {
-            let items = session.data().await?;
-            items.as_ref().map(Snapshot::to_json).unwrap_or("{}".into()).into_owned()
-        }
+        None => match session.data().await? {
+            Some(items) if for_person => body(&items.to_json()),
+            Some(items) => items.into(),
+            None => body("{}"),
+        },
     };
     Ok(HttpResponse::Ok()
         .content_type(ContentType::json())
         .insert_header((header::CACHE_CONTROL, "no-store"))
         .insert_header((header::VARY, "accept"))
-        .body(if people::reads(&request) { people::indented(&text) } else { text }))
+        .body(body))
 }
 
 /// `/del` ends the session, `/del?key=a` removes that item.

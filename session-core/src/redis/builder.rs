@@ -20,7 +20,7 @@ use super::{
     Redis, Shared, Topology,
     address::{self, Credentials},
     cluster::Cluster,
-    large::LargeSessions,
+    large::Large,
     near::NearCache,
     sentinel::Sentinels,
     server::Server,
@@ -275,7 +275,7 @@ impl RedisBuilder {
             prefix: self.prefix,
             response_timeout: self.response_timeout,
             wait_replicas: self.wait_replicas,
-            large: LargeSessions::default(),
+            large: Large::default(),
             owned: watch::Sender::new(()),
         })))
     }

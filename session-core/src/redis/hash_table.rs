@@ -10,6 +10,7 @@ use super::{
     Redis,
     entry::{Form, millis},
     field,
+    large::{self, is_large},
     operation::{Effect, Operation},
     script,
 };
@@ -25,7 +26,7 @@ use crate::{Changes, Granularity, Result, SessionId, Snapshot, Storage, WriteMod
 ///
 /// A key of another type counts as no session and is left alone. A field that is not UTF-8 counts
 /// as no item, though [`get_size`](Storage::get_size) counts it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RedisHashTableStorage {
     redis: Redis,
 }
@@ -45,32 +46,16 @@ impl RedisHashTableStorage {
     pub fn new(redis: Redis) -> Self {
         Self { redis }
     }
-
-    /// Removes the session while it has the items that were seen; their texts in the fields need
-    /// not be the ones that would be written, so it is read and then compared field by field.
-    async fn remove_seen(&self, operation: &Operation<'_>, seen: &Snapshot) -> Result<bool> {
-        let key = operation.key();
-        loop {
-            let fields = fields(operation).await?;
-            if snapshot(operation, &fields).is_none_or(|now| now.to_json() != seen.to_json()) {
-                return Ok(false);
-            }
-            let args: Vec<&[u8]> =
-                fields.iter().flat_map(|(key, text)| [key.as_slice(), text]).collect();
-            let answer =
-                operation.run(&script::REMOVE_FIELDS, &[&key], &args, Effect::Once).await?;
-            if answer == Value::Int(1) {
-                return Ok(true);
-            }
-        }
-    }
 }
 
 #[async_trait]
 impl Storage for RedisHashTableStorage {
     async fn get_session(&self, id: &SessionId) -> Result<Option<Snapshot>> {
-        let operation = self.redis.operation(id);
-        Ok(snapshot(&operation, &fields(&operation).await?))
+        if !self.redis.has_large(id) {
+            return read(&self.redis.operation(id)).await;
+        }
+        let (redis, id) = (self.redis.clone(), id.clone());
+        self.redis.apart(async move { read(&redis.operation(&id)).await }).await
     }
 
     async fn set_session(
@@ -85,28 +70,12 @@ impl Storage for RedisHashTableStorage {
             WriteMode::Create => "create",
             WriteMode::Update { .. } => "update",
         };
-        let (mut set, mut removed) = (Vec::new(), Vec::new());
-        for (key, item) in changes.iter() {
-            match item {
-                Some(item) => set.extend([Cow::Borrowed(key), field::write(item)]),
-                None => removed.push(key),
-            }
+        if !is_large(changes.size()) {
+            return write(&self.redis.operation(id), changes, condition, ttl).await;
         }
-        let (ttl, count) = (millis(ttl).to_string(), set.len().to_string());
-        let args: Vec<&[u8]> = [condition, &ttl, &count]
-            .into_iter()
-            .chain(set.iter().map(AsRef::as_ref))
-            .chain(removed)
-            .map(str::as_bytes)
-            .collect();
-        let operation = self.redis.operation(id);
-        let key = operation.key();
-        let answer = operation.run(&script::WRITE_FIELDS, &[&key], &args, Effect::Once).await?;
-        Ok(match answer {
-            Value::Int(1) => Written::Saved,
-            Value::Int(_) => Written::Emptied,
-            _ => Written::Refused,
-        })
+        let (redis, id, changes) = (self.redis.clone(), id.clone(), changes.clone());
+        let write = async move { write(&redis.operation(&id), &changes, condition, ttl).await };
+        self.redis.apart(write).await
     }
 
     async fn update_ttl(&self, id: &SessionId, ttl: Duration) -> Result<bool> {
@@ -114,13 +83,17 @@ impl Storage for RedisHashTableStorage {
     }
 
     async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
-        let operation = self.redis.operation(id);
-        if let Some(seen) = if_seen {
-            return self.remove_seen(&operation, seen).await;
+        match if_seen {
+            None => remove(&self.redis.operation(id)).await,
+            Some(seen) if !self.redis.has_large(id) => {
+                remove_seen(&self.redis.operation(id), seen).await
+            }
+            Some(seen) => {
+                let (redis, id, seen) = (self.redis.clone(), id.clone(), seen.clone());
+                let remove = async move { remove_seen(&redis.operation(&id), &seen).await };
+                self.redis.apart(remove).await
+            }
         }
-        let key = operation.key();
-        let answer = operation.run(&script::REMOVE_FIELDS, &[&key], &[], Effect::Once).await?;
-        Ok(answer == Value::Int(1))
     }
 
     async fn expires_in(&self, id: &SessionId) -> Result<Option<Duration>> {
@@ -132,11 +105,12 @@ impl Storage for RedisHashTableStorage {
     }
 
     async fn get(&self, id: &SessionId, key: &str) -> Result<Option<Box<RawValue>>> {
-        let operation = self.redis.operation(id);
-        let Value::BulkString(text) = ask(&operation, "HGET", Some(key)).await? else {
-            return Ok(None);
-        };
-        Ok(item(&operation, &text))
+        let large = &self.redis.0.large;
+        if !large.is_any() || !large.has(&large::item(id.as_str(), key)) {
+            return read_item(&self.redis.operation(id), key).await;
+        }
+        let (redis, id, key) = (self.redis.clone(), id.clone(), key.to_owned());
+        self.redis.apart(async move { read_item(&redis.operation(&id), &key).await }).await
     }
 
     async fn contains(&self, id: &SessionId, key: &str) -> Result<bool> {
@@ -177,6 +151,71 @@ async fn fields(operation: &Operation<'_>) -> Result<Fields> {
         _ => None,
     });
     Ok(texts.collect())
+}
+
+async fn read(operation: &Operation<'_>) -> Result<Option<Snapshot>> {
+    Ok(snapshot(operation, &fields(operation).await?))
+}
+
+async fn read_item(operation: &Operation<'_>, key: &str) -> Result<Option<Box<RawValue>>> {
+    let Value::BulkString(text) = ask(operation, "HGET", Some(key)).await? else {
+        return Ok(None);
+    };
+    operation.note_item_size(key, text.len());
+    Ok(item(operation, &text))
+}
+
+async fn write(
+    operation: &Operation<'_>,
+    changes: &Changes,
+    condition: &str,
+    ttl: Duration,
+) -> Result<Written> {
+    let (mut set, mut removed) = (Vec::new(), Vec::new());
+    for (key, item) in changes.iter() {
+        match item {
+            Some(item) => set.extend([Cow::Borrowed(key), field::write(item)]),
+            None => removed.push(key),
+        }
+    }
+    let (ttl, count) = (millis(ttl).to_string(), set.len().to_string());
+    let args: Vec<&[u8]> = [condition, &ttl, &count]
+        .into_iter()
+        .chain(set.iter().map(AsRef::as_ref))
+        .chain(removed)
+        .map(str::as_bytes)
+        .collect();
+    let key = operation.key();
+    let answer = operation.run(&script::WRITE_FIELDS, &[&key], &args, Effect::Once).await?;
+    Ok(match answer {
+        Value::Int(1) => Written::Saved,
+        Value::Int(_) => Written::Emptied,
+        _ => Written::Refused,
+    })
+}
+
+async fn remove(operation: &Operation<'_>) -> Result<bool> {
+    let key = operation.key();
+    let answer = operation.run(&script::REMOVE_FIELDS, &[&key], &[], Effect::Once).await?;
+    Ok(answer == Value::Int(1))
+}
+
+/// Removes the session while it has the items that were seen; their texts in the fields need
+/// not be the ones that would be written, so it is read and then compared field by field.
+async fn remove_seen(operation: &Operation<'_>, seen: &Snapshot) -> Result<bool> {
+    let key = operation.key();
+    loop {
+        let fields = fields(operation).await?;
+        if snapshot(operation, &fields).is_none_or(|now| now.to_json() != seen.to_json()) {
+            return Ok(false);
+        }
+        let args: Vec<&[u8]> =
+            fields.iter().flat_map(|(key, text)| [key.as_slice(), text]).collect();
+        let answer = operation.run(&script::REMOVE_FIELDS, &[&key], &args, Effect::Once).await?;
+        if answer == Value::Int(1) {
+            return Ok(true);
+        }
+    }
 }
 
 fn snapshot(operation: &Operation<'_>, fields: &Fields) -> Option<Snapshot> {

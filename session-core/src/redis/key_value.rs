@@ -1,6 +1,6 @@
 //! `redis-key-value`: a session is a string, the JSON object of its items.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use deadpool_redis::redis::{Cmd, Value, cmd};
@@ -9,6 +9,7 @@ use super::{
     Redis,
     entry::{Form, millis},
     gate::Gates,
+    large::is_large,
     near::{Near, NearCache},
     operation::{Effect, Operation},
     script,
@@ -25,9 +26,10 @@ use crate::{Changes, Result, SessionId, Snapshot, Storage, WriteMode, Written};
 /// What is stored is examined where it is read. A string that is not a JSON object, or a key of
 /// another type, counts as no session and is left alone; so is `{}`, except that a new session
 /// may take its place.
+#[derive(Clone)]
 pub struct RedisKeyValueStorage {
     redis: Redis,
-    gates: Gates,
+    gates: Arc<Gates>,
 }
 
 /// What became of a compare-and-set.
@@ -59,7 +61,21 @@ impl RedisKeyValueStorage {
     /// ```
     #[must_use]
     pub fn new(redis: Redis) -> Self {
-        Self { redis, gates: Gates::default() }
+        Self { redis, gates: Arc::default() }
+    }
+
+    async fn write(
+        &self,
+        id: &SessionId,
+        changes: &Changes,
+        mode: WriteMode<'_>,
+        ttl: Duration,
+    ) -> Result<Written> {
+        let operation = self.redis.operation(id);
+        match mode {
+            WriteMode::Create => self.create(&operation, changes, ttl).await,
+            WriteMode::Update { seen } => self.update(&operation, id, changes, seen, ttl).await,
+        }
     }
 
     async fn create(
@@ -141,6 +157,11 @@ impl Storage for RedisKeyValueStorage {
         // Before an operation begins: what is near needs neither clock nor connection.
         match begin(self.redis.near(), id) {
             Near::Hit(session) => Ok(Some(session)),
+            near if self.redis.has_large(id) => {
+                let (redis, id) = (self.redis.clone(), id.clone());
+                let read = async move { fetch(&redis.operation(&id), near).await };
+                self.redis.apart(read).await
+            }
             near => fetch(&self.redis.operation(id), near).await,
         }
     }
@@ -152,11 +173,22 @@ impl Storage for RedisKeyValueStorage {
         mode: WriteMode<'_>,
         ttl: Duration,
     ) -> Result<Written> {
-        let operation = self.redis.operation(id);
-        match mode {
-            WriteMode::Create => self.create(&operation, changes, ttl).await,
-            WriteMode::Update { seen } => self.update(&operation, id, changes, seen, ttl).await,
+        if !self.redis.has_large(id) && !is_large(changes.size()) {
+            return self.write(id, changes, mode, ttl).await;
         }
+        let (storage, id, changes) = (self.clone(), id.clone(), changes.clone());
+        let seen = match mode {
+            WriteMode::Create => None,
+            WriteMode::Update { seen } => Some(seen.cloned()),
+        };
+        let write = async move {
+            let mode = match &seen {
+                None => WriteMode::Create,
+                Some(seen) => WriteMode::Update { seen: seen.as_ref() },
+            };
+            storage.write(&id, &changes, mode, ttl).await
+        };
+        self.redis.apart(write).await
     }
 
     async fn update_ttl(&self, id: &SessionId, ttl: Duration) -> Result<bool> {
@@ -164,27 +196,12 @@ impl Storage for RedisKeyValueStorage {
     }
 
     async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
-        let operation = self.redis.operation(id);
-        let mut there = match if_seen {
-            Some(seen) => Some(seen.clone()),
-            None => match remove(&operation).await? {
-                Removal::Done => return Ok(true),
-                Removal::Doubtful(session) => session,
-            },
-        };
-        // What cannot be read is not removed either, hence the comparing.
-        while let Some(old) = there {
-            match swap(&operation, old.stored().as_bytes(), None, Duration::ZERO).await? {
-                Swap::Done(_) => return Ok(true),
-                Swap::Gone => return Ok(false),
-                // The same items in another text, put there by hand, are the same session.
-                Swap::Changed(now) => {
-                    let wanted = if_seen.is_none_or(|seen| seen.to_json() == now.to_json());
-                    there = wanted.then_some(now);
-                }
-            }
+        if !self.redis.has_large(id) {
+            return remove_all(&self.redis.operation(id), if_seen).await;
         }
-        Ok(false)
+        let (redis, id, if_seen) = (self.redis.clone(), id.clone(), if_seen.cloned());
+        let remove = async move { remove_all(&redis.operation(&id), if_seen.as_ref()).await };
+        self.redis.apart(remove).await
     }
 
     async fn expires_in(&self, id: &SessionId) -> Result<Option<Duration>> {
@@ -227,18 +244,42 @@ async fn read(operation: &Operation<'_>) -> Result<Option<Snapshot>> {
     }
 }
 
-fn begin<'a>(cache: Option<&'a NearCache>, id: &'a SessionId) -> Near<'a> {
+fn begin(cache: Option<&Arc<NearCache>>, id: &SessionId) -> Near {
     cache.map_or(Near::Taken, |cache| cache.begin(id))
 }
 
 /// Reads the session from the server, and keeps it near where there is a mark.
-async fn fetch(operation: &Operation<'_>, near: Near<'_>) -> Result<Option<Snapshot>> {
+async fn fetch(operation: &Operation<'_>, near: Near) -> Result<Option<Snapshot>> {
     let answer = operation.send(&get(&operation.key()), Effect::Repeatable).await?;
     let session = parse(operation, answer);
     if let (Near::Miss(mark), Some(session)) = (near, &session) {
         mark.fill(session);
     }
     Ok(session)
+}
+
+/// Removes the session; with `if_seen`, only while it still has these items.
+async fn remove_all(operation: &Operation<'_>, if_seen: Option<&Snapshot>) -> Result<bool> {
+    let mut there = match if_seen {
+        Some(seen) => Some(seen.clone()),
+        None => match remove(operation).await? {
+            Removal::Done => return Ok(true),
+            Removal::Doubtful(session) => session,
+        },
+    };
+    // What cannot be read is not removed either, hence the comparing.
+    while let Some(old) = there {
+        match swap(operation, old.stored().as_bytes(), None, Duration::ZERO).await? {
+            Swap::Done(_) => return Ok(true),
+            Swap::Gone => return Ok(false),
+            // The same items in another text, put there by hand, are the same session.
+            Swap::Changed(now) => {
+                let wanted = if_seen.is_none_or(|seen| seen.to_json() == now.to_json());
+                there = wanted.then_some(now);
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// Removes the session unless in doubt whether it is one. One round trip.

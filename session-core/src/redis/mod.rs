@@ -30,13 +30,13 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
-use crate::SessionId;
+use crate::{Result, SessionId};
 use builder::Place;
 pub use builder::RedisBuilder;
 use cluster::Cluster;
 pub use hash_table::RedisHashTableStorage;
 pub use key_value::RedisKeyValueStorage;
-use large::LargeSessions;
+use large::Large;
 use near::NearCache;
 pub use near::NearCacheStats;
 use operation::Operation;
@@ -46,8 +46,8 @@ use supervisor::Target;
 /// or a cluster. Redis 6 or newer.
 ///
 /// Each thread that uses it opens one connection to each server, on first need, and its requests
-/// share that one (and another, once there are sessions so large that others would wait behind
-/// them). No server need be there: a connection that is lost is dialled again, without
+/// share that one. Once there are sessions of 256 KiB or more, a thread of its own reads and writes
+/// them, so that nobody else has to wait for that. No server need be there: a connection that is lost is dialled again, without
 /// end and off the path of the requests, which fail at once while their server is known to be
 /// away. In a cluster only sessions in the slots of that server are concerned.
 ///
@@ -80,7 +80,7 @@ struct Shared {
     prefix: String,
     response_timeout: Duration,
     wait_replicas: usize,
-    large: LargeSessions,
+    large: Large,
     /// Dropped with the last handle, which ends the supervisors of all connections.
     owned: watch::Sender<()>,
 }
@@ -164,16 +164,29 @@ impl Redis {
     /// ```
     #[must_use]
     pub fn near_cache_stats(&self) -> Option<NearCacheStats> {
-        self.near().map(NearCache::stats)
+        self.near().map(|near| near.stats())
     }
 
-    fn near(&self) -> Option<&NearCache> {
-        self.0.near.as_deref()
+    fn near(&self) -> Option<&Arc<NearCache>> {
+        self.0.near.as_ref()
     }
 
     /// Whether any two keys are on one server.
     fn is_one_server(&self) -> bool {
         matches!(self.0.topology, Topology::One(_))
+    }
+
+    /// Whether a session was lately seen to be large.
+    fn has_large(&self, id: &SessionId) -> bool {
+        self.0.large.has(id.as_str())
+    }
+
+    /// Does `work` on a large session apart from everything else.
+    async fn apart<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        self.0.large.apart(|| self.0.owned.subscribe(), work).await
     }
 
     /// Begins one storage operation on one session; its time runs from here.

@@ -4,7 +4,7 @@ use std::{
     collections::{HashMap, VecDeque},
     hash::{BuildHasher, RandomState},
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -84,11 +84,11 @@ enum Content {
 
 /// What is known of a session before it is read.
 #[derive(Debug)]
-pub(super) enum Near<'a> {
+pub(super) enum Near {
     /// The session itself.
     Hit(Snapshot),
     /// Nothing: read it, and [`fill`](Mark::fill) in the answer.
-    Miss(Mark<'a>),
+    Miss(Mark),
     /// Nothing, and nothing to keep the answer in, as where somebody else's mark stands: read it
     /// for yourself.
     Taken,
@@ -96,9 +96,9 @@ pub(super) enum Near<'a> {
 
 /// The right to fill in one answer. Dropped without, it takes its mark away.
 #[derive(Debug)]
-pub(super) struct Mark<'a> {
-    cache: &'a NearCache,
-    id: &'a SessionId,
+pub(super) struct Mark {
+    cache: Arc<NearCache>,
+    id: SessionId,
     token: u64,
 }
 
@@ -115,7 +115,7 @@ impl NearCache {
     }
 
     /// Looks a session up, and sets a mark if it has to be read.
-    pub(super) fn begin<'a>(&'a self, id: &'a SessionId) -> Near<'a> {
+    pub(super) fn begin(self: &Arc<Self>, id: &SessionId) -> Near {
         let now = Instant::now();
         let mut shard = self.shard_of(id.as_str());
         // A mark that old belongs to a read that takes very long; its answer is not wanted.
@@ -135,7 +135,7 @@ impl NearCache {
     /// text from then on. That one announcement the text outlives. Announcements of one
     /// connection come in order, and those of others can only come in addition, so the next
     /// write by anybody is never the one that is outlived.
-    pub(super) fn begin_write<'a>(&'a self, id: &'a SessionId) -> Mark<'a> {
+    pub(super) fn begin_write(self: &Arc<Self>, id: &SessionId) -> Mark {
         self.mark(&mut self.shard_of(id.as_str()), id, Instant::now(), 1)
     }
 
@@ -186,18 +186,18 @@ impl NearCache {
         }
     }
 
-    fn mark<'a>(
-        &'a self,
+    fn mark(
+        self: &Arc<Self>,
         shard: &mut Shard,
-        id: &'a SessionId,
+        id: &SessionId,
         since: Instant,
         own_invalidations: u32,
-    ) -> Mark<'a> {
+    ) -> Mark {
         let token = self.tokens.fetch_add(1, Ordering::Relaxed);
         shard.remove(id.as_str());
         let slot = Slot { token, since, own_invalidations, content: Content::Mark };
         shard.slots.insert(id.clone(), slot);
-        Mark { cache: self, id, token }
+        Mark { cache: self.clone(), id: id.clone(), token }
     }
 
     // A std mutex: a few map operations, never held across an await.
@@ -207,11 +207,11 @@ impl NearCache {
     }
 }
 
-impl Mark<'_> {
+impl Mark {
     /// Keeps the answer if the mark still stands.
     pub(super) fn fill(self, session: &Snapshot) {
         let capacity = self.cache.shard_capacity;
-        let cost = cost(self.id, session);
+        let cost = cost(&self.id, session);
         let mut shard = self.cache.shard_of(self.id.as_str());
         let Some(slot) = shard.marked(&self).filter(|_| cost <= capacity) else { return };
         // Its age counts from when the read began.
@@ -222,7 +222,7 @@ impl Mark<'_> {
     }
 }
 
-impl Drop for Mark<'_> {
+impl Drop for Mark {
     fn drop(&mut self) {
         let mut shard = self.cache.shard_of(self.id.as_str());
         if shard.marked(self).is_some() {
@@ -233,8 +233,8 @@ impl Drop for Mark<'_> {
 
 impl Shard {
     /// The place that a mark keeps, if it still stands.
-    fn marked(&mut self, mark: &Mark<'_>) -> Option<&mut Slot> {
-        let slot = self.slots.get_mut(mark.id)?;
+    fn marked(&mut self, mark: &Mark) -> Option<&mut Slot> {
+        let slot = self.slots.get_mut(&mark.id)?;
         let stands = slot.token == mark.token && matches!(slot.content, Content::Mark);
         stands.then_some(slot)
     }
@@ -274,8 +274,8 @@ mod tests {
 
     use super::*;
 
-    fn cache(capacity: usize) -> NearCache {
-        NearCache::new("session:".to_owned(), capacity)
+    fn cache(capacity: usize) -> Arc<NearCache> {
+        Arc::new(NearCache::new("session:".to_owned(), capacity))
     }
 
     fn id() -> &'static SessionId {
@@ -287,12 +287,12 @@ mod tests {
         Snapshot::parse(format!("{{\"n\":{n}}}")).unwrap().unwrap()
     }
 
-    fn miss(cache: &NearCache) -> Mark<'_> {
+    fn miss(cache: &Arc<NearCache>) -> Mark {
         let Near::Miss(mark) = cache.begin(id()) else { panic!("something is there") };
         mark
     }
 
-    fn hit(cache: &NearCache) -> Option<Snapshot> {
+    fn hit(cache: &Arc<NearCache>) -> Option<Snapshot> {
         match cache.begin(id()) {
             Near::Hit(session) => Some(session),
             Near::Miss(_) | Near::Taken => None,

@@ -11,8 +11,6 @@ use super::{link::Line, supervisor::Target};
 pub(super) enum Lane {
     /// The one that everything goes over.
     Main,
-    /// For sessions so large that others would have to wait behind them.
-    Bulk,
     /// For writes that replicas have to confirm: the server does nothing else for a connection
     /// while it waits for them.
     Writes,
@@ -23,7 +21,6 @@ pub(super) struct Node {
     opener: Opener,
     main: Line,
     // Opened on first need.
-    bulk: OnceLock<Line>,
     writes: OnceLock<Line>,
 }
 
@@ -32,7 +29,6 @@ impl Node {
         let open = || self.opener.line(&self.target);
         match lane {
             Lane::Main => &self.main,
-            Lane::Bulk => self.bulk.get_or_init(open),
             Lane::Writes => self.writes.get_or_init(open),
         }
     }
@@ -58,8 +54,7 @@ impl Opener {
 
     pub(super) fn node(&self, target: Arc<Target>) -> Node {
         let main = self.line(&target);
-        let (bulk, writes) = (OnceLock::new(), OnceLock::new());
-        Node { target, opener: self.clone(), main, bulk, writes }
+        Node { target, opener: self.clone(), main, writes: OnceLock::new() }
     }
 
     fn line(&self, target: &Arc<Target>) -> Line {

@@ -9,6 +9,7 @@ use super::{
     Redis, cluster,
     connection::Connection,
     failure::{self, Verdict},
+    large::{self, is_large},
     lines::Lines,
     link::{InFlight, Line},
     near::NearCache,
@@ -58,7 +59,7 @@ impl<'a> Operation<'a> {
     }
 
     /// What this process keeps of sessions, if anything.
-    pub(super) fn near(&self) -> Option<&'a NearCache> {
+    pub(super) fn near(&self) -> Option<&'a Arc<NearCache>> {
         self.redis.near()
     }
 
@@ -96,7 +97,14 @@ impl<'a> Operation<'a> {
 
     /// Takes note of how many bytes are sent or received for the session.
     pub(super) fn note_size(&self, bytes: usize) {
-        self.redis.0.large.note(self.id, bytes);
+        self.redis.0.large.note(self.id.as_str(), bytes);
+    }
+
+    /// Takes note of how many bytes one item of the session has.
+    pub(super) fn note_item_size(&self, key: &str, bytes: usize) {
+        if is_large(bytes) {
+            self.redis.0.large.note(&large::item(self.id.as_str(), key), bytes);
+        }
     }
 
     /// Awaits what is not a command within the operation's time.
@@ -180,7 +188,7 @@ impl<'a> Operation<'a> {
         if effect == Effect::Once && self.redis.0.wait_replicas > 0 {
             Lane::Writes
         } else {
-            self.redis.0.large.lane(self.id)
+            Lane::Main
         }
     }
 

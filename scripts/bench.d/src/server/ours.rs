@@ -6,7 +6,7 @@ use actix_web::{App, web};
 use session_actix::{CookieConfig, Error, Session, SessionMiddleware};
 use session_core::{
     FileStorage, Manager, MemoryStorage, Redis, RedisHashTableStorage, RedisKeyValueStorage,
-    Storage,
+    Snapshot, Storage,
 };
 
 use crate::{
@@ -57,9 +57,8 @@ async fn item(session: Session) -> Result<String, Error> {
     Ok(session.get_or(COUNT, 0u64).await?.to_string())
 }
 
-async fn whole(session: Session) -> Result<String, Error> {
-    let session = session.data().await?;
-    Ok(session.map_or_else(|| "{}".to_owned(), |session| session.to_json().into_owned()))
+async fn whole(session: Session) -> Result<Option<Snapshot>, Error> {
+    session.data().await
 }
 
 async fn set(session: Session) -> Result<&'static str, Error> {

@@ -1,7 +1,4 @@
-//! Errors as responses of actix-web.
-//!
-//! Here and not in `session-actix`, because only the crate of a type or of a trait may bring the
-//! two together; with it, `?` works in any handler.
+//! Errors as responses, so that `?` works in any handler.
 
 use actix_web::{
     HttpResponse, ResponseError,
