@@ -50,11 +50,13 @@ impl Charted {
         !self.doubt.is_closed()
     }
 
-    /// Returns the node that has a slot. Waits while the first chart is being drawn.
+    /// Returns the node that has a slot; `None` while the first chart is being drawn.
+    pub(super) fn settled_node(&self, slot: u16) -> Option<Result<Arc<Node>>> {
+        find(&self.chart.borrow(), slot)
+    }
+
+    /// The same once it is settled.
     pub(super) async fn node(&self, slot: u16) -> Result<Arc<Node>> {
-        if let Some(settled) = find(&self.chart.borrow(), slot) {
-            return settled;
-        }
         let mut chart = self.chart.clone();
         let chart = chart.wait_for(|chart| !matches!(chart, Chart::Drawing)).await;
         chart.map_or_else(|_| Err(closed()), |chart| find(&chart, slot).unwrap_or(Err(closed())))

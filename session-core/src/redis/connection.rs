@@ -53,6 +53,11 @@ impl Connection {
         })
     }
 
+    /// Sends a command. One that nobody waits for any more is sent all the same.
+    pub(super) async fn send(&mut self, command: &Cmd) -> RedisResult<Value> {
+        self.redis.req_packed_command(command).await?.extract_error()
+    }
+
     /// Sends a command to a node of a cluster that is about to get its slot.
     pub(super) async fn ask(&mut self, command: &Cmd) -> RedisResult<Value> {
         let mut both = Pipeline::with_capacity(2);

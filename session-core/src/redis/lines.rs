@@ -62,7 +62,15 @@ impl Lines {
         }
     }
 
-    /// Returns the node that has a slot.
+    /// Returns the node that has a slot; `None` while the first chart of the cluster is being drawn.
+    pub(super) fn settled_node(&self, slot: u16) -> Option<Result<Arc<Node>>> {
+        match self {
+            Self::One(node) => Some(Ok(node.clone())),
+            Self::Cluster(charted) => charted.settled_node(slot),
+        }
+    }
+
+    /// The same once it is settled.
     pub(super) async fn node(&self, slot: u16) -> Result<Arc<Node>> {
         match self {
             Self::One(node) => Ok(node.clone()),

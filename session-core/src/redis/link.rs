@@ -55,12 +55,14 @@ impl Line {
         !self.doubt.is_closed()
     }
 
-    /// Returns the connection and its number, unless that is `broken`. Waits while it is being
-    /// dialled.
+    /// Returns the connection and its number, or why there is none; `None` while it is being
+    /// dialled or is `broken`.
+    pub(super) fn settled(&self, broken: u64) -> Option<Result<(Connection, u64)>> {
+        settled(&self.link.borrow(), broken)
+    }
+
+    /// The same once it is settled.
     pub(super) async fn connection(&self, broken: u64) -> Result<(Connection, u64)> {
-        if let Some(settled) = settled(&self.link.borrow(), broken) {
-            return settled;
-        }
         // A receiver of its own: waiting marks what it has seen.
         let mut link = self.link.clone();
         let link = link.wait_for(|link| settled(link, broken).is_some()).await;

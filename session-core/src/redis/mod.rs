@@ -26,7 +26,7 @@ mod supervisor;
 #[cfg(feature = "redis-tls")]
 mod tls;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
@@ -71,6 +71,9 @@ use supervisor::Target;
 /// ```
 #[derive(Clone)]
 pub struct Redis(Arc<Shared>);
+
+/// Boxed: it has a place in the future of every operation, and is seldom needed.
+type Apart<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 struct Shared {
     /// Tells this handle from others in a thread's list of connections.
@@ -182,11 +185,11 @@ impl Redis {
     }
 
     /// Does `work` on a large session apart from everything else.
-    async fn apart<T: Send + 'static>(
-        &self,
+    fn apart<'a, T: Send + 'static>(
+        &'a self,
         work: impl Future<Output = Result<T>> + Send + 'static,
-    ) -> Result<T> {
-        self.0.large.apart(|| self.0.owned.subscribe(), work).await
+    ) -> Apart<'a, T> {
+        Box::pin(self.0.large.apart(|| self.0.owned.subscribe(), work))
     }
 
     /// Begins one storage operation on one session; its time runs from here.

@@ -89,8 +89,11 @@ impl<'a> Operation<'a> {
         effect: Effect,
     ) -> Result<Value> {
         self.note_size(args.iter().map(|arg| arg.len()).sum());
-        match self.exchange(&script.by_hash(keys, args), effect).await {
-            Err(Failure::NoScript) => self.send(&script.by_text(keys, args), effect).await,
+        let command = script.by_hash(keys, args);
+        match self.exchange(&command, effect).await {
+            Err(Failure::NoScript) => {
+                Box::pin(self.send(&script.by_text(keys, args), effect)).await
+            }
             answer => answer.map_err(Error::from),
         }
     }
@@ -112,6 +115,12 @@ impl<'a> Operation<'a> {
         timeout_at(self.deadline, future).await.map_err(|_| Error::Timeout)
     }
 
+    /// The same for what is seldom awaited at all: kept out of the futures of all the others, which
+    /// are made for every request.
+    async fn rarely<F: Future>(&self, future: F) -> Result<F::Output> {
+        Box::pin(self.within(future)).await
+    }
+
     /// Says that the record counts as no session. It is left as it is.
     pub(super) fn unreadable(&self, fault: &str) {
         let prefix = &self.redis.0.prefix;
@@ -130,23 +139,38 @@ impl<'a> Operation<'a> {
         loop {
             let (node, asking) = match redirected.take() {
                 Some(redirected) => redirected,
-                None => (self.within(self.lines.node(self.slot())).await??, false),
+                None => match self.lines.settled_node(self.slot()) {
+                    Some(node) => (node?, false),
+                    None => (self.rarely(self.lines.node(self.slot())).await??, false),
+                },
             };
             let line = node.line(self.lane(effect));
-            let (mut connection, epoch) = match self.within(line.connection(broken)).await? {
+            let open = match line.settled(broken) {
+                Some(open) => open,
+                None => self.rarely(line.connection(broken)).await?,
+            };
+            let (mut connection, epoch) = match open {
                 Ok(open) => open,
-                Err(_) if self.has_moved(&node, line).await? => continue,
-                Err(down) => return Err(down.into()),
+                Err(down) => {
+                    if self.rarely(self.has_moved(&node, line)).await?? {
+                        continue;
+                    }
+                    return Err(down.into());
+                }
             };
             if effect == Effect::Once && self.takes_no_writes(line) {
                 return Err(Error::storage("redis", DEMOTED).into());
             }
-            let attempt = attempt(command, asking, &mut connection, InFlight::new(line, epoch));
-            let error = match self.within(attempt).await? {
+            let in_flight = InFlight::new(line, epoch);
+            // Not by `within`: each function on the way would double the future.
+            let answer =
+                timeout_at(self.deadline, attempt(command, asking, &mut connection, in_flight));
+            let error = match answer.await.map_err(|_| Error::Timeout)? {
                 Ok(value) => {
                     self.note_size(size(&value));
-                    if effect == Effect::Once {
-                        self.confirm(connection, InFlight::new(line, epoch)).await?;
+                    if effect == Effect::Once && self.redis.0.wait_replicas > 0 {
+                        let in_flight = InFlight::new(line, epoch);
+                        Box::pin(self.confirm(connection, in_flight)).await?;
                     }
                     return Ok(value);
                 }
@@ -160,7 +184,7 @@ impl<'a> Operation<'a> {
                 Verdict::NoScript => return Err(Failure::NoScript),
                 Verdict::Refused => {
                     line.doubt(epoch, false);
-                    self.pause(&error).await?;
+                    Box::pin(self.pause(&error)).await?;
                 }
                 // What counts as a read may extend a time to live.
                 Verdict::Demoted if self.takes_no_writes(line) => {
@@ -168,12 +192,12 @@ impl<'a> Operation<'a> {
                 }
                 Verdict::Demoted => {
                     line.doubt(epoch, true);
-                    self.pause(&error).await?;
+                    Box::pin(self.pause(&error)).await?;
                 }
                 Verdict::Elsewhere { for_good } => {
                     redirects += 1;
                     if redirects % REDIRECTS == 0 {
-                        self.pause(&error).await?;
+                        Box::pin(self.pause(&error)).await?;
                     }
                     let named = self.named(&error, &node, for_good);
                     redirected = Some((named.ok_or_else(|| failure::report(&error))?, !for_good));
@@ -210,7 +234,7 @@ impl<'a> Operation<'a> {
     async fn has_moved(&self, node: &Node, line: &Line) -> Result<bool> {
         let Some(since) = line.down_since() else { return Ok(false) };
         self.lines.doubt(None);
-        self.within(self.lines.has_moved(self.slot(), node, since)).await
+        Ok(self.lines.has_moved(self.slot(), node, since).await)
     }
 
     /// Returns the node that `from` has named in an answer; `None` outside a cluster.
@@ -228,10 +252,6 @@ impl<'a> Operation<'a> {
     /// have to be.
     async fn confirm(&self, mut connection: Connection, in_flight: InFlight<'_>) -> Result<()> {
         let replicas = self.redis.0.wait_replicas;
-        if replicas == 0 {
-            in_flight.answered();
-            return Ok(());
-        }
         let confirmed = timeout_at(self.deadline, connection.confirm(replicas)).await;
         match confirmed {
             Ok(Ok(())) => {
@@ -260,8 +280,11 @@ async fn attempt(
     connection: &mut Connection,
     in_flight: InFlight<'_>,
 ) -> RedisResult<Value> {
-    let answer =
-        if asking { connection.ask(command).await } else { command.query_async(connection).await };
+    let answer = if asking {
+        Box::pin(connection.ask(command)).await
+    } else {
+        connection.send(command).await
+    };
     match &answer {
         Err(error) if failure::judge(error) == Verdict::Lost => drop(in_flight),
         _ => in_flight.answered(),
