@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
 
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::{Error, Result};
@@ -75,15 +75,9 @@ impl Snapshot {
         if u32::try_from(text.len()).is_err() {
             return Err(Unreadable);
         }
-        let Members(members) = serde_json::from_str(&text).map_err(|_| Unreadable)?;
-        let entry = |(key, item): (Cow<'_, str>, &RawValue)| Entry {
-            key: match key {
-                Cow::Borrowed(key) => Key::Plain(span(&text, key)),
-                Cow::Owned(key) => Key::Unescaped(key.into()),
-            },
-            item: span(&text, item.get()),
-        };
-        let entries = members.into_iter().map(entry).collect();
+        let mut json = serde_json::Deserializer::from_str(&text);
+        let entries = Members(&text).deserialize(&mut json).map_err(|_| Unreadable)?;
+        json.end().map_err(|_| Unreadable)?;
         Ok(Self::from_entries(text, entries))
     }
 
@@ -308,28 +302,35 @@ fn range(start: usize, length: usize) -> Range<u32> {
     place(start)..place(start + length)
 }
 
-/// The members of an object as they stand, keys borrowed where they have no escapes.
-struct Members<'de>(Vec<(Cow<'de, str>, &'de RawValue)>);
+/// Finds the members of an object in the text that is read.
+struct Members<'a>(&'a str);
 
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Object;
-        impl<'de> Visitor<'de> for Object {
-            type Value = Members<'de>;
+impl<'de> DeserializeSeed<'de> for Members<'de> {
+    type Value = Vec<Entry>;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
 
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some((MemberKey(key), item)) = map.next_entry()? {
-                    members.push((key, item));
-                }
-                Ok(Members(members))
-            }
+impl<'de> Visitor<'de> for Members<'de> {
+    type Value = Vec<Entry>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let Self(text) = self;
+        let mut entries = Vec::new();
+        while let Some((MemberKey(key), item)) = map.next_entry::<_, &RawValue>()? {
+            let key = match key {
+                Cow::Borrowed(key) => Key::Plain(span(text, key)),
+                Cow::Owned(key) => Key::Unescaped(key.into()),
+            };
+            entries.push(Entry { key, item: span(text, item.get()) });
         }
-        deserializer.deserialize_map(Object)
+        Ok(entries)
     }
 }
 

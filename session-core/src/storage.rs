@@ -73,6 +73,14 @@ pub trait Storage: Debug + Send + Sync + 'static {
     /// Returns the time left, or `None` if there is no session.
     async fn expires_in(&self, id: &SessionId) -> Result<Option<Duration>>;
 
+    /// How long each of these methods takes at most, if the storage sees to that by itself.
+    ///
+    /// A session that may wait that long for its store then needs no timer of its own. Next to a
+    /// fast store a timer is a noticeable part of what a request costs.
+    fn bound(&self) -> Option<Duration> {
+        None
+    }
+
     /// Whether sessions are read and written whole or item by item.
     fn granularity(&self) -> Granularity {
         Granularity::Whole

@@ -5,7 +5,10 @@ use std::ops::Range;
 use actix_web::{
     HttpRequest, HttpResponse, Responder,
     body::{BoxBody, SizedStream},
-    http::header::ContentType,
+    http::{
+        StatusCode,
+        header::{CONTENT_TYPE, HeaderValue},
+    },
     web::Bytes,
 };
 use futures_util::stream;
@@ -18,6 +21,9 @@ const PIECE: usize = 64 * 1024;
 /// After so much others have their turn, which takes a worker some tens of microseconds.
 const TURN: usize = 4 * PIECE;
 
+// Made once; `ContentType::json()` is written anew for every response.
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
 /// All items as one JSON object with sorted keys: the text as it is stored, if it has that form
 /// already. 200 with `application/json`; no cookie or cache header is added.
 ///
@@ -26,7 +32,9 @@ impl Responder for Snapshot {
     type Body = BoxBody;
 
     fn respond_to(self, _: &HttpRequest) -> HttpResponse {
-        HttpResponse::Ok().content_type(ContentType::json()).body(BoxBody::from(self))
+        let mut response = HttpResponse::with_body(StatusCode::OK, BoxBody::from(self));
+        response.headers_mut().insert(CONTENT_TYPE, JSON);
+        response
     }
 }
 

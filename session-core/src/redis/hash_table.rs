@@ -100,6 +100,10 @@ impl Storage for RedisHashTableStorage {
         Form::Fields.expires_in(&self.redis.operation(id)).await
     }
 
+    fn bound(&self) -> Option<Duration> {
+        self.redis.bound()
+    }
+
     fn granularity(&self) -> Granularity {
         Granularity::Item
     }
@@ -128,7 +132,7 @@ impl Storage for RedisHashTableStorage {
 
     async fn rename(&self, from: &SessionId, to: &SessionId) -> Result<bool> {
         if !self.redis.is_one_server() {
-            return rename_by_copying(self, from, to).await;
+            return self.redis.bounded(rename_by_copying(self, from, to)).await;
         }
         Form::Fields.rename(&self.redis.operation(from), to).await
     }
@@ -138,7 +142,7 @@ type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
 async fn ask(operation: &Operation<'_>, command: &str, field: Option<&str>) -> Result<Value> {
     let key = operation.key();
-    let length = command.len() + key.len() + field.map_or(0, str::len);
+    let length = command.len() + key.length() + field.map_or(0, str::len);
     let mut ask = Cmd::with_capacity(3, length);
     ask.arg(command).arg(key).arg(field);
     operation.send(&ask, Effect::Repeatable).await
@@ -186,7 +190,7 @@ async fn write(
         .map(str::as_bytes)
         .collect();
     let key = operation.key();
-    let answer = operation.run(&script::WRITE_FIELDS, &[&key], &args, Effect::Once).await?;
+    let answer = operation.run(&script::WRITE_FIELDS, &[key], &args, Effect::Once).await?;
     Ok(match answer {
         Value::Int(1) => Written::Saved,
         Value::Int(_) => Written::Emptied,
@@ -196,7 +200,7 @@ async fn write(
 
 async fn remove(operation: &Operation<'_>) -> Result<bool> {
     let key = operation.key();
-    let answer = operation.run(&script::REMOVE_FIELDS, &[&key], &[], Effect::Once).await?;
+    let answer = operation.run(&script::REMOVE_FIELDS, &[key], &[], Effect::Once).await?;
     Ok(answer == Value::Int(1))
 }
 
@@ -211,7 +215,7 @@ async fn remove_seen(operation: &Operation<'_>, seen: &Snapshot) -> Result<bool>
         }
         let args: Vec<&[u8]> =
             fields.iter().flat_map(|(key, text)| [key.as_slice(), text]).collect();
-        let answer = operation.run(&script::REMOVE_FIELDS, &[&key], &args, Effect::Once).await?;
+        let answer = operation.run(&script::REMOVE_FIELDS, &[key], &args, Effect::Once).await?;
         if answer == Value::Int(1) {
             return Ok(true);
         }

@@ -9,6 +9,7 @@ use super::{
     Redis,
     entry::{Form, millis},
     gate::Gates,
+    key::Key,
     large::is_large,
     near::{Near, NearCache},
     operation::{Effect, Operation},
@@ -89,12 +90,12 @@ impl RedisKeyValueStorage {
         operation.note_size(new.stored().len());
         loop {
             let mut set = cmd("SET");
-            set.arg(&key).arg(new.stored()).arg("PX").arg(millis(ttl)).arg("NX");
+            set.arg(key).arg(new.stored()).arg("PX").arg(millis(ttl)).arg("NX");
             if operation.send(&set, Effect::Once).await? == Value::Okay {
                 return Ok(Written::Saved);
             }
             // Taken. GoFrame leaves `{}` behind at a logout, which must not lock the id.
-            let Value::BulkString(there) = operation.send(&get(&key), Effect::Repeatable).await?
+            let Value::BulkString(there) = operation.send(&get(key), Effect::Repeatable).await?
             else {
                 return Ok(Written::Refused);
             };
@@ -208,9 +209,13 @@ impl Storage for RedisKeyValueStorage {
         Form::Text.expires_in(&self.redis.operation(id)).await
     }
 
+    fn bound(&self) -> Option<Duration> {
+        self.redis.bound()
+    }
+
     async fn rename(&self, from: &SessionId, to: &SessionId) -> Result<bool> {
         if !self.redis.is_one_server() {
-            return rename_by_copying(self, from, to).await;
+            return self.redis.bounded(rename_by_copying(self, from, to)).await;
         }
         // What is near under the old id is forgotten before this is acknowledged.
         let _mark = self.redis.near().map(|near| near.begin_write(from));
@@ -224,9 +229,9 @@ impl fmt::Debug for RedisKeyValueStorage {
     }
 }
 
-fn get(key: &str) -> Cmd {
+fn get(key: Key<'_>) -> Cmd {
     // With room for all of it: the hottest command there is.
-    let mut get = Cmd::with_capacity(2, "GET".len() + key.len());
+    let mut get = Cmd::with_capacity(2, "GET".len() + key.length());
     get.arg("GET").arg(key);
     get
 }
@@ -250,7 +255,7 @@ fn begin(cache: Option<&Arc<NearCache>>, id: &SessionId) -> Near {
 
 /// Reads the session from the server, and keeps it near where there is a mark.
 async fn fetch(operation: &Operation<'_>, near: Near) -> Result<Option<Snapshot>> {
-    let answer = operation.send(&get(&operation.key()), Effect::Repeatable).await?;
+    let answer = operation.send(&get(operation.key()), Effect::Repeatable).await?;
     let session = parse(operation, answer);
     if let (Near::Miss(mark), Some(session)) = (near, &session) {
         mark.fill(session);
@@ -286,7 +291,7 @@ async fn remove_all(operation: &Operation<'_>, if_seen: Option<&Snapshot>) -> Re
 async fn remove(operation: &Operation<'_>) -> Result<Removal> {
     let _mark = operation.near().map(|near| near.begin_write(operation.id()));
     let key = operation.key();
-    let answer = operation.run(&script::REMOVE_OBJECT, &[&key], &[], Effect::Once).await?;
+    let answer = operation.run(&script::REMOVE_OBJECT, &[key], &[], Effect::Once).await?;
     Ok(match answer {
         Value::Int(_) => Removal::Done,
         text => Removal::Doubtful(parse(operation, text)),
@@ -305,7 +310,7 @@ async fn swap(
     let new_text = new.map_or("", Snapshot::stored);
     let args: [&[u8]; 4] = [old, new_text.as_bytes(), ttl.as_bytes(), b"near"];
     let args = if mark.is_some() { &args[..] } else { &args[..3] };
-    let answer = operation.run(&script::COMPARE_AND_SET, &[&key], args, Effect::Once).await?;
+    let answer = operation.run(&script::COMPARE_AND_SET, &[key], args, Effect::Once).await?;
     Ok(match answer {
         Value::Okay => {
             if let (Some(mark), Some(new)) = (mark, new) {

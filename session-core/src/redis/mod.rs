@@ -12,6 +12,7 @@ mod field;
 mod gate;
 mod guide;
 mod hash_table;
+mod key;
 mod key_value;
 mod large;
 mod lines;
@@ -28,13 +29,14 @@ mod tls;
 
 use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 
-use crate::{Result, SessionId};
+use crate::{Error, Result, SessionId};
 use builder::Place;
 pub use builder::RedisBuilder;
 use cluster::Cluster;
 pub use hash_table::RedisHashTableStorage;
+use key::Key;
 pub use key_value::RedisKeyValueStorage;
 use large::Large;
 use near::NearCache;
@@ -189,7 +191,20 @@ impl Redis {
         &'a self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> Apart<'a, T> {
-        Box::pin(self.0.large.apart(|| self.0.owned.subscribe(), work))
+        let done = self.0.large.apart(|| self.0.owned.subscribe(), work);
+        // That thread may have too much to do.
+        Box::pin(self.bounded(done))
+    }
+
+    /// How long a storage operation takes at most.
+    #[expect(clippy::unnecessary_wraps, reason = "as the storages have to say it")]
+    fn bound(&self) -> Option<Duration> {
+        Some(self.0.response_timeout)
+    }
+
+    /// Bounds an operation that is made of several, or done elsewhere.
+    async fn bounded<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        timeout(self.0.response_timeout, work).await.unwrap_or(Err(Error::Timeout))
     }
 
     /// Begins one storage operation on one session; its time runs from here.
@@ -197,8 +212,8 @@ impl Redis {
         Operation::begin(self, id)
     }
 
-    fn key(&self, id: &SessionId) -> String {
-        [&self.0.prefix, id.as_str()].concat()
+    fn key<'a>(&'a self, id: &'a SessionId) -> Key<'a> {
+        Key { prefix: &self.0.prefix, id }
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
     Redis, cluster,
     connection::Connection,
     failure::{self, Verdict},
+    key::Key,
     large::{self, is_large},
     lines::Lines,
     link::{InFlight, Line},
@@ -64,12 +65,15 @@ impl<'a> Operation<'a> {
     }
 
     /// The key the session is stored under.
-    pub(super) fn key(&self) -> String {
+    pub(super) fn key(&self) -> Key<'a> {
         self.redis.key(self.id)
     }
 
     /// The key another session is stored under.
-    pub(super) fn key_of(&self, id: &SessionId) -> String {
+    pub(super) fn key_of<'b>(&self, id: &'b SessionId) -> Key<'b>
+    where
+        'a: 'b,
+    {
         self.redis.key(id)
     }
 
@@ -84,7 +88,7 @@ impl<'a> Operation<'a> {
     pub(super) async fn run(
         &self,
         script: &Script,
-        keys: &[&str],
+        keys: &[Key<'_>],
         args: &[&[u8]],
         effect: Effect,
     ) -> Result<Value> {
@@ -226,7 +230,7 @@ impl<'a> Operation<'a> {
     fn slot(&self) -> u16 {
         match *self.lines {
             Lines::One(_) => 0,
-            Lines::Cluster(_) => cluster::slot(&self.key()),
+            Lines::Cluster(_) => cluster::slot(&self.key().to_string()),
         }
     }
 

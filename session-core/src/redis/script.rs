@@ -8,6 +8,8 @@ use std::sync::LazyLock;
 
 use deadpool_redis::redis::{self, Cmd};
 
+use super::key::Key;
+
 /// A script, and the hash by which a server knows it once it has seen it.
 pub(super) struct Script {
     text: &'static str,
@@ -143,18 +145,19 @@ impl Script {
         Self { text, hash: redis::Script::new(text).get_hash().to_owned() }
     }
 
-    pub(super) fn by_hash(&self, keys: &[&str], args: &[&[u8]]) -> Cmd {
+    pub(super) fn by_hash(&self, keys: &[Key<'_>], args: &[&[u8]]) -> Cmd {
         call("EVALSHA", &self.hash, keys, args)
     }
 
     /// Also makes the server remember the script.
-    pub(super) fn by_text(&self, keys: &[&str], args: &[&[u8]]) -> Cmd {
+    pub(super) fn by_text(&self, keys: &[Key<'_>], args: &[&[u8]]) -> Cmd {
         call("EVAL", self.text, keys, args)
     }
 }
 
-fn call(command: &str, script: &str, keys: &[&str], args: &[&[u8]]) -> Cmd {
-    let length = script.len() + 64 + args.iter().map(|arg| arg.len()).sum::<usize>();
+fn call(command: &str, script: &str, keys: &[Key<'_>], args: &[&[u8]]) -> Cmd {
+    let keys_length: usize = keys.iter().map(|key| key.length()).sum();
+    let length = script.len() + 8 + keys_length + args.iter().map(|arg| arg.len()).sum::<usize>();
     let mut call = Cmd::with_capacity(3 + keys.len() + args.len(), length);
     call.arg(command).arg(script).arg(keys.len()).arg(keys).arg(args);
     call

@@ -4,6 +4,7 @@ use std::{
     future::{Future, poll_fn},
     pin::pin,
     task::Poll,
+    time::Duration,
 };
 
 use tokio::time::{Instant, sleep};
@@ -32,12 +33,25 @@ impl Session {
             state.check()?;
             state.left
         };
-        let (mut answer, mut end) = (pin!(answer), pin!(None));
+        self.ask_within(left, answer).await
+    }
+
+    async fn ask_within<T>(
+        &self,
+        left: Duration,
+        answer: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let is_bounded = self.storage().bound().is_some_and(|bound| bound <= left);
+        let (mut answer, mut began, mut end) = (pin!(answer), None, pin!(None));
         let answer = poll_fn(|context| {
             if let Poll::Ready(answer) = answer.as_mut().poll(context) {
                 return Poll::Ready(answer);
             }
             // Only now: what is at hand, in memory or near, needs no clock.
+            began.get_or_insert_with(Instant::now);
+            if is_bounded {
+                return Poll::Pending;
+            }
             if end.is_none() {
                 end.set(Some(sleep(left)));
             }
@@ -45,8 +59,8 @@ impl Session {
             end.poll(context).map(|()| Err(Error::Timeout))
         });
         let answer = answer.await;
-        if let Some(end) = &*end {
-            self.state().left = end.deadline().saturating_duration_since(Instant::now());
+        if let Some(began) = began {
+            self.state().left = left.saturating_sub(began.elapsed());
         }
         answer.map_err(|error| self.state().remember(error))
     }
@@ -86,15 +100,15 @@ impl Session {
     }
 
     pub(super) async fn load_gated(&self) -> Result<Option<Snapshot>> {
-        let id = {
+        let (id, left) = {
             let state = self.state();
             if let Some(known) = state.loaded()? {
                 return Ok(known);
             }
-            state.id()
+            (state.id(), state.left)
         };
         let Some(id) = id else { return Ok(None) };
-        let found = self.ask(self.storage().get_session(&id)).await?;
+        let found = self.ask_within(left, self.storage().get_session(&id)).await?;
         let Some(snapshot) = found else {
             self.disprove(&id);
             return Ok(None);
