@@ -46,7 +46,8 @@ impl Form {
         let [measure, none] = self.measure();
         let (key, extend_to) = (operation.key(), extend_to.to_string());
         let args = [measure, none, extend_to.as_bytes()];
-        let answer = operation.run(&script::LIFETIME, &[key], &args, Effect::Repeatable).await?;
+        let answer =
+            operation.run(script::LIFETIME.call(&[key], &args), Effect::Repeatable).await?;
         Ok(match answer {
             Value::Int(left) => Some(left),
             _ => None,
@@ -58,7 +59,7 @@ impl Form {
     pub(super) async fn rename(self, operation: &Operation<'_>, to: &SessionId) -> Result<bool> {
         let (from, to) = (operation.key(), operation.key_of(to));
         let answer =
-            operation.run(&script::RENAME, &[from, to], &self.measure(), Effect::Once).await?;
+            operation.run(script::RENAME.call(&[from, to], &self.measure()), Effect::Once).await?;
         Ok(answer == Value::Int(1))
     }
 }

@@ -10,9 +10,10 @@ use super::{
     Redis,
     entry::{Form, millis},
     field,
+    key::Key,
     large::{self, is_large},
     operation::{Effect, Operation},
-    script,
+    script::{self, Call},
 };
 use crate::storage::rename_by_copying;
 use crate::{Changes, Granularity, Result, SessionId, Snapshot, Storage, WriteMode, Written};
@@ -175,6 +176,15 @@ async fn write(
     condition: &str,
     ttl: Duration,
 ) -> Result<Written> {
+    let call = writing(operation.key(), changes, condition, ttl);
+    Ok(match operation.run(call, Effect::Once).await? {
+        Value::Int(1) => Written::Saved,
+        Value::Int(_) => Written::Emptied,
+        _ => Written::Refused,
+    })
+}
+
+fn writing(key: Key<'_>, changes: &Changes, condition: &str, ttl: Duration) -> Call {
     let (mut set, mut removed) = (Vec::new(), Vec::new());
     for (key, item) in changes.iter() {
         match item {
@@ -189,18 +199,12 @@ async fn write(
         .chain(removed)
         .map(str::as_bytes)
         .collect();
-    let key = operation.key();
-    let answer = operation.run(&script::WRITE_FIELDS, &[key], &args, Effect::Once).await?;
-    Ok(match answer {
-        Value::Int(1) => Written::Saved,
-        Value::Int(_) => Written::Emptied,
-        _ => Written::Refused,
-    })
+    script::WRITE_FIELDS.call(&[key], &args)
 }
 
 async fn remove(operation: &Operation<'_>) -> Result<bool> {
-    let key = operation.key();
-    let answer = operation.run(&script::REMOVE_FIELDS, &[key], &[], Effect::Once).await?;
+    let call = script::REMOVE_FIELDS.call(&[operation.key()], &[]);
+    let answer = operation.run(call, Effect::Once).await?;
     Ok(answer == Value::Int(1))
 }
 
@@ -215,7 +219,8 @@ async fn remove_seen(operation: &Operation<'_>, seen: &Snapshot) -> Result<bool>
         }
         let args: Vec<&[u8]> =
             fields.iter().flat_map(|(key, text)| [key.as_slice(), text]).collect();
-        let answer = operation.run(&script::REMOVE_FIELDS, &[key], &args, Effect::Once).await?;
+        let call = script::REMOVE_FIELDS.call(&[key], &args);
+        let answer = operation.run(call, Effect::Once).await?;
         if answer == Value::Int(1) {
             return Ok(true);
         }

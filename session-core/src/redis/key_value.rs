@@ -8,12 +8,12 @@ use deadpool_redis::redis::{Cmd, Value, cmd};
 use super::{
     Redis,
     entry::{Form, millis},
-    gate::Gates,
+    gate::{Gates, Place},
     key::Key,
     large::is_large,
     near::{Near, NearCache},
     operation::{Effect, Operation},
-    script,
+    script::{self, Call},
 };
 use crate::storage::rename_by_copying;
 use crate::{Changes, Result, SessionId, Snapshot, Storage, WriteMode, Written};
@@ -74,7 +74,8 @@ impl RedisKeyValueStorage {
     ) -> Result<Written> {
         let operation = self.redis.operation(id);
         match mode {
-            WriteMode::Create => self.create(&operation, changes, ttl).await,
+            // Boxed, so that the future of an update, which is made far more often, is small.
+            WriteMode::Create => Box::pin(self.create(&operation, changes, ttl)).await,
             WriteMode::Update { seen } => self.update(&operation, id, changes, seen, ttl).await,
         }
     }
@@ -121,9 +122,7 @@ impl RedisKeyValueStorage {
         let place = match self.gates.join(id) {
             Some(place) => place,
             None => {
-                let Some(old) = known(operation, base).await? else { return Ok(Written::Refused) };
-                let new = changes.apply(Some(&old));
-                match swap(operation, old.stored().as_bytes(), new.as_ref(), ttl).await? {
+                match attempt(operation, changes, base, ttl).await?.0 {
                     Swap::Done(written) => return Ok(written),
                     Swap::Gone => return Ok(Written::Refused),
                     Swap::Changed(now) => base = Some(now),
@@ -131,24 +130,7 @@ impl RedisKeyValueStorage {
                 self.gates.enter(id)
             }
         };
-        let mut latest = operation.within(place.turn()).await?;
-        if let Some(latest) = latest.take() {
-            base = Some(latest);
-        }
-        // Others in this process wait, so only writers elsewhere can come between. Not counted:
-        // of all that try, one always gets through, and time sets the end.
-        loop {
-            let Some(old) = known(operation, base).await? else { return Ok(Written::Refused) };
-            let new = changes.apply(Some(&old));
-            match swap(operation, old.stored().as_bytes(), new.as_ref(), ttl).await? {
-                Swap::Done(written) => {
-                    *latest = new;
-                    return Ok(written);
-                }
-                Swap::Gone => return Ok(Written::Refused),
-                Swap::Changed(now) => base = Some(now),
-            }
-        }
+        Box::pin(update_in_turn(operation, &place, changes, base, ttl)).await
     }
 }
 
@@ -290,12 +272,53 @@ async fn remove_all(operation: &Operation<'_>, if_seen: Option<&Snapshot>) -> Re
 /// Removes the session unless in doubt whether it is one. One round trip.
 async fn remove(operation: &Operation<'_>) -> Result<Removal> {
     let _mark = operation.near().map(|near| near.begin_write(operation.id()));
-    let key = operation.key();
-    let answer = operation.run(&script::REMOVE_OBJECT, &[key], &[], Effect::Once).await?;
+    let call = script::REMOVE_OBJECT.call(&[operation.key()], &[]);
+    let answer = operation.run(call, Effect::Once).await?;
     Ok(match answer {
         Value::Int(_) => Removal::Done,
         text => Removal::Doubtful(parse(operation, text)),
     })
+}
+
+/// Writes changes to the session as it is when others of this process have written theirs.
+async fn update_in_turn(
+    operation: &Operation<'_>,
+    place: &Place<'_>,
+    changes: &Changes,
+    mut base: Option<Snapshot>,
+    ttl: Duration,
+) -> Result<Written> {
+    let mut latest = operation.within(place.turn()).await?;
+    if let Some(latest) = latest.take() {
+        base = Some(latest);
+    }
+    // Now only writers elsewhere can come between. Not counted: of all that try, one always gets
+    // through, and time sets the end.
+    loop {
+        let (swap, new) = attempt(operation, changes, base, ttl).await?;
+        match swap {
+            Swap::Done(written) => {
+                *latest = new;
+                return Ok(written);
+            }
+            Swap::Gone => return Ok(Written::Refused),
+            Swap::Changed(now) => base = Some(now),
+        }
+    }
+}
+
+/// Writes changes unless the session is no longer as it was in `base`, or when it was read.
+/// Returns what was to be written, too.
+async fn attempt(
+    operation: &Operation<'_>,
+    changes: &Changes,
+    base: Option<Snapshot>,
+    ttl: Duration,
+) -> Result<(Swap, Option<Snapshot>)> {
+    let Some(old) = known(operation, base).await? else { return Ok((Swap::Gone, None)) };
+    let new = changes.apply(Some(&old));
+    let swap = swap(operation, old.stored().as_bytes(), new.as_ref(), ttl).await?;
+    Ok((swap, new))
 }
 
 /// Writes `new`, or removes the session, while `old` is stored. One round trip.
@@ -305,13 +328,9 @@ async fn swap(
     new: Option<&Snapshot>,
     ttl: Duration,
 ) -> Result<Swap> {
-    let (key, ttl) = (operation.key(), millis(ttl).to_string());
     let mark = operation.near().map(|near| near.begin_write(operation.id()));
-    let new_text = new.map_or("", Snapshot::stored);
-    let args: [&[u8]; 4] = [old, new_text.as_bytes(), ttl.as_bytes(), b"near"];
-    let args = if mark.is_some() { &args[..] } else { &args[..3] };
-    let answer = operation.run(&script::COMPARE_AND_SET, &[key], args, Effect::Once).await?;
-    Ok(match answer {
+    let call = swapping(operation.key(), old, new, ttl, mark.is_some());
+    Ok(match operation.run(call, Effect::Once).await? {
         Value::Okay => {
             if let (Some(mark), Some(new)) = (mark, new) {
                 mark.fill(new);
@@ -321,6 +340,18 @@ async fn swap(
         Value::Int(_) => Swap::Done(Written::Emptied),
         text => parse(operation, text).map_or(Swap::Gone, Swap::Changed),
     })
+}
+
+fn swapping(
+    key: Key<'_>,
+    old: &[u8],
+    new: Option<&Snapshot>,
+    ttl: Duration,
+    is_near: bool,
+) -> Call {
+    let (new, ttl) = (new.map_or("", Snapshot::stored), millis(ttl).to_string());
+    let args: [&[u8]; 4] = [old, new.as_bytes(), ttl.as_bytes(), b"near"];
+    script::COMPARE_AND_SET.call(&[key], if is_near { &args } else { &args[..3] })
 }
 
 fn parse(operation: &Operation<'_>, answer: Value) -> Option<Snapshot> {

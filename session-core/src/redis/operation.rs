@@ -15,7 +15,7 @@ use super::{
     link::{InFlight, Line},
     near::NearCache,
     node::{Lane, Node},
-    script::Script,
+    script::Call,
     supervisor::DEMOTED,
 };
 use crate::{Error, Result, SessionId};
@@ -82,21 +82,16 @@ impl<'a> Operation<'a> {
         self.exchange(command, effect).await.map_err(Error::from)
     }
 
-    /// Runs a script: one round trip, or two if the server does not know it yet.
+    /// Runs a script by its call: one round trip, or two if the server does not
+    /// know it yet.
     ///
     /// Sent alone, so that a server that has forgotten it fails nothing else.
-    pub(super) async fn run(
-        &self,
-        script: &Script,
-        keys: &[Key<'_>],
-        args: &[&[u8]],
-        effect: Effect,
-    ) -> Result<Value> {
-        self.note_size(args.iter().map(|arg| arg.len()).sum());
-        let command = script.by_hash(keys, args);
-        match self.exchange(&command, effect).await {
+    pub(super) async fn run(&self, call: Call, effect: Effect) -> Result<Value> {
+        self.note_size(call.size());
+        match self.exchange(call.by_hash(), effect).await {
             Err(Failure::NoScript) => {
-                Box::pin(self.send(&script.by_text(keys, args), effect)).await
+                let by_text = call.by_text();
+                Box::pin(self.send(&by_text, effect)).await
             }
             answer => answer.map_err(Error::from),
         }

@@ -6,7 +6,7 @@
 
 use std::sync::LazyLock;
 
-use deadpool_redis::redis::{self, Cmd};
+use deadpool_redis::redis::{self, Arg, Cmd};
 
 use super::key::Key;
 
@@ -74,10 +74,21 @@ return redis.pcall('UNLINK', KEYS[1])",
 /// the condition does not hold, 1 if saved, 0 if nothing is left.
 ///
 /// Setting comes first: it is what a full server refuses, and only as a script's first write, so
-/// it is all or nothing. A call takes fewer than 8,000 values off Lua's stack.
+/// it is all or nothing. A few items of a session that should be there are set without asking: if
+/// all that is there then is what was added, nothing was, and it is taken back before anybody sees it. A call takes fewer than 8,000 values off Lua's stack.
 pub(super) static WRITE_FIELDS: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
-        "local size = redis.pcall('HLEN', KEYS[1])
+        "local last = 3 + ARGV[3]
+if ARGV[1] == 'update' and last > 3 and last == #ARGV and last < 4000 then
+  local added = redis.pcall('HSET', KEYS[1], unpack(ARGV, 4))
+  if type(added) == 'table' then return added end
+  if added > 0 and added == redis.call('HLEN', KEYS[1]) then
+    redis.call('UNLINK', KEYS[1])
+    return false
+  end
+  return redis.pcall('PEXPIRE', KEYS[1], ARGV[2])
+end
+local size = redis.pcall('HLEN', KEYS[1])
 if type(size) == 'table' then return size end
 if (size == 0) ~= (ARGV[1] == 'create') then return false end
 local function each(command, first, last)
@@ -86,7 +97,6 @@ local function each(command, first, last)
     if type(answer) == 'table' then return answer end
   end
 end
-local last = 3 + tonumber(ARGV[3])
 local failed = each('HSET', 4, last) or each('HDEL', last + 1, #ARGV)
 if failed then return failed end
 return redis.pcall('PEXPIRE', KEYS[1], ARGV[2])",
@@ -140,25 +150,52 @@ return redis.pcall('RENAMENX', KEYS[1], KEYS[2])",
     )
 });
 
+/// A script about to be run.
+pub(super) struct Call {
+    script: &'static Script,
+    by_hash: Cmd,
+}
+
 impl Script {
     fn new(text: &'static str) -> Self {
         Self { text, hash: redis::Script::new(text).get_hash().to_owned() }
     }
 
-    pub(super) fn by_hash(&self, keys: &[Key<'_>], args: &[&[u8]]) -> Cmd {
-        call("EVALSHA", &self.hash, keys, args)
-    }
-
-    /// Also makes the server remember the script.
-    pub(super) fn by_text(&self, keys: &[Key<'_>], args: &[&[u8]]) -> Cmd {
-        call("EVAL", self.text, keys, args)
+    /// A call of it, with all it needs.
+    pub(super) fn call(&'static self, keys: &[Key<'_>], args: &[&[u8]]) -> Call {
+        let keys_length: usize = keys.iter().map(|key| key.length()).sum();
+        let args_length: usize = args.iter().map(|arg| arg.len()).sum();
+        let length = "EVALSHA".len() + self.hash.len() + 2 + keys_length + args_length;
+        let mut by_hash = Cmd::with_capacity(3 + keys.len() + args.len(), length);
+        by_hash.arg("EVALSHA").arg(&self.hash).arg(keys.len()).arg(keys).arg(args);
+        Call { script: self, by_hash }
     }
 }
 
-fn call(command: &str, script: &str, keys: &[Key<'_>], args: &[&[u8]]) -> Cmd {
-    let keys_length: usize = keys.iter().map(|key| key.length()).sum();
-    let length = script.len() + 8 + keys_length + args.iter().map(|arg| arg.len()).sum::<usize>();
-    let mut call = Cmd::with_capacity(3 + keys.len() + args.len(), length);
-    call.arg(command).arg(script).arg(keys.len()).arg(keys).arg(args);
-    call
+impl Call {
+    pub(super) fn by_hash(&self) -> &Cmd {
+        &self.by_hash
+    }
+
+    /// Also makes the server remember the script.
+    pub(super) fn by_text(&self) -> Cmd {
+        let mut by_text = redis::cmd("EVAL");
+        by_text.arg(self.script.text);
+        for arg in self.args().skip(2) {
+            by_text.arg(arg);
+        }
+        by_text
+    }
+
+    /// In bytes.
+    pub(super) fn size(&self) -> usize {
+        self.args().map(<[u8]>::len).sum()
+    }
+
+    fn args(&self) -> impl Iterator<Item = &[u8]> {
+        self.by_hash.args_iter().filter_map(|arg| match arg {
+            Arg::Simple(arg) => Some(arg),
+            _ => None,
+        })
+    }
 }
