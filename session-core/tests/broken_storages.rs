@@ -3,7 +3,7 @@
 //! Each is the memory storage with one fault. They run on one thread with a paused clock, so
 //! that they fail in the same way each time.
 
-use std::{fmt::Debug, time::Duration};
+use std::{collections::HashMap, fmt::Debug, sync::Mutex, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::value::to_raw_value;
@@ -41,12 +41,16 @@ trait Fault: Debug + Default + Send + Sync + 'static {
     async fn rename(sound: &MemoryStorage, from: &SessionId, to: &SessionId) -> Result<bool> {
         sound.rename(from, to).await
     }
+
+    fn at_hand(&self, sound: &MemoryStorage, id: &SessionId) -> Option<Snapshot> {
+        sound.at_hand(id)
+    }
 }
 
 #[derive(Debug, Default)]
 struct Broken<F> {
     sound: MemoryStorage,
-    _fault: F,
+    fault: F,
 }
 
 #[async_trait]
@@ -79,6 +83,10 @@ impl<F: Fault> Storage for Broken<F> {
 
     async fn rename(&self, from: &SessionId, to: &SessionId) -> Result<bool> {
         F::rename(&self.sound, from, to).await
+    }
+
+    fn at_hand(&self, id: &SessionId) -> Option<Snapshot> {
+        self.fault.at_hand(&self.sound, id)
     }
 }
 
@@ -397,4 +405,27 @@ impl Fault for Interprets {
 #[tokio::test(start_paused = true)]
 async fn interpreting_items_is_noticed() {
     fails::<Interprets>(&["items_survive_byte_for_byte"]).await;
+}
+
+/// Keeps what was once read at hand, whatever becomes of it.
+#[derive(Debug, Default)]
+struct KeepsOldSessionsAtHand(Mutex<HashMap<SessionId, Snapshot>>);
+
+impl Fault for KeepsOldSessionsAtHand {
+    fn at_hand(&self, sound: &MemoryStorage, id: &SessionId) -> Option<Snapshot> {
+        let mut kept = self.0.lock().unwrap();
+        if let Some(session) = sound.at_hand(id) {
+            kept.entry(id.clone()).or_insert(session);
+        }
+        kept.get(id).cloned()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn keeping_old_sessions_at_hand_is_noticed() {
+    fails::<KeepsOldSessionsAtHand>(&[
+        "update_sets_and_removes_and_keeps_the_rest",
+        "remove_all_ends_a_session",
+    ])
+    .await;
 }

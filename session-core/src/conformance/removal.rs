@@ -4,6 +4,7 @@ use super::subject::{HOUR, Outcome, Subject, set};
 
 pub(super) async fn remove_all_ends_a_session(subject: Subject) -> Outcome {
     let id = subject.create(r#"{"a":1}"#).await?;
+    subject.demand(&id, r#"{"a":1}"#).await?;
     ensure!(subject.remove_all(&id, None).await?, "remove_all did not find the session");
     subject.demand_none(&id).await?;
     ensure!(!subject.remove_all(&id, None).await?, "remove_all removed a session twice");

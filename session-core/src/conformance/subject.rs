@@ -102,8 +102,14 @@ impl Subject {
         session.ok_or_else(|| Complaint("the session is missing".to_owned()))
     }
 
+    /// What the session is, and is from then on at hand, if it is at hand at all.
     async fn json(&self, id: &SessionId) -> Outcome<Option<String>> {
-        Ok(self.get_session(id).await?.map(|session| session.to_json().into_owned()))
+        let json = |session: Snapshot| session.to_json().into_owned();
+        let found = self.get_session(id).await?.map(json);
+        let at_hand = self.at_hand(id).map(json);
+        let agrees = at_hand.is_none() || at_hand == found;
+        ensure!(agrees, "the session is {found:?}, but {at_hand:?} is at hand");
+        Ok(found)
     }
 
     /// Lets others go on, for as long as the storage needs for so many reads.

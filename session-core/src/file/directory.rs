@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{self, ErrorKind, Write as _},
+    io::{self, ErrorKind, Read as _, Write as _},
     path::{Path, PathBuf},
 };
 
@@ -11,6 +11,9 @@ use super::{
     record::{Fault, Record},
 };
 use crate::SessionId;
+
+/// From this many bytes on it takes long to read a file and to check what stands in it.
+const LARGE: u32 = 256 * 1024;
 
 pub(super) struct Directory {
     path: PathBuf,
@@ -62,6 +65,12 @@ impl Directory {
 
     /// Reads what is at an id; logs it if that is no session.
     pub(super) fn read(&self, id: &SessionId) -> io::Result<Found> {
+        self.read_among(id, || ())
+    }
+
+    /// The same; says so before it does what takes long, since others may wait for this thread.
+    pub(super) fn read_among(&self, id: &SessionId, before_long: impl Fn()) -> io::Result<Found> {
+        let content = |path: &Path| content(path, &before_long);
         let content = match content(&self.file(id)) {
             Ok(content) => content,
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -114,19 +123,49 @@ impl Directory {
 }
 
 /// Reads a file, if it is one: opening a pipe would wait for a writer.
-fn content(path: &Path) -> io::Result<Result<Vec<u8>, Fault>> {
+fn content(path: &Path, before_long: impl Fn()) -> io::Result<Result<Vec<u8>, Fault>> {
     let metadata = fs::metadata(path)?;
     if !metadata.is_file() {
         return Ok(Err(Fault::NotAFile));
     }
-    if u32::try_from(metadata.len()).is_err() {
+    let Ok(size) = u32::try_from(metadata.len()) else {
         return Ok(Err(Fault::TooLarge));
-    }
-    match fs::read(path) {
+    };
+    let read = if size < LARGE {
+        read_small(path, size as usize)
+    } else {
+        before_long();
+        fs::read(path)
+    };
+    match read {
         // Of this file alone: that it is there could be asked.
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(Err(Fault::Forbidden)),
         content => content.map(Ok),
     }
+}
+
+/// Reads a file of about this size in one step.
+fn read_small(path: &Path, size: usize) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    // A byte more than there should be shows that there is no more.
+    let mut content = vec![0; size + 1];
+    let mut length = 0;
+    while length != size {
+        match file.read(&mut content[length..]) {
+            Ok(0) => break,
+            Ok(more) => length += more,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+        if length > size {
+            // It has grown.
+            content.truncate(length);
+            file.read_to_end(&mut content)?;
+            return Ok(content);
+        }
+    }
+    content.truncate(length);
+    Ok(content)
 }
 
 /// Sets that a new file may be read and written by its owner and nobody else.
@@ -152,4 +191,21 @@ fn is_open_to_others(path: &Path) -> io::Result<bool> {
 #[cfg(not(unix))]
 fn is_open_to_others(_: &Path) -> io::Result<bool> {
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_whole_although_its_size_has_changed() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for length in [0, 1, 100, 5000] {
+            let text: Vec<u8> = (0..length).map(|n| (n % 251) as u8).collect();
+            fs::write(file.path(), &text).unwrap();
+            for size in [length, length + 1, length / 2 + 1, 2 * length + 7] {
+                assert_eq!(read_small(file.path(), size).unwrap(), text, "{length} as {size}");
+            }
+        }
+    }
 }

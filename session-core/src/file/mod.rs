@@ -68,7 +68,8 @@ impl FileStorage {
 
     async fn read(&self, id: &SessionId) -> Result<Option<Record>> {
         let (directory, id) = (self.directory.clone(), id.clone());
-        let found = self.readers.read(move || directory.read(&id)).await;
+        let read = move |readers: &Arc<Readers>| directory.read_among(&id, || readers.help());
+        let found = self.readers.read(read).await;
         Ok(found.map_err(|error| failed("read", error))?.session())
     }
 

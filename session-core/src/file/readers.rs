@@ -24,22 +24,25 @@ pub(super) struct Readers {
     work: Mutex<Work>,
 }
 
+type Read = Box<dyn FnOnce(&Arc<Readers>) + Send>;
+
 #[derive(Default)]
 struct Work {
-    waiting: VecDeque<Box<dyn FnOnce() + Send>>,
+    waiting: VecDeque<Read>,
     readers: usize,
 }
 
 impl Readers {
-    /// Runs `read` off the async threads, unless the caller has given up by then.
+    /// Runs `read` off the async threads, unless the caller has given up by then. It calls for
+    /// [`help`](Self::help) before it does what takes long.
     pub(super) async fn read<T: Send + 'static>(
         self: &Arc<Self>,
-        read: impl FnOnce() -> io::Result<T> + Send + 'static,
+        read: impl FnOnce(&Arc<Self>) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let (answer, mut found) = oneshot::channel();
-        self.leave(Box::new(move || {
+        self.leave(Box::new(move |readers| {
             if !answer.is_closed() {
-                let _ = answer.send(read());
+                let _ = answer.send(read(readers));
             }
         }));
         let found = match timeout(SLOW, &mut found).await {
@@ -52,7 +55,7 @@ impl Readers {
         found.unwrap_or_else(|_| Err(io::Error::other("the runtime is shutting down")))
     }
 
-    fn leave(self: &Arc<Self>, read: Box<dyn FnOnce() + Send>) {
+    fn leave(self: &Arc<Self>, read: Read) {
         let mut work = self.work();
         work.waiting.push_back(read);
         if work.readers == 0 || work.waiting.len() > work.readers * WAITING {
@@ -60,7 +63,8 @@ impl Readers {
         }
     }
 
-    fn help(self: &Arc<Self>) {
+    /// Calls another reader if there is something to read.
+    pub(super) fn help(self: &Arc<Self>) {
         let work = self.work();
         if !work.waiting.is_empty() {
             self.call_reader(work);
@@ -90,12 +94,12 @@ struct Reader {
 impl Reader {
     fn run(mut self) {
         while let Some(read) = self.next() {
-            read();
+            read(&self.readers);
         }
     }
 
     /// What to read next. Where nothing waits, the next to come has to find no reader counted.
-    fn next(&mut self) -> Option<Box<dyn FnOnce() + Send>> {
+    fn next(&mut self) -> Option<Read> {
         let mut work = self.readers.work();
         let next = work.waiting.pop_front();
         if next.is_none() {
@@ -126,7 +130,7 @@ mod tests {
     async fn every_read_is_made_by_few_readers_and_none_is_left_behind() {
         let readers = Arc::new(Readers::default());
         for round in 0..200 {
-            let threads = join_all((0..100).map(|_| readers.read(|| Ok(thread::current().id()))));
+            let threads = join_all((0..100).map(|_| readers.read(|_| Ok(thread::current().id()))));
             let mut threads: Vec<_> = threads.await.into_iter().map(Result::unwrap).collect();
             threads.sort_by_key(|thread| format!("{thread:?}"));
             threads.dedup();
@@ -140,14 +144,14 @@ mod tests {
         let readers = Arc::new(Readers::default());
         let (begun, has_begun) = oneshot::channel();
         let (go_on, may_go_on) = mpsc::channel::<()>();
-        let hangs = readers.read(move || {
+        let hangs = readers.read(move |_| {
             begun.send(()).expect("somebody waits for it");
             Ok(may_go_on.recv().is_ok())
         });
         let others = async {
             has_begun.await.expect("it begins");
             for _ in 0..10 {
-                readers.read(|| Ok(())).await.unwrap();
+                readers.read(|_| Ok(())).await.unwrap();
             }
             go_on.send(()).expect("it still hangs");
         };
@@ -155,12 +159,32 @@ mod tests {
         assert!(hung.unwrap());
     }
 
+    // The clock stands still while somebody reads, so nobody comes to help unasked.
+    #[tokio::test(start_paused = true)]
+    async fn a_read_that_knows_it_takes_long_holds_nobody_up() {
+        let readers = Arc::new(Readers::default());
+        let (go_on, may_go_on) = mpsc::channel::<()>();
+        let long = readers.read(move |readers| {
+            while readers.work().waiting.is_empty() {
+                thread::yield_now();
+            }
+            readers.help();
+            Ok(may_go_on.recv_timeout(Duration::from_secs(10)).is_ok())
+        });
+        let other = readers.read(move |_| {
+            let _ = go_on.send(());
+            Ok(())
+        });
+        let (long, other) = tokio::join!(long, other);
+        assert!(long.unwrap() && other.is_ok());
+    }
+
     #[tokio::test]
     async fn a_read_that_panics_is_a_failure_and_costs_no_reader() {
         let readers = Arc::new(Readers::default());
         for _ in 0..2 * MOST {
-            assert!(readers.read::<()>(|| panic!("a fault of this test")).await.is_err());
+            assert!(readers.read::<()>(|_| panic!("a fault of this test")).await.is_err());
         }
-        assert_eq!(readers.read(|| Ok(1)).await.unwrap(), 1);
+        assert_eq!(readers.read(|_| Ok(1)).await.unwrap(), 1);
     }
 }

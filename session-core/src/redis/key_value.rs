@@ -191,6 +191,10 @@ impl Storage for RedisKeyValueStorage {
         Form::Text.expires_in(&self.redis.operation(id)).await
     }
 
+    fn at_hand(&self, id: &SessionId) -> Option<Snapshot> {
+        self.redis.near()?.hit(id)
+    }
+
     fn bound(&self) -> Option<Duration> {
         self.redis.bound()
     }

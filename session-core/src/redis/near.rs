@@ -114,12 +114,20 @@ impl NearCache {
         }
     }
 
+    /// Looks a session up that is near already.
+    pub(super) fn hit(&self, id: &SessionId) -> Option<Snapshot> {
+        let now = Instant::now();
+        let shard = self.shard_of(id.as_str());
+        let Content::Full(session) = &shard.young(id, now)?.content else { return None };
+        self.counts.hits.fetch_add(1, Ordering::Relaxed);
+        Some(session.clone())
+    }
+
     /// Looks a session up, and sets a mark if it has to be read.
     pub(super) fn begin(self: &Arc<Self>, id: &SessionId) -> Near {
         let now = Instant::now();
         let mut shard = self.shard_of(id.as_str());
-        // A mark that old belongs to a read that takes very long; its answer is not wanted.
-        let slot = shard.slots.get(id).filter(|slot| now - slot.since < LONGEST_AGE);
+        let slot = shard.young(id, now);
         if let Some(Slot { content: Content::Full(session), .. }) = slot {
             self.counts.hits.fetch_add(1, Ordering::Relaxed);
             return Near::Hit(session.clone());
@@ -237,6 +245,12 @@ impl Shard {
         let slot = self.slots.get_mut(&mark.id)?;
         let stands = slot.token == mark.token && matches!(slot.content, Content::Mark);
         stands.then_some(slot)
+    }
+
+    /// The slot of a session, unless it is too old to be served. A mark that old belongs to a read
+    /// that takes very long; its answer is not wanted.
+    fn young(&self, id: &SessionId, now: Instant) -> Option<&Slot> {
+        self.slots.get(id).filter(|slot| now - slot.since < LONGEST_AGE)
     }
 
     fn remove(&mut self, id: &str) {

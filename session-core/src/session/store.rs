@@ -42,7 +42,7 @@ impl Session {
         answer: impl Future<Output = Result<T>>,
     ) -> Result<T> {
         let is_bounded = self.storage().bound().is_some_and(|bound| bound <= left);
-        let (mut answer, mut began, mut end) = (pin!(answer), None, pin!(None));
+        let (mut answer, mut began, mut end) = (pin!(answer), None, None);
         let answer = poll_fn(|context| {
             if let Poll::Ready(answer) = answer.as_mut().poll(context) {
                 return Poll::Ready(answer);
@@ -52,11 +52,9 @@ impl Session {
             if is_bounded {
                 return Poll::Pending;
             }
-            if end.is_none() {
-                end.set(Some(sleep(left)));
-            }
-            let end = end.as_mut().as_pin_mut().expect("just set");
-            end.poll(context).map(|()| Err(Error::Timeout))
+            // Boxed: most sessions need none, and its place would be in the future of every handler.
+            let end = end.get_or_insert_with(|| Box::pin(sleep(left)));
+            end.as_mut().poll(context).map(|()| Err(Error::Timeout))
         });
         let answer = answer.await;
         if let Some(began) = began {
@@ -92,10 +90,16 @@ impl Session {
 
     /// The session as the store had it on first need.
     pub(super) async fn load(&self) -> Result<Option<Snapshot>> {
-        if let Some(known) = self.state().loaded()? {
-            return Ok(known);
-        }
-        let _gate = self.0.gate.lock().await;
+        let _gate = match self.0.gate.try_lock() {
+            Some(free) => free,
+            None => {
+                // What is known needs no waiting for a write under way.
+                if let Some(known) = self.state().loaded()? {
+                    return Ok(known);
+                }
+                self.0.gate.lock().await
+            }
+        };
         self.load_gated().await
     }
 
@@ -108,7 +112,10 @@ impl Session {
             (state.id(), state.left)
         };
         let Some(id) = id else { return Ok(None) };
-        let found = self.ask_within(left, self.storage().get_session(&id)).await?;
+        let found = match self.storage().at_hand(&id) {
+            None => self.ask_within(left, self.storage().get_session(&id)).await?,
+            at_hand => at_hand,
+        };
         let Some(snapshot) = found else {
             self.disprove(&id);
             return Ok(None);

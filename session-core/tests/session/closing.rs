@@ -38,6 +38,21 @@ async fn g8_all_waiting_of_one_request_is_bounded_together() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn g8_a_storage_that_bounds_its_time_bounds_no_request_that_has_less_left() {
+    for (manager, probe) in both() {
+        let id = started(&manager).await;
+        let session = manager.open(Some(id));
+        let timeout = manager.timeout();
+        probe.slow_down(timeout * 2 / 5, timeout);
+        let began = Instant::now();
+        assert!(session.expires_in().await.unwrap().is_some());
+        assert!(session.expires_in().await.unwrap().is_some());
+        assert!(matches!(session.expires_in().await, Err(Error::Timeout)));
+        assert_eq!(began.elapsed(), timeout);
+    }
+}
+
 #[tokio::test]
 async fn after_close_every_operation_says_so() {
     for (manager, _) in both() {

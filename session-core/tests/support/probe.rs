@@ -25,6 +25,7 @@ pub(crate) struct Probe {
     asked: Mutex<Vec<&'static str>>,
     down: AtomicBool,
     hung: AtomicBool,
+    slow: Mutex<Option<(Duration, Duration)>>,
 }
 
 impl Probe {
@@ -35,6 +36,7 @@ impl Probe {
             asked: Mutex::default(),
             down: AtomicBool::new(false),
             hung: AtomicBool::new(false),
+            slow: Mutex::default(),
         })
     }
 
@@ -53,10 +55,19 @@ impl Probe {
         self.hung.store(true, Ordering::Relaxed);
     }
 
+    /// Takes so long for each answer from now on, and says that it takes no longer than `bound`.
+    pub(crate) fn slow_down(&self, answer: Duration, bound: Duration) {
+        *self.slow.lock().unwrap() = Some((answer, bound));
+    }
+
     async fn ask(&self, operation: &'static str) -> Result<&MemoryStorage> {
         self.asked.lock().unwrap().push(operation);
         if self.hung.load(Ordering::Relaxed) {
             std::future::pending::<()>().await;
+        }
+        let slow = *self.slow.lock().unwrap();
+        if let Some((answer, _)) = slow {
+            tokio::time::sleep(answer).await;
         }
         // Lets others in between, as a real store does.
         tokio::task::yield_now().await;
@@ -93,6 +104,10 @@ impl Storage for Probe {
 
     async fn expires_in(&self, id: &SessionId) -> Result<Option<Duration>> {
         self.ask("expires_in").await?.expires_in(id).await
+    }
+
+    fn bound(&self) -> Option<Duration> {
+        self.slow.lock().unwrap().map(|(_, bound)| bound)
     }
 
     fn granularity(&self) -> Granularity {
