@@ -133,6 +133,27 @@ async fn g8_a_stopped_server_costs_its_first_requests_the_timeout_and_later_ones
 }
 
 #[tokio::test]
+async fn g8_a_large_session_is_waited_for_no_longer_than_any_other() {
+    let server = RedisServer::start();
+    for storage in both(&server.url()) {
+        let id = SessionId::random();
+        let large = changes(&format!(r#"{{"a":"{}"}}"#, "x".repeat(1 << 20)), &[]);
+        storage.set_session(&id, &large, CREATE, TTL).await.unwrap();
+        storage.get_session(&id).await.unwrap();
+        server.pause();
+        let (read, time) = timed(storage.get_session(&id)).await;
+        assert!(matches!(read, Err(Error::Timeout)), "{read:?}");
+        assert!(time < TIMEOUT + SLACK, "{time:?}");
+        let (written, time) = timed(storage.set_session(&id, &large, UPDATE, TTL)).await;
+        assert!(written.is_err(), "{written:?}");
+        assert!(time < TIMEOUT + SLACK, "{time:?}");
+        server.resume();
+        assert_back(&*storage, &id).await;
+        assert!(storage.remove_all(&id, None).await.unwrap());
+    }
+}
+
+#[tokio::test]
 async fn g8_an_operation_of_many_commands_ends_with_one_timeout() {
     let server = RedisServer::start();
     let proxy = Proxy::before(server.port());
