@@ -83,6 +83,17 @@
 //! changes it, and refuses what browsers would drop. Clients that are no browsers may carry the id
 //! in a [header](SessionMiddlewareBuilder::header).
 //!
+//! # Answering the whole session
+//!
+//! ```
+//! use session_actix::{Error, Session};
+//! use session_core::Snapshot;
+//!
+//! async fn items(session: Session) -> Result<Option<Snapshot>, Error> {
+//!     session.data().await // JSON as it is stored, or 404 where there is no session
+//! }
+//! ```
+//!
 //! # Streaming bodies
 //!
 //! The session is closed before the first byte of the body. A body that streams on and needs a

@@ -11,7 +11,7 @@ use actix_web::{
     dev::{Service, ServiceResponse},
     http::{
         StatusCode,
-        header::{CACHE_CONTROL, COOKIE, HeaderName, RETRY_AFTER, SET_COOKIE},
+        header::{CACHE_CONTROL, CONTENT_TYPE, COOKIE, HeaderName, RETRY_AFTER, SET_COOKIE},
     },
     middleware::{Compress, Logger, NormalizePath},
     test::{TestRequest, call_service, init_service},
@@ -20,7 +20,7 @@ use actix_web::{
 use futures_util::stream;
 use probe::Probe;
 use session_actix::{CookieAge, CookieConfig, Session, SessionMiddleware};
-use session_core::{Granularity, Manager, SessionId};
+use session_core::{Granularity, Manager, SessionId, Snapshot};
 
 fn manager() -> (Manager, Arc<Probe>) {
     let probe = Probe::new(Granularity::Whole);
@@ -54,12 +54,17 @@ async fn renew(session: Session) -> Result<&'static str, session_actix::Error> {
     Ok("ok")
 }
 
+async fn whole(session: Session) -> Result<Option<Snapshot>, session_actix::Error> {
+    session.data().await
+}
+
 fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/set", web::to(set))
         .route("/get", web::to(get))
         .route("/del", web::to(del))
         .route("/renew", web::to(renew))
+        .route("/whole", web::to(whole))
         .route("/idle", web::to(async |_: Session| "ok"))
         .route(
             "/careless",
@@ -134,6 +139,17 @@ async fn the_cookie_is_sent_once_and_expired_at_the_end() {
     let response = call(&app, "/get", Some(&sid)).await;
     assert!(cookies(&response).is_empty());
     assert_eq!(text(response).await, "None");
+}
+
+#[actix_web::test]
+async fn a_handler_may_answer_the_whole_session() {
+    let (manager, _) = manager();
+    let app = app!(sessions(&manager));
+    let sid = cookie(&call(&app, "/set", None).await);
+    let response = call(&app, "/whole", Some(&sid)).await;
+    assert_eq!(response.headers().get(CONTENT_TYPE).unwrap(), "application/json");
+    assert_eq!(text(response).await, r#"{"n":1}"#);
+    assert_eq!(call(&app, "/whole", None).await.status(), StatusCode::NOT_FOUND);
 }
 
 #[actix_web::test]
