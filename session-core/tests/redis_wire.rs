@@ -149,11 +149,15 @@ async fn a_server_that_has_forgotten_the_scripts_is_told_again() {
     assert_eq!(wire.sent(), ["EVALSHA"]);
 }
 
+/// Counts the connections of storages; the one that asks speaks RESP2.
+fn connections(server: &RedisServer) -> usize {
+    server.cli(&["CLIENT", "LIST"]).lines().filter(|line| line.contains("resp=3")).count()
+}
+
 #[tokio::test]
 async fn what_has_been_found_to_be_large_is_read_over_a_connection_of_its_own() {
     let server = RedisServer::start();
-    let connections =
-        || server.cli(&["CLIENT", "LIST"]).lines().filter(|line| line.contains("resp=3")).count();
+    let connections = || connections(&server);
     let text = format!(r#"{{"large":"{}","small":1}}"#, "x".repeat(1 << 20));
     for (writer, reader) in storages(&server).iter().zip(storages(&server)) {
         let large = id("large");
@@ -173,9 +177,7 @@ async fn what_has_been_found_to_be_large_is_read_over_a_connection_of_its_own() 
 #[tokio::test]
 async fn a_large_session_takes_a_connection_of_its_own_and_a_small_one_does_not() {
     let server = RedisServer::start();
-    // The one that asks speaks RESP2.
-    let connections =
-        || server.cli(&["CLIENT", "LIST"]).lines().filter(|line| line.contains("resp=3")).count();
+    let connections = || connections(&server);
     let storages = storages(&server);
     for storage in &storages {
         let before = connections();

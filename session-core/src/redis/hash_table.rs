@@ -11,7 +11,7 @@ use super::{
     entry::{Form, millis},
     field,
     key::Key,
-    large::{self, is_large},
+    large::is_large,
     operation::{Effect, Operation},
     script::{self, Call},
 };
@@ -102,7 +102,7 @@ impl Storage for RedisHashTableStorage {
     }
 
     fn bound(&self) -> Option<Duration> {
-        self.redis.bound()
+        Some(self.redis.0.response_timeout)
     }
 
     fn granularity(&self) -> Granularity {
@@ -110,8 +110,7 @@ impl Storage for RedisHashTableStorage {
     }
 
     async fn get(&self, id: &SessionId, key: &str) -> Result<Option<Box<RawValue>>> {
-        let large = &self.redis.0.large;
-        if !large.is_any() || !large.has(&large::item(id.as_str(), key)) {
+        if !self.redis.has_large_item(id, key) {
             return read_item(&self.redis.operation(id), key).await;
         }
         let (redis, id, key) = (self.redis.clone(), id.clone(), key.to_owned());

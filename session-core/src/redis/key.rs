@@ -1,6 +1,6 @@
 //! The key that a session is stored under.
 
-use std::{fmt, io::Write as _};
+use std::io::Write as _;
 
 use deadpool_redis::redis::{RedisWrite, ToRedisArgs, ToSingleRedisArg};
 
@@ -14,6 +14,10 @@ pub(super) struct Key<'a> {
 }
 
 impl Key<'_> {
+    pub(super) fn text(self) -> String {
+        [self.prefix, self.id.as_str()].concat()
+    }
+
     /// In bytes.
     pub(super) fn length(self) -> usize {
         self.prefix.len() + self.id.as_str().len()
@@ -30,9 +34,3 @@ impl ToRedisArgs for Key<'_> {
 }
 
 impl ToSingleRedisArg for Key<'_> {}
-
-impl fmt::Display for Key<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        [self.prefix, self.id.as_str()].concat().fmt(f)
-    }
-}

@@ -196,7 +196,7 @@ impl Storage for RedisKeyValueStorage {
     }
 
     fn bound(&self) -> Option<Duration> {
-        self.redis.bound()
+        Some(self.redis.0.response_timeout)
     }
 
     async fn rename(&self, from: &SessionId, to: &SessionId) -> Result<bool> {

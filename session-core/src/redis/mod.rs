@@ -186,6 +186,12 @@ impl Redis {
         self.0.large.has(id.as_str())
     }
 
+    /// The same of one item of it.
+    fn has_large_item(&self, id: &SessionId, key: &str) -> bool {
+        let large = &self.0.large;
+        large.is_any() && large.has(&large::item(id.as_str(), key))
+    }
+
     /// Does `work` on a large session apart from everything else.
     fn apart<'a, T: Send + 'static>(
         &'a self,
@@ -194,12 +200,6 @@ impl Redis {
         let done = self.0.large.apart(|| self.0.owned.subscribe(), work);
         // That thread may have too much to do.
         Box::pin(self.bounded(done))
-    }
-
-    /// How long a storage operation takes at most.
-    #[expect(clippy::unnecessary_wraps, reason = "as the storages have to say it")]
-    fn bound(&self) -> Option<Duration> {
-        Some(self.0.response_timeout)
     }
 
     /// Bounds an operation that is made of several, or done elsewhere.
@@ -234,5 +234,20 @@ impl fmt::Debug for Redis {
             .field("prefix", &self.0.prefix)
             .field("response_timeout", &self.0.response_timeout)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn g8_what_is_done_apart_takes_no_longer_than_the_timeout() {
+        let timeout = Duration::from_millis(300);
+        let redis = Redis::builder("redis://localhost").response_timeout(timeout).build().unwrap();
+        let began = tokio::time::Instant::now();
+        let done = redis.apart(std::future::pending::<Result<()>>()).await;
+        assert!(matches!(done, Err(Error::Timeout)), "{done:?}");
+        assert_eq!(began.elapsed(), timeout);
     }
 }

@@ -225,7 +225,7 @@ impl<'a> Operation<'a> {
     fn slot(&self) -> u16 {
         match *self.lines {
             Lines::One(_) => 0,
-            Lines::Cluster(_) => cluster::slot(&self.key().to_string()),
+            Lines::Cluster(_) => cluster::slot(&self.key().text()),
         }
     }
 

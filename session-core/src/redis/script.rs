@@ -75,7 +75,8 @@ return redis.pcall('UNLINK', KEYS[1])",
 ///
 /// Setting comes first: it is what a full server refuses, and only as a script's first write, so
 /// it is all or nothing. A few items of a session that should be there are set without asking: if
-/// all that is there then is what was added, nothing was, and it is taken back before anybody sees it. A call takes fewer than 8,000 values off Lua's stack.
+/// all that is there then is what was added, nothing was there before, and it is taken back before
+/// anybody sees it. A call takes fewer than 8,000 values off Lua's stack.
 pub(super) static WRITE_FIELDS: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local last = 3 + ARGV[3]
