@@ -195,7 +195,10 @@ fn is_open_to_others(_: &Path) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::{cell::Cell, time::Duration};
+
+    use super::{super::record::Expiry, *};
+    use crate::Snapshot;
 
     #[test]
     fn a_file_is_read_whole_although_its_size_has_changed() {
@@ -206,6 +209,23 @@ mod tests {
             for size in [length, length + 1, length / 2 + 1, 2 * length + 7] {
                 assert_eq!(read_small(file.path(), size).unwrap(), text, "{length} as {size}");
             }
+        }
+    }
+
+    #[test]
+    fn only_a_large_file_is_said_to_take_long() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = Directory::open(place.path()).unwrap();
+        let id = SessionId::random();
+        for (length, expected) in [(1, 0), (LARGE as usize, 1)] {
+            let text = format!(r#"{{"a":"{}"}}"#, "x".repeat(length));
+            let items = Snapshot::parse(text).unwrap().unwrap();
+            let record = Record { expires: Expiry::after(Duration::from_secs(60)), items };
+            directory.write(&id, &record, &Caller::patient()).unwrap();
+            let said = Cell::new(0);
+            let found = directory.read_among(&id, || said.set(said.get() + 1)).unwrap();
+            assert_eq!(found.session(), Some(record));
+            assert_eq!(said.get(), expected);
         }
     }
 }
