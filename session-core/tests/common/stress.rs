@@ -48,7 +48,12 @@ pub async fn stale_rounds(
         tokio::spawn(async move {
             while !ended.load(Ordering::SeqCst) {
                 let least = expected.load(Ordering::SeqCst);
-                if let Ok(Some(session)) = storage.get_session(&id).await {
+                // As a session looks.
+                let found = match storage.at_hand(&id) {
+                    None => storage.get_session(&id).await,
+                    at_hand => Ok(at_hand),
+                };
+                if let Ok(Some(session)) = found {
                     let read: u64 = session.get("n").unwrap().unwrap();
                     if read < least {
                         stale.store(1, Ordering::SeqCst);
