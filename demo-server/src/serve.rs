@@ -8,7 +8,7 @@ use actix_rt::{
 };
 use actix_web::{App, HttpServer, dev::ServerHandle, web};
 use session_actix::SessionMiddleware;
-use session_core::{Manager, SessionId};
+use session_core::Manager;
 
 use crate::{
     by_hand, routes,
@@ -102,7 +102,7 @@ fn unusable(settings: &Settings, source: &Source, error: &io::Error) -> Problem 
 
 /// Says what to do; `start` is the command that starts the store, if that is known.
 async fn hint_if_down(manager: Manager, start: Option<String>) {
-    if !is_ready(&manager).await {
+    if !manager.is_ready().await {
         let start = start.map_or_else(
             || "start it where it runs".to_owned(),
             |command| format!("`{command}` starts one on this machine"),
@@ -112,13 +112,6 @@ async fn hint_if_down(manager: Manager, start: Option<String>) {
              by itself; {start}"
         );
     }
-}
-
-/// Whether the store answers, within the time a request may take.
-pub(crate) async fn is_ready(manager: &Manager) -> bool {
-    let id = SessionId::random();
-    let answer = timeout(manager.timeout(), manager.storage().expires_in(&id)).await;
-    matches!(answer, Ok(Ok(_)))
 }
 
 async fn stop_on_signal(mut signals: Signals, server: ServerHandle) {

@@ -10,8 +10,6 @@ use session_core::Manager;
 
 pub(crate) use page::About;
 
-use crate::serve::is_ready;
-
 /// Adds every route, for any method.
 pub(crate) fn register(app: &mut web::ServiceConfig) {
     app.configure(page::register)
@@ -29,7 +27,7 @@ async fn healthz() -> impl Responder {
 
 /// Asks the store.
 async fn readyz(manager: web::Data<Manager>) -> impl Responder {
-    if is_ready(&manager).await {
+    if manager.is_ready().await {
         HttpResponse::Ok().body("ok")
     } else {
         HttpResponse::ServiceUnavailable()

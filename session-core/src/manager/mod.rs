@@ -15,7 +15,7 @@ use std::{
 
 use tokio::{
     sync::{Notify, watch},
-    time::Instant,
+    time::{Instant, timeout},
 };
 
 pub use self::builder::ManagerBuilder;
@@ -195,6 +195,27 @@ impl Manager {
     #[must_use]
     pub fn unknown_claims(&self) -> u64 {
         self.0.unknown_claims.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether the storage answers within the manager's timeout.
+    ///
+    /// Asks for a session that does not exist: one round trip. Made for a readiness probe; a
+    /// liveness probe should not depend on the store.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    /// assert!(manager.is_ready().await);
+    /// # Ok(()) }
+    /// ```
+    pub async fn is_ready(&self) -> bool {
+        let id = SessionId::random();
+        let answer = timeout(self.0.timeout, self.0.storage.expires_in(&id)).await;
+        matches!(answer, Ok(Ok(_)))
     }
 
     /// Writes the times to live that are still owed to the store. To be awaited at shutdown,

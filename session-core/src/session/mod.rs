@@ -193,6 +193,24 @@ impl Session {
         Ok(left.map(|left| left.max(self.0.manager.remaining(&id).unwrap_or_default())))
     }
 
+    /// Returns the manager that opened this session.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::sync::Arc;
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    /// let session = manager.open(None);
+    /// assert_eq!(session.manager().ttl(), manager.ttl());
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn manager(&self) -> &Manager {
+        &self.0.manager
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

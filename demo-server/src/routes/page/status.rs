@@ -8,8 +8,6 @@ use session_core::{Manager, Result, SessionId, Snapshot};
 use time::OffsetDateTime;
 
 use super::{About, edit::Advice};
-use crate::serve::is_ready;
-
 /// More than this is for `/get` to show.
 const MOST_ITEMS: usize = 50;
 const LONGEST_TEXT: usize = 400;
@@ -87,7 +85,7 @@ impl About {
         let claim = self.claim(request);
         let found = match &claim {
             Some(id) => peek(manager, id).await.ok(),
-            None => is_ready(manager).await.then_some(None),
+            None => manager.is_ready().await.then_some(None),
         };
         let mut status = self.blank();
         status.store.answers = found.is_some();
