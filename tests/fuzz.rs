@@ -16,8 +16,6 @@ mod settings;
 #[path = "../demo-server/src/storage.rs"]
 mod storage;
 
-use std::sync::Arc;
-
 use fuzz::fuzz;
 use query::Query;
 use serde_json::value::{RawValue, to_raw_value};
@@ -93,7 +91,7 @@ fn g11_any_configuration_is_refused_in_one_line_or_understood() {
 fn started(settings: &Settings, source: &Source) -> Result<(), Problem> {
     let complain = |error| source.problem(&["redis.url"], error);
     storage::redis(&settings.redis, source)?;
-    let manager = Manager::builder(Arc::new(MemoryStorage::new()))
+    let manager = Manager::builder(MemoryStorage::new())
         .ttl(settings.session.max_age)
         .touch_interval(settings.session.touch_interval)
         .build()

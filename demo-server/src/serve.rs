@@ -57,12 +57,9 @@ pub(crate) async fn serve(settings: &Settings, source: &Source) -> Result<(), Pr
 }
 
 fn manager(settings: &Settings, source: &Source) -> Result<Manager, Problem> {
-    let mut manager = Manager::builder(storage::open(settings, source)?)
+    let manager = Manager::builder(storage::open(settings, source)?)
         .ttl(settings.session.max_age)
         .touch_interval(settings.session.touch_interval);
-    if settings.session.backend.is_redis() {
-        manager = manager.timeout(settings.redis.response_timeout);
-    }
     let keys = ["session.max_age", "session.touch_interval"];
     manager.build().map_err(|error| source.problem(&keys, error))
 }

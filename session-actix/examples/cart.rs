@@ -3,11 +3,10 @@
 //! `cargo run -p session-actix --example cart`, then
 //! `curl -c jar -b jar -X POST localhost:8080/cart/apple/3` and `curl -b jar localhost:8080/cart`.
 
-use std::{collections::BTreeMap, env, error::Error, future::Ready, future::ready, sync::Arc};
+use std::{collections::BTreeMap, env, error::Error, future::Ready, future::ready};
 
 use actix_web::{App, FromRequest, HttpRequest, HttpServer, Result, dev::Payload, web};
-use session_actix::{NoMiddleware, Session, SessionMiddleware};
-use session_core::{Manager, MemoryStorage};
+use session_actix::{Manager, MemoryStorage, NoMiddleware, Session, SessionMiddleware};
 
 /// What a visitor wants to buy.
 ///
@@ -15,14 +14,14 @@ use session_core::{Manager, MemoryStorage};
 struct Cart(Session);
 
 impl Cart {
-    async fn put(&self, article: &str, pieces: u32) -> session_core::Result<()> {
+    async fn put(&self, article: &str, pieces: u32) -> session_actix::Result<()> {
         if pieces == 0 {
             return self.0.remove([format!("cart:{article}")]).await;
         }
         self.0.set(&format!("cart:{article}"), pieces).await
     }
 
-    async fn articles(&self) -> session_core::Result<BTreeMap<String, u32>> {
+    async fn articles(&self) -> session_actix::Result<BTreeMap<String, u32>> {
         let Some(items) = self.0.data().await? else { return Ok(BTreeMap::new()) };
         let articles = items.iter().filter_map(|(key, _)| {
             let article = key.strip_prefix("cart:")?;
@@ -56,7 +55,7 @@ async fn show(cart: Cart) -> Result<web::Json<BTreeMap<String, u32>>> {
 async fn main() -> Result<(), Box<dyn Error>> {
     let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
 
-    let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    let manager = Manager::builder(MemoryStorage::new()).build()?;
     let sessions = SessionMiddleware::builder(manager).build()?;
     let app = move || {
         App::new()

@@ -2,11 +2,10 @@
 //!
 //! `cargo run -p session-actix --example counter`, then open <http://localhost:8080> and reload.
 
-use std::{env, error::Error, sync::Arc};
+use std::{env, error::Error};
 
 use actix_web::{App, HttpServer, Result, web};
-use session_actix::{Session, SessionMiddleware};
-use session_core::{Manager, MemoryStorage};
+use session_actix::{Manager, MemoryStorage, Session, SessionMiddleware};
 
 async fn count(session: Session) -> Result<String> {
     let visits = session.get_or("visits", 0).await? + 1;
@@ -18,7 +17,7 @@ async fn count(session: Session) -> Result<String> {
 async fn main() -> Result<(), Box<dyn Error>> {
     let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
 
-    let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    let manager = Manager::builder(MemoryStorage::new()).build()?;
     let sessions = SessionMiddleware::builder(manager).build()?;
     let app = move || App::new().route("/", web::get().to(count)).wrap(sessions.clone());
     HttpServer::new(app).bind(address)?.run().await?;

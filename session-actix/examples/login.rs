@@ -3,12 +3,11 @@
 //! `cargo run -p session-actix --example login`, then open <http://localhost:8080>; the password
 //! of bob is "secret".
 
-use std::{env, error::Error, sync::Arc};
+use std::{env, error::Error};
 
 use actix_web::{App, HttpResponse, HttpServer, Result, http::header::LOCATION, web};
 use serde::Deserialize;
-use session_actix::{Session, SessionMiddleware};
-use session_core::{Manager, MemoryStorage};
+use session_actix::{Manager, MemoryStorage, Session, SessionMiddleware};
 
 const LOGIN: &str = r#"<form method="post" action="/login">
 <input name="name" placeholder="name" autofocus>
@@ -45,7 +44,7 @@ async fn login(session: Session, credentials: web::Form<Credentials>) -> Result<
     }
     // A new id whenever rights change: whoever knew the old one stays outside. What the session
     // held before the login, it keeps.
-    session.regenerate_id(true).await?;
+    session.regenerate_id().await?;
     session.set("user", &credentials.name).await?;
     Ok(see("/"))
 }
@@ -64,7 +63,7 @@ fn see(path: &str) -> HttpResponse {
 async fn main() -> Result<(), Box<dyn Error>> {
     let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
 
-    let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    let manager = Manager::builder(MemoryStorage::new()).build()?;
     let sessions = SessionMiddleware::builder(manager).build()?;
     let app = move || {
         App::new()

@@ -9,11 +9,10 @@
 //! curl -c jar -b jar localhost:8081; curl -c jar -b jar localhost:8082
 //! ```
 
-use std::{env, error::Error, sync::Arc, time::Duration};
+use std::{env, error::Error, time::Duration};
 
 use actix_web::{App, HttpServer, Result, web};
-use session_actix::{Session, SessionMiddleware};
-use session_core::{Manager, Redis, RedisKeyValueStorage};
+use session_actix::{Manager, Redis, RedisKeyValueStorage, Session, SessionMiddleware};
 
 async fn visit(session: Session, address: web::Data<String>) -> Result<String> {
     let here = address.as_str();
@@ -29,7 +28,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     // Redis need not be there yet: until it is, a request that needs its session is answered 503.
     let storage = RedisKeyValueStorage::new(Redis::builder(redis).build()?);
-    let manager = Manager::builder(Arc::new(storage)).ttl(Duration::from_secs(30 * 60)).build()?;
+    let manager = Manager::builder(storage).ttl(Duration::from_secs(30 * 60)).build()?;
     let sessions = SessionMiddleware::builder(manager.clone()).build()?;
     let here = web::Data::new(address.clone());
     let app = move || {

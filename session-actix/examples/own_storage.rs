@@ -5,7 +5,9 @@
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
 use async_trait::async_trait;
-use session_core::{Changes, Result, SessionId, Snapshot, Storage, WriteMode, Written};
+use session_actix::{
+    Changes, Result, SessionId, SetOptions, Snapshot, Storage, Written, session_core::conformance,
+};
 use tokio::time::Instant;
 
 /// Keeps sessions in a map; a database would do as well.
@@ -40,16 +42,15 @@ impl Storage for OwnStorage {
         &self,
         id: &SessionId,
         changes: &Changes,
-        mode: WriteMode<'_>,
-        ttl: Duration,
+        options: SetOptions<'_>,
     ) -> Result<Written> {
-        let creates = matches!(mode, WriteMode::Create);
         self.step(id, |entry| {
-            if entry.is_some() == creates || creates && !changes.sets_items() {
+            let stored = entry.as_ref().map(|entry| &entry.items);
+            if !options.allow(stored, changes) {
                 return Written::Refused;
             }
-            let items = changes.apply(entry.as_ref().map(|entry| &entry.items));
-            *entry = items.map(|items| Entry { items, expires: Instant::now() + ttl });
+            let items = changes.apply(stored);
+            *entry = items.map(|items| Entry { items, expires: Instant::now() + options.ttl });
             if entry.is_some() { Written::Saved } else { Written::Emptied }
         })
     }
@@ -71,6 +72,6 @@ impl Storage for OwnStorage {
 
 #[tokio::main]
 async fn main() {
-    session_core::conformance::run(async || OwnStorage::default()).await.unwrap();
+    conformance::run(async || OwnStorage::default()).await.unwrap();
     println!("The storage keeps the contract.");
 }

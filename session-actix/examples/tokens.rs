@@ -4,12 +4,11 @@
 //! `curl -i -X POST -d 'key=of-robot-7' localhost:8080/token` and, with the token it answers,
 //! `curl -H 'x-token: …' localhost:8080/whoami`.
 
-use std::{env, error::Error, sync::Arc, time::Duration};
+use std::{env, error::Error, time::Duration};
 
 use actix_web::{App, HttpServer, Result, error::ErrorUnauthorized, web};
 use serde::Deserialize;
-use session_actix::{Session, SessionMiddleware};
-use session_core::{Manager, MemoryStorage};
+use session_actix::{Manager, MemoryStorage, Session, SessionMiddleware};
 
 #[derive(Deserialize)]
 struct Login {
@@ -43,7 +42,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
 
     let month = Duration::from_secs(30 * 24 * 60 * 60);
-    let manager = Manager::builder(Arc::new(MemoryStorage::new())).ttl(month).build()?;
+    let manager = Manager::builder(MemoryStorage::new()).ttl(month).build()?;
     let sessions = SessionMiddleware::builder(manager).header("x-token").build()?;
     let app = move || {
         App::new()

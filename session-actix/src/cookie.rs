@@ -26,6 +26,7 @@ pub struct CookieConfig {
 
 /// How long a browser keeps a session's cookie. The store decides how long the session lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CookieAge {
     /// Until the browser is closed.
     Session,
@@ -160,6 +161,10 @@ impl CookieConfig {
     pub fn age(mut self, age: CookieAge) -> Self {
         self.age = age;
         self
+    }
+
+    pub(crate) fn cookie_name(&self) -> &str {
+        &self.name
     }
 
     /// Returns the value of a `name=value` pair, if this is the cookie's name.

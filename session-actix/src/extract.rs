@@ -1,12 +1,9 @@
 //! The session as an argument of a handler.
 
 use std::{
-    cell::OnceCell,
     fmt,
     future::{Ready, ready},
     ops::Deref,
-    rc::Rc,
-    sync::Arc,
 };
 
 use actix_web::{
@@ -14,17 +11,38 @@ use actix_web::{
     http::header::ContentType,
 };
 
-use crate::middleware::Shared;
+use crate::slot::Slot;
 
-/// The request's session: name it as an argument of a handler.
+/// The session of a request, as an argument of a handler.
 ///
-/// Derefs to [`session_core::Session`]. Extracting does no I/O; a request that only extracts its
-/// session costs no storage operation.
+/// Derefs to [`session_core::Session`]. Extracting it does no I/O, so a request that only extracts
+/// its session costs no storage operation.
 ///
 /// # Errors
 ///
-/// Extraction fails with [`NoMiddleware`] (500, and a line in the log) on a route that is
-/// not behind a [`SessionMiddleware`](crate::SessionMiddleware).
+/// Extraction fails with [`NoMiddleware`] (500, and a line in the log) on a route that is not behind
+/// a [`SessionMiddleware`](crate::SessionMiddleware).
+///
+/// # Examples
+///
+/// A unit test of a handler needs neither server nor middleware:
+///
+/// ```
+/// use session_actix::{Error, Manager, MemoryStorage, Session};
+///
+/// async fn count(session: Session) -> Result<String, Error> {
+///     let visits = session.get_or("visits", 0).await? + 1;
+///     session.set("visits", visits).await?;
+///     Ok(format!("Visit number {visits}.\n"))
+/// }
+///
+/// # #[actix_web::main] async fn main() -> Result<(), Error> {
+/// let manager = Manager::builder(MemoryStorage::new()).build()?;
+/// let session = Session::from(manager.open(None));
+/// assert_eq!(count(session.clone()).await?, "Visit number 1.\n");
+/// assert_eq!(count(session).await?, "Visit number 2.\n");
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Session(session_core::Session);
 
@@ -33,6 +51,13 @@ impl Deref for Session {
 
     fn deref(&self) -> &Self::Target {
         &self.0
+    }
+}
+
+/// Makes the extractor out of an open session, for unit tests of handlers.
+impl From<session_core::Session> for Session {
+    fn from(session: session_core::Session) -> Self {
+        Self(session)
     }
 }
 
@@ -58,6 +83,7 @@ impl FromRequest for Session {
 
 /// The route is not behind a [`SessionMiddleware`](crate::SessionMiddleware). Answered with 500.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NoMiddleware;
 
 impl fmt::Display for NoMiddleware {
@@ -73,37 +99,5 @@ impl ResponseError for NoMiddleware {
         HttpResponse::InternalServerError()
             .content_type(ContentType::plaintext())
             .body("Something went wrong on the server.\n")
-    }
-}
-
-/// The place of a session in its request. Empty until somebody asks, so that other requests pay
-/// nothing.
-#[derive(Clone)]
-pub(crate) struct Slot(Rc<Place>);
-
-struct Place {
-    shared: Arc<Shared>,
-    session: OnceCell<session_core::Session>,
-}
-
-impl Slot {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self(Rc::new(Place { shared, session: OnceCell::new() }))
-    }
-
-    pub(crate) fn opened(&self) -> Option<&session_core::Session> {
-        self.0.session.get()
-    }
-
-    pub(crate) fn shared(&self) -> &Shared {
-        &self.0.shared
-    }
-
-    fn open(&self, request: &HttpRequest) -> session_core::Session {
-        let open = || {
-            let shared = self.shared();
-            shared.manager.open(shared.transport.claim(request.headers()))
-        };
-        self.0.session.get_or_init(open).clone()
     }
 }

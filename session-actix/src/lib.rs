@@ -1,16 +1,15 @@
 //! Server-side sessions for actix-web.
 //!
-//! A browser keeps an id in a cookie; the items that belong to it stay on the server, in a storage
-//! of `session-core`: memory, files or Redis.
+//! The browser keeps an id in a cookie. The items that belong to the id stay on the server, in
+//! memory, in files or in Redis. This crate is the integration with actix-web; the sessions
+//! themselves are those of [`session_core`], which it re-exports, so an app depends on this crate
+//! alone.
 //!
 //! # Quickstart
 //!
 //! ```no_run
-//! use std::sync::Arc;
-//!
 //! use actix_web::{App, HttpServer, Result, web};
-//! use session_actix::{Session, SessionMiddleware};
-//! use session_core::{Manager, MemoryStorage};
+//! use session_actix::{Manager, MemoryStorage, Session, SessionMiddleware};
 //!
 //! async fn count(session: Session) -> Result<String> {
 //!     let visits = session.get_or("visits", 0).await? + 1;
@@ -20,7 +19,7 @@
 //!
 //! #[actix_web::main]
 //! async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-//!     let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+//!     let manager = Manager::builder(MemoryStorage::new()).build()?;
 //!     let sessions = SessionMiddleware::builder(manager.clone()).build()?;
 //!     let app = move || App::new().route("/", web::get().to(count)).wrap(sessions.clone());
 //!     HttpServer::new(app).bind("127.0.0.1:8080")?.run().await?;
@@ -29,15 +28,21 @@
 //! }
 //! ```
 //!
-//! The manager is built once, outside the closure: its clones share one storage and one set of
-//! background tasks. `session-core` says [which storage is good for what][storages]; to change to
-//! Redis is one line:
+//! **Build storage, manager and middleware once, outside of the closure of `HttpServer::new`.** The
+//! closure runs once for each worker, so a `MemoryStorage` built inside it is a separate store for
+//! each worker, and requests of one session find it or not depending on the worker. A warning is
+//! logged when that happens.
+//!
+//! `session_core` says [which storage is suited to what][storages]. For Redis, turn on the feature
+//! `redis` and change one line:
 //!
 //! ```
-//! use session_core::{Redis, RedisKeyValueStorage};
+//! # #[cfg(feature = "redis")] {
+//! use session_actix::{Redis, RedisKeyValueStorage};
 //!
 //! let storage = RedisKeyValueStorage::new(Redis::builder("redis://127.0.0.1").build()?);
-//! # Ok::<(), session_core::Error>(())
+//! # }
+//! # Ok::<(), session_actix::Error>(())
 //! ```
 //!
 //! # Login and logout
@@ -48,76 +53,104 @@
 //!
 //! async fn login(session: Session) -> Result<&'static str> {
 //!     // ... the password was right:
-//!     session.regenerate_id(true).await?; // whoever knew the old id stays outside
+//!     session.regenerate_id().await?; // the old id is dead
 //!     session.set("user", "bob").await?;
 //!     Ok("welcome")
 //! }
 //!
 //! async fn logout(session: Session) -> Result<&'static str> {
-//!     session.remove_all().await?; // final, also for requests still under way
+//!     session.remove_all().await?; // final, also for requests still in flight
 //!     Ok("bye")
 //! }
 //! ```
 //!
 //! # What a handler can rely on
 //!
-//! - **Unused costs nothing.** A request that does not ask for its session, or asks and does not
-//!   use it, makes no call to the store, whatever cookie it carries. A sick store does not slow it.
-//! - **Stored before acknowledged.** The session is closed before the response begins, whatever
-//!   its status. If that fails, the response is replaced by 503 with `Retry-After`, even if the
-//!   handler took no notice of an error; if the session was ended while this request wrote to it,
-//!   by 409. A handler that gives up with `?` answers the same.
-//! - **One decision about the cookie**: it is sent when an id is new or renewed, expired when
-//!   the session has ended, and otherwise left alone. A response that carries an id is
-//!   `no-store`.
-//! - **An id that the store does not know is never adopted**; a cookie that is not an id at all
-//!   never gets there.
+//! - **An unused session costs nothing.** A request that does not extract its session, or does not
+//!   use it, sends the store nothing, whatever cookie it carries. A slow store does not delay it.
+//! - **A response acknowledges only what is stored.** The session is closed before the response
+//!   begins, whatever its status. If that fails, the response is replaced by 503 with `Retry-After`,
+//!   even if the handler ignored the error; by 409 if the session ended while this request wrote to
+//!   it. A handler that returns the error with `?` answers the same.
+//! - **The cookie is decided once per response**: it is sent when an id is new or renewed, removed
+//!   when the session has ended, and otherwise not sent. A response that carries an id is `no-store`.
+//! - **An unknown id is never adopted**, and a malformed one never reaches the store.
 //!
-//! What the storages guarantee - no lost updates, final logout, safe renewal - stands in
-//! `session-core`.
+//! The guarantees of the storages - no lost updates, final logout, safe renewal - are those of
+//! [`session_core`].
 //!
 //! # The cookie
 //!
-//! By default `__Host-id`, `Secure`, `HttpOnly`, `SameSite=Lax`, until the browser is closed: the
-//! strictest there is. Over plain HTTP, browsers accept it on `localhost` only. [`CookieConfig`]
-//! changes it, and refuses what browsers would drop. Clients that are no browsers may carry the id
-//! in a [header](SessionMiddlewareBuilder::header).
+//! By default it is named `__Host-id`, is `Secure`, `HttpOnly` and `SameSite=Lax`, and lasts until
+//! the browser is closed: the strictest form. Over plain HTTP, browsers accept it on `localhost` only.
+//! [`CookieConfig`] changes it, and refuses combinations that browsers would drop. Clients other than
+//! browsers may carry the id in a [header](SessionMiddlewareBuilder::header).
 //!
-//! # Answering the whole session
+//! # Answering with the whole session
 //!
 //! ```
-//! use session_actix::{Error, Session};
-//! use session_core::Snapshot;
+//! use session_actix::{Error, Session, Snapshot};
 //!
 //! async fn items(session: Session) -> Result<Option<Snapshot>, Error> {
-//!     session.data().await // JSON as it is stored, or 404 where there is no session
+//!     session.data().await // JSON as it is stored, or 404 if there is no session
 //! }
 //! ```
 //!
 //! # Streaming bodies
 //!
 //! The session is closed before the first byte of the body. A body that streams on and needs a
-//! session opens one of its own, with [`Manager::open`] and the id it was told before.
+//! session opens its own, with [`Manager::open`] and the id that the handler has read.
+//!
+//! # Testing handlers
+//!
+//! [`Session`] can be made without a server: `Session::from(manager.open(None))`.
+//!
+//! # Features
+//!
+//! Each turns on the feature of the same name of [`session_core`].
+//!
+//! | feature | default | what it adds |
+//! |---|---|---|
+//! | `memory` | yes | [`MemoryStorage`] |
+//! | `file` | yes | [`FileStorage`] |
+//! | `redis` | | `Redis`, `RedisKeyValueStorage`, `RedisHashTableStorage` |
+//! | `redis-tls` | | TLS to Redis, `rediss://` |
+//! | `conformance` | | the test suite for storages of your own |
 //!
 //! # Examples
 //!
-//! The folder `examples` has a counter, login and logout, a shopping cart behind a type of its
-//! own, API tokens in a header, two nodes that share their sessions, and a storage of one's own.
+//! The folder `examples` has a counter, login and logout, a shopping cart behind a type of its own,
+//! API tokens in a header, two nodes that share their sessions, and a storage of your own.
 //!
-//! [`Manager::open`]: session_core::Manager::open
 //! [storages]: session_core#choosing-a-storage
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
 mod cookie;
 mod extract;
 mod middleware;
 mod respond;
+mod shared;
+mod slot;
 mod transport;
 
 pub use cookie::{CookieAge, CookieConfig};
 pub use extract::{NoMiddleware, Session};
 pub use middleware::{SessionMiddleware, SessionMiddlewareBuilder};
-pub use session_core::Error;
+pub use session_core;
+#[cfg(feature = "file")]
+pub use session_core::FileStorage;
+#[cfg(feature = "memory")]
+pub use session_core::MemoryStorage;
+pub use session_core::{
+    Changes, Error, Granularity, Keys, MAX_TTL, Manager, ManagerBuilder, Result, SessionId,
+    SetOptions, Snapshot, Storage, StorageError, WriteMode, Written,
+};
+#[cfg(feature = "redis")]
+pub use session_core::{
+    NearCacheStats, Redis, RedisBuilder, RedisHashTableStorage, RedisKeyValueStorage,
+};
 
-/// Has the README's code compiled.
+/// Compiles the README's code.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

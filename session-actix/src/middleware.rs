@@ -16,7 +16,13 @@ use actix_web::{
 use pin_project_lite::pin_project;
 use session_core::{Closed, Manager};
 
-use crate::{CookieConfig, extract::Slot, respond, transport::Transport};
+use crate::{
+    cookie::CookieConfig,
+    respond,
+    shared::{self, Shared},
+    slot::Slot,
+    transport::Transport,
+};
 
 /// Gives the requests of an app their sessions.
 ///
@@ -34,12 +40,6 @@ use crate::{CookieConfig, extract::Slot, respond, transport::Transport};
 #[derive(Clone, Debug)]
 pub struct SessionMiddleware(Arc<Shared>);
 
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) manager: Manager,
-    pub(crate) transport: Transport,
-}
-
 /// Sets up a [`SessionMiddleware`].
 #[derive(Debug)]
 #[must_use = "nothing is set up before `build`"]
@@ -55,10 +55,9 @@ impl SessionMiddleware {
     /// # Examples
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use session_core::{Manager, MemoryStorage};
     /// # #[actix_web::main] async fn main() -> session_core::Result<()> {
-    /// # let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
     /// use actix_web::App;
     /// use session_actix::SessionMiddleware;
     ///
@@ -77,10 +76,9 @@ impl SessionMiddlewareBuilder {
     /// # Examples
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use session_core::{Manager, MemoryStorage};
     /// # #[actix_web::main] async fn main() -> session_core::Result<()> {
-    /// # let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
     /// use session_actix::{CookieConfig, SessionMiddleware};
     ///
     /// let cookie = CookieConfig::new().name("__Host-shop");
@@ -98,10 +96,9 @@ impl SessionMiddlewareBuilder {
     /// # Examples
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use session_core::{Manager, MemoryStorage};
     /// # #[actix_web::main] async fn main() -> session_core::Result<()> {
-    /// # let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
     /// # use session_actix::SessionMiddleware;
     /// let sessions = SessionMiddleware::builder(manager).header("x-session-id").build()?;
     /// # Ok(()) }
@@ -121,10 +118,9 @@ impl SessionMiddlewareBuilder {
     /// # Examples
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use session_core::{Manager, MemoryStorage};
     /// # #[actix_web::main] async fn main() -> session_core::Result<()> {
-    /// # let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
     /// use session_actix::{CookieConfig, SessionMiddleware};
     ///
     /// // A browser drops a cookie that is called __Host- and is not Secure.
@@ -141,7 +137,9 @@ impl SessionMiddlewareBuilder {
         };
         let header = self.header.map(parse).transpose()?;
         let transport = Transport { cookie: self.cookie, header };
-        Ok(SessionMiddleware(Arc::new(Shared { manager: self.manager, transport })))
+        let shared = Arc::new(Shared { manager: self.manager, transport });
+        shared::warn_of_second_storage(&shared);
+        Ok(SessionMiddleware(shared))
     }
 }
 

@@ -10,7 +10,7 @@ use actix_web::{
 };
 use session_core::Closed;
 
-use crate::middleware::Shared;
+use crate::shared::Shared;
 
 type Answer<B> = Result<ServiceResponse<B>, actix_web::Error>;
 
@@ -20,7 +20,7 @@ pub(crate) fn after<B>(
     closed: Closed,
     shared: &Shared,
 ) -> Answer<EitherBody<B>> {
-    let Closed { outcome, failure } = closed;
+    let Closed { outcome, failure, .. } = closed;
     if let Some(failure) = &failure {
         log::debug!("{}", chain(failure));
     }

@@ -5,7 +5,7 @@ use actix_web::http::header::{
 };
 use session_core::{Manager, Outcome, SessionId};
 
-use crate::CookieConfig;
+use crate::cookie::CookieConfig;
 
 /// The agreed places of the id.
 #[derive(Debug)]
@@ -36,12 +36,12 @@ impl Transport {
     pub(crate) fn tell(&self, outcome: &Outcome, manager: &Manager, headers: &mut HeaderMap) {
         let id = match outcome {
             Outcome::Issued { id } => id,
-            Outcome::Kept { id, roll: true } if self.cookie.is_persistent() => id,
-            Outcome::Kept { .. } | Outcome::Untouched => return,
+            Outcome::Kept { id, roll: true, .. } if self.cookie.is_persistent() => id,
             Outcome::Ended => {
                 append_cookie(headers, &self.cookie.removal().to_string());
                 return;
             }
+            _ => return,
         };
         append_cookie(headers, &self.cookie.carrying(id, manager).to_string());
         if let (Some(name), Ok(id)) = (&self.header, HeaderValue::from_str(id.as_str())) {

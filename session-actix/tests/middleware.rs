@@ -50,7 +50,7 @@ async fn del(session: Session) -> Result<&'static str, session_actix::Error> {
 }
 
 async fn renew(session: Session) -> Result<&'static str, session_actix::Error> {
-    session.regenerate_id(true).await?;
+    session.regenerate_id().await?;
     Ok("ok")
 }
 

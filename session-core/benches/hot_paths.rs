@@ -1,6 +1,6 @@
 //! What every request, or every stored text, goes through.
 
-use std::{hint::black_box, sync::Arc};
+use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use futures_util::FutureExt;
@@ -44,7 +44,7 @@ fn ids(criterion: &mut Criterion) {
 fn requests(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime can be started");
     let (manager, id) = runtime.block_on(async {
-        let manager = Manager::builder(Arc::new(MemoryStorage::new())).build().expect("defaults");
+        let manager = Manager::builder(MemoryStorage::new()).build().expect("defaults");
         let session = manager.open(None);
         session.set("count", 1).await.expect("it is stored");
         session.set("name", "bob").await.expect("it is stored");

@@ -9,13 +9,13 @@
 //! # Quickstart
 //!
 //! ```
-//! use std::{sync::Arc, time::Duration};
+//! use std::time::Duration;
 //!
 //! use session_core::{Manager, MemoryStorage, Outcome, SessionId};
 //!
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> session_core::Result<()> {
-//! let manager = Manager::builder(Arc::new(MemoryStorage::new()))
+//! let manager = Manager::builder(MemoryStorage::new())
 //!     .ttl(Duration::from_secs(30 * 60))
 //!     .build()?;
 //!
@@ -125,9 +125,9 @@ pub use manager::{Manager, ManagerBuilder};
 pub use memory::MemoryStorage;
 #[cfg(feature = "redis")]
 pub use redis::{NearCacheStats, Redis, RedisBuilder, RedisHashTableStorage, RedisKeyValueStorage};
-pub use session::{Closed, Outcome, Session};
+pub use session::{Closed, Keys, Outcome, Session};
 pub use snapshot::{Snapshot, Unreadable};
-pub use storage::{Granularity, MAX_TTL, Storage, WriteMode, Written};
+pub use storage::{Granularity, MAX_TTL, SetOptions, Storage, WriteMode, Written};
 
 /// Has the README's code compiled.
 #[cfg(doctest)]

@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::{Changes, Result, SessionId, Snapshot, Storage, WriteMode, Written};
+use crate::{Changes, Result, SessionId, SetOptions, Snapshot, Storage, Written};
 
 // Many, so that neither the sweep nor a growing table holds up anybody for long: of ten million
 // sessions a shard has ten thousand, which are looked through in less than a millisecond.
@@ -33,7 +33,7 @@ pub struct MemoryStorage {
     // Std mutexes: no critical section awaits, and each is a few map operations.
     shards: Box<[Mutex<Shard>]>,
     // Not the maps' own: ids that share a shard would share buckets in it, too.
-    placing: RandomState,
+    hasher: RandomState,
 }
 
 type Shard = HashMap<SessionId, Entry>;
@@ -49,24 +49,23 @@ impl MemoryStorage {
     /// # Examples
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use session_core::*;
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
-    /// let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    /// let manager = Manager::builder(MemoryStorage::new()).build()?;
     /// # Ok(()) }
     /// ```
     #[must_use]
     pub fn new() -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Self { shards, placing: RandomState::new() }
+        Self { shards, hasher: RandomState::new() }
     }
 
-    fn place(&self, id: &SessionId) -> usize {
-        (self.placing.hash_one(id) % SHARDS as u64) as usize
+    fn shard_index(&self, id: &SessionId) -> usize {
+        (self.hasher.hash_one(id) % SHARDS as u64) as usize
     }
 
     fn shard(&self, id: &SessionId) -> MutexGuard<'_, Shard> {
-        lock(&self.shards[self.place(id)])
+        lock(&self.shards[self.shard_index(id)])
     }
 }
 
@@ -83,10 +82,10 @@ fn alive<'a>(shard: &'a mut Shard, id: &SessionId, now: Instant) -> Option<&'a m
 #[async_trait]
 impl Storage for MemoryStorage {
     async fn get_session(&self, id: &SessionId) -> Result<Option<Snapshot>> {
-        Ok(self.at_hand(id))
+        Ok(self.cached(id))
     }
 
-    fn at_hand(&self, id: &SessionId) -> Option<Snapshot> {
+    fn cached(&self, id: &SessionId) -> Option<Snapshot> {
         let mut shard = self.shard(id);
         alive(&mut shard, id, Instant::now()).map(|entry| entry.items.clone())
     }
@@ -95,22 +94,17 @@ impl Storage for MemoryStorage {
         &self,
         id: &SessionId,
         changes: &Changes,
-        mode: WriteMode<'_>,
-        ttl: Duration,
+        options: SetOptions<'_>,
     ) -> Result<Written> {
         let now = Instant::now();
         let mut shard = self.shard(id);
-        let there = alive(&mut shard, id, now).map(|entry| &entry.items);
-        let allowed = match mode {
-            WriteMode::Create => there.is_none() && changes.sets_items(),
-            WriteMode::Update { .. } => there.is_some(),
-        };
-        if !allowed {
+        let stored = alive(&mut shard, id, now).map(|entry| &entry.items);
+        if !options.allow(stored, changes) {
             return Ok(Written::Refused);
         }
-        Ok(match changes.apply(there) {
+        Ok(match changes.apply(stored) {
             Some(items) => {
-                shard.insert(id.clone(), Entry { items, expires: now + ttl });
+                shard.insert(id.clone(), Entry { items, expires: now + options.ttl });
                 Written::Saved
             }
             None => {
@@ -148,14 +142,14 @@ impl Storage for MemoryStorage {
     /// One step, both shards held.
     async fn rename(&self, from: &SessionId, to: &SessionId) -> Result<bool> {
         let now = Instant::now();
-        let (from_place, to_place) = (self.place(from), self.place(to));
+        let (from_index, to_index) = (self.shard_index(from), self.shard_index(to));
         // Always the lower one first, so that two renames never wait for each other.
-        let low = from_place.min(to_place);
+        let low = from_index.min(to_index);
         let mut held = vec![lock(&self.shards[low])];
-        if from_place != to_place {
-            held.push(lock(&self.shards[from_place.max(to_place)]));
+        if from_index != to_index {
+            held.push(lock(&self.shards[from_index.max(to_index)]));
         }
-        let (source, target) = (usize::from(from_place != low), usize::from(to_place != low));
+        let (source, target) = (usize::from(from_index != low), usize::from(to_index != low));
 
         let taken = alive(&mut held[target], to, now).is_some();
         if taken || alive(&mut held[source], from, now).is_none() {
@@ -209,7 +203,7 @@ mod tests {
     async fn create(storage: &MemoryStorage, id: &SessionId, ttl: Duration) {
         let session = Snapshot::parse(r#"{"key":"secret"}"#).unwrap().unwrap();
         let changes = Changes::between(None, &session);
-        let written = storage.set_session(id, &changes, WriteMode::Create, ttl).await.unwrap();
+        let written = storage.set_session(id, &changes, SetOptions::create(ttl)).await.unwrap();
         assert_eq!(written, Written::Saved);
     }
 
@@ -257,8 +251,8 @@ mod tests {
     #[tokio::test]
     async fn sessions_that_share_a_shard_are_renamed_like_any_others() {
         let storage = MemoryStorage::new();
-        let place = storage.place(&id(0));
-        let neighbour = (1..).map(id).find(|other| storage.place(other) == place).unwrap();
+        let index = storage.shard_index(&id(0));
+        let neighbour = (1..).map(id).find(|other| storage.shard_index(other) == index).unwrap();
         create(&storage, &id(0), Duration::from_secs(60)).await;
         assert!(storage.rename(&id(0), &neighbour).await.unwrap());
         assert!(!storage.rename(&neighbour, &neighbour).await.unwrap());

@@ -8,8 +8,8 @@ use std::{collections::HashMap, fmt::Debug, sync::Mutex, time::Duration};
 use async_trait::async_trait;
 use serde_json::value::to_raw_value;
 use session_core::{
-    Changes, MAX_TTL, MemoryStorage, Result, SessionId, Snapshot, Storage, WriteMode, Written,
-    conformance,
+    Changes, MAX_TTL, MemoryStorage, Result, SessionId, SetOptions, Snapshot, Storage, WriteMode,
+    Written, conformance,
 };
 use tokio::task::yield_now;
 
@@ -20,10 +20,9 @@ trait Fault: Debug + Default + Send + Sync + 'static {
         sound: &MemoryStorage,
         id: &SessionId,
         changes: &Changes,
-        mode: WriteMode<'_>,
-        ttl: Duration,
+        options: SetOptions<'_>,
     ) -> Result<Written> {
-        sound.set_session(id, changes, mode, ttl).await
+        sound.set_session(id, changes, options).await
     }
 
     async fn update_ttl(sound: &MemoryStorage, id: &SessionId, ttl: Duration) -> Result<bool> {
@@ -42,8 +41,8 @@ trait Fault: Debug + Default + Send + Sync + 'static {
         sound.rename(from, to).await
     }
 
-    fn at_hand(&self, sound: &MemoryStorage, id: &SessionId) -> Option<Snapshot> {
-        sound.at_hand(id)
+    fn cached(&self, sound: &MemoryStorage, id: &SessionId) -> Option<Snapshot> {
+        sound.cached(id)
     }
 }
 
@@ -63,10 +62,9 @@ impl<F: Fault> Storage for Broken<F> {
         &self,
         id: &SessionId,
         changes: &Changes,
-        mode: WriteMode<'_>,
-        ttl: Duration,
+        options: SetOptions<'_>,
     ) -> Result<Written> {
-        F::set_session(&self.sound, id, changes, mode, ttl).await
+        F::set_session(&self.sound, id, changes, options).await
     }
 
     async fn update_ttl(&self, id: &SessionId, ttl: Duration) -> Result<bool> {
@@ -85,8 +83,8 @@ impl<F: Fault> Storage for Broken<F> {
         F::rename(&self.sound, from, to).await
     }
 
-    fn at_hand(&self, id: &SessionId) -> Option<Snapshot> {
-        self.fault.at_hand(&self.sound, id)
+    fn cached(&self, id: &SessionId) -> Option<Snapshot> {
+        self.fault.cached(&self.sound, id)
     }
 }
 
@@ -121,18 +119,17 @@ impl Fault for LosesConcurrentWrites {
         sound: &MemoryStorage,
         id: &SessionId,
         changes: &Changes,
-        mode: WriteMode<'_>,
-        ttl: Duration,
+        options: SetOptions<'_>,
     ) -> Result<Written> {
         let Some(mine) = sound.get_session(id).await? else {
-            return sound.set_session(id, changes, mode, ttl).await;
+            return sound.set_session(id, changes, options).await;
         };
         yield_now().await;
         let Some(whole) = changes.apply(Some(&mine)) else {
-            return sound.set_session(id, changes, mode, ttl).await;
+            return sound.set_session(id, changes, options).await;
         };
         let now = sound.get_session(id).await?;
-        sound.set_session(id, &Changes::between(now.as_ref(), &whole), mode, ttl).await
+        sound.set_session(id, &Changes::between(now.as_ref(), &whole), options).await
     }
 }
 
@@ -155,16 +152,15 @@ impl Fault for Resurrects {
         sound: &MemoryStorage,
         id: &SessionId,
         changes: &Changes,
-        mode: WriteMode<'_>,
-        ttl: Duration,
+        options: SetOptions<'_>,
     ) -> Result<Written> {
         let before = sound.get_session(id).await?;
         yield_now().await;
-        let written = sound.set_session(id, changes, mode, ttl).await?;
+        let written = sound.set_session(id, changes, options).await?;
         match (written, before.as_ref().and_then(|before| changes.apply(Some(before)))) {
-            (Written::Refused, Some(whole)) if matches!(mode, WriteMode::Update { .. }) => {
+            (Written::Refused, Some(whole)) if options.mode == WriteMode::Update => {
                 let whole = Changes::between(None, &whole);
-                sound.set_session(id, &whole, WriteMode::Create, ttl).await
+                sound.set_session(id, &whole, SetOptions::create(options.ttl)).await
             }
             _ => Ok(written),
         }
@@ -190,12 +186,11 @@ impl Fault for CreatesByUpdate {
         sound: &MemoryStorage,
         id: &SessionId,
         changes: &Changes,
-        mode: WriteMode<'_>,
-        ttl: Duration,
+        options: SetOptions<'_>,
     ) -> Result<Written> {
-        match sound.set_session(id, changes, mode, ttl).await? {
-            Written::Refused if matches!(mode, WriteMode::Update { .. }) => {
-                sound.set_session(id, changes, WriteMode::Create, ttl).await
+        match sound.set_session(id, changes, options).await? {
+            Written::Refused if options.mode == WriteMode::Update => {
+                sound.set_session(id, changes, SetOptions::create(options.ttl)).await
             }
             written => Ok(written),
         }
@@ -221,11 +216,13 @@ impl Fault for ForgetsTheTtl {
         sound: &MemoryStorage,
         id: &SessionId,
         changes: &Changes,
-        mode: WriteMode<'_>,
-        ttl: Duration,
+        options: SetOptions<'_>,
     ) -> Result<Written> {
-        let ttl = if matches!(mode, WriteMode::Create) { ttl } else { MAX_TTL };
-        sound.set_session(id, changes, mode, ttl).await
+        let mut options = options;
+        if options.mode == WriteMode::Update {
+            options.ttl = MAX_TTL;
+        }
+        sound.set_session(id, changes, options).await
     }
 }
 
@@ -245,8 +242,8 @@ struct Shortens;
 #[async_trait]
 impl Fault for Shortens {
     async fn update_ttl(sound: &MemoryStorage, id: &SessionId, ttl: Duration) -> Result<bool> {
-        let mode = WriteMode::Update { seen: None };
-        Ok(sound.set_session(id, &Changes::new(), mode, ttl).await? == Written::Saved)
+        let update = SetOptions::update(ttl);
+        Ok(sound.set_session(id, &Changes::new(), update).await? == Written::Saved)
     }
 }
 
@@ -272,7 +269,7 @@ impl Fault for RenamesWithAGap {
         }
         yield_now().await;
         let copy = Changes::between(None, &items);
-        Ok(sound.set_session(to, &copy, WriteMode::Create, ttl).await? == Written::Saved)
+        Ok(sound.set_session(to, &copy, SetOptions::create(ttl)).await? == Written::Saved)
     }
 }
 
@@ -298,7 +295,7 @@ impl Fault for RenamesBlindly {
             return Ok(false);
         };
         let copy = Changes::between(None, &items);
-        if sound.set_session(to, &copy, WriteMode::Create, ttl).await? == Written::Refused {
+        if sound.set_session(to, &copy, SetOptions::create(ttl)).await? == Written::Refused {
             return Ok(false);
         }
         yield_now().await;
@@ -326,18 +323,17 @@ impl Fault for WritesInSteps {
         sound: &MemoryStorage,
         id: &SessionId,
         changes: &Changes,
-        mode: WriteMode<'_>,
-        ttl: Duration,
+        options: SetOptions<'_>,
     ) -> Result<Written> {
         let sets_only = changes.iter().all(|(_, item)| item.is_some());
-        if matches!(mode, WriteMode::Create) || !sets_only || changes.is_empty() {
-            return sound.set_session(id, changes, mode, ttl).await;
+        if options.mode == WriteMode::Create || !sets_only || changes.is_empty() {
+            return sound.set_session(id, changes, options).await;
         }
         let mut written = Written::Saved;
         for (key, item) in changes.iter() {
             let mut step = Changes::new();
             step.set(key, item.expect("it only sets").to_owned());
-            written = sound.set_session(id, &step, mode, ttl).await?;
+            written = sound.set_session(id, &step, options).await?;
             yield_now().await;
         }
         Ok(written)
@@ -387,8 +383,7 @@ impl Fault for Interprets {
         sound: &MemoryStorage,
         id: &SessionId,
         changes: &Changes,
-        mode: WriteMode<'_>,
-        ttl: Duration,
+        options: SetOptions<'_>,
     ) -> Result<Written> {
         let mut spoiled = Changes::new();
         for (key, item) in changes.iter() {
@@ -398,7 +393,7 @@ impl Fault for Interprets {
                 None => spoiled.remove(key),
             }
         }
-        sound.set_session(id, &spoiled, mode, ttl).await
+        sound.set_session(id, &spoiled, options).await
     }
 }
 
@@ -412,9 +407,9 @@ async fn interpreting_items_is_noticed() {
 struct KeepsOldSessionsAtHand(Mutex<HashMap<SessionId, Snapshot>>);
 
 impl Fault for KeepsOldSessionsAtHand {
-    fn at_hand(&self, sound: &MemoryStorage, id: &SessionId) -> Option<Snapshot> {
+    fn cached(&self, sound: &MemoryStorage, id: &SessionId) -> Option<Snapshot> {
         let mut kept = self.0.lock().unwrap();
-        if let Some(session) = sound.at_hand(id) {
+        if let Some(session) = sound.cached(id) {
             kept.entry(id.clone()).or_insert(session);
         }
         kept.get(id).cloned()
@@ -422,7 +417,7 @@ impl Fault for KeepsOldSessionsAtHand {
 }
 
 #[tokio::test(start_paused = true)]
-async fn keeping_old_sessions_at_hand_is_noticed() {
+async fn keeping_old_sessions_cached_is_noticed() {
     fails::<KeepsOldSessionsAtHand>(&[
         "update_sets_and_removes_and_keeps_the_rest",
         "remove_all_ends_a_session",

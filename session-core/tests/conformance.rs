@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use session_core::{
-    Changes, FileStorage, MemoryStorage, Result, SessionId, Snapshot, Storage, WriteMode, Written,
+    Changes, FileStorage, MemoryStorage, Result, SessionId, SetOptions, Snapshot, Storage, Written,
     conformance,
 };
 use tokio::task::yield_now;
@@ -47,11 +47,10 @@ impl Storage for Required {
         &self,
         id: &SessionId,
         changes: &Changes,
-        mode: WriteMode<'_>,
-        ttl: Duration,
+        options: SetOptions<'_>,
     ) -> Result<Written> {
         yield_now().await;
-        self.0.set_session(id, changes, mode, ttl).await
+        self.0.set_session(id, changes, options).await
     }
 
     async fn update_ttl(&self, id: &SessionId, ttl: Duration) -> Result<bool> {

@@ -8,10 +8,10 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use session_core::{Changes, FileStorage, SessionId, Snapshot, Storage, WriteMode, Written};
+use session_core::{Changes, FileStorage, SessionId, SetOptions, Snapshot, Storage, Written};
 
 const HOUR: Duration = Duration::from_secs(3600);
-const UPDATE: WriteMode<'_> = WriteMode::Update { seen: None };
+const UPDATE: SetOptions<'_> = SetOptions::update(HOUR);
 
 /// Tells a copy of this binary the directory it is to work in.
 const DIRECTORY: &str = "SESSION_TEST_DIRECTORY";
@@ -45,7 +45,7 @@ fn told() -> Option<(FileStorage, usize)> {
 }
 
 async fn create(storage: &FileStorage, id: &SessionId, items: &str) {
-    let written = storage.set_session(id, &set(items), WriteMode::Create, HOUR).await.unwrap();
+    let written = storage.set_session(id, &set(items), SetOptions::create(HOUR)).await.unwrap();
     assert_eq!(written, Written::Saved);
 }
 
@@ -58,7 +58,7 @@ async fn write_25_keys_at_once() {
             let storage = storage.clone();
             tokio::spawn(async move {
                 let changes = set(&format!(r#"{{"{number}-{key}":1}}"#));
-                storage.set_session(&id("shared"), &changes, UPDATE, HOUR).await.unwrap()
+                storage.set_session(&id("shared"), &changes, UPDATE).await.unwrap()
             })
         })
         .collect();
@@ -86,7 +86,7 @@ async fn update_until_refused() {
     let Some((storage, number)) = told() else { return };
     for round in 0_u64.. {
         let changes = set(&format!(r#"{{"{number}":{round}}}"#));
-        let written = storage.set_session(&id("shared"), &changes, UPDATE, HOUR).await.unwrap();
+        let written = storage.set_session(&id("shared"), &changes, UPDATE).await.unwrap();
         let extended = storage.update_ttl(&id("shared"), 2 * HOUR).await.unwrap();
         if written == Written::Refused {
             assert!(!extended);
@@ -132,7 +132,7 @@ async fn write_for_ever() {
     let Some((storage, _)) = told() else { return };
     for number in 0_u64.. {
         let (id, other) = two_ids(number % 3);
-        let written = storage.set_session(&id, &pair(number), UPDATE, HOUR).await.unwrap();
+        let written = storage.set_session(&id, &pair(number), UPDATE).await.unwrap();
         assert_eq!(written, Written::Saved);
         assert!(storage.rename(&id, &other).await.unwrap());
         assert!(storage.rename(&other, &id).await.unwrap());
@@ -145,7 +145,7 @@ async fn g6_a_process_killed_at_any_moment_leaves_every_file_whole_and_no_lock()
     let storage = FileStorage::open(dir.path()).unwrap();
     for number in 0..3 {
         let (id, _) = two_ids(number);
-        storage.set_session(&id, &pair(0), WriteMode::Create, HOUR).await.unwrap();
+        storage.set_session(&id, &pair(0), SetOptions::create(HOUR)).await.unwrap();
     }
     for round in 0..20 {
         let before = newest(dir.path());
@@ -201,9 +201,9 @@ fn newest(dir: &Path) -> Option<SystemTime> {
 #[ignore = "is a part of another test"]
 async fn fail_to_write() {
     let Some((storage, _)) = told() else { return };
-    let error = storage.set_session(&id("shared"), &pair(1), UPDATE, HOUR).await.unwrap_err();
+    let error = storage.set_session(&id("shared"), &pair(1), UPDATE).await.unwrap_err();
     assert!(error.is_unavailable());
-    let error = storage.set_session(&id("new"), &pair(1), WriteMode::Create, HOUR).await;
+    let error = storage.set_session(&id("new"), &pair(1), SetOptions::create(HOUR)).await;
     assert!(!format!("{:?}", error.unwrap_err()).contains('/'));
     assert!(storage.remove_all(&id("gone"), None).await.unwrap());
 }

@@ -4,7 +4,7 @@
 #[path = "../../tests/support/fuzz.rs"]
 mod fuzz;
 
-#[path = "../src/redis/field.rs"]
+#[path = "../src/redis/storage/hash_table/field.rs"]
 mod field;
 #[allow(dead_code, reason = "what the storage alone needs")]
 #[path = "../src/file/record.rs"]

@@ -16,7 +16,7 @@ use proptest::{
 };
 use serde_json::value::RawValue;
 use session_core::{
-    Changes, FileStorage, MemoryStorage, SessionId, Snapshot, Storage, WriteMode, Written,
+    Changes, FileStorage, MemoryStorage, SessionId, SetOptions, Snapshot, Storage, Written,
 };
 
 #[test]
@@ -180,8 +180,8 @@ impl<S: Storage> Model<S> {
         match operation {
             Operation::Create { id, set, removed, ttl } => {
                 let changes = changes(&set, &removed);
-                let mode = WriteMode::Create;
-                let written = self.storage.set_session(&self.ids[id], &changes, mode, ttl).await;
+                let options = SetOptions::create(ttl);
+                let written = self.storage.set_session(&self.ids[id], &changes, options).await;
                 let set: Items =
                     set.into_iter().filter(|(key, _)| !removed.contains(key)).collect();
                 let free = self.sessions[id].is_none() && !set.is_empty();
@@ -194,8 +194,8 @@ impl<S: Storage> Model<S> {
             Operation::Update { id, set, removed, ttl, seen } => {
                 let changes = changes(&set, &removed);
                 let seen = self.snapshot(id, seen).await;
-                let mode = WriteMode::Update { seen: seen.as_ref() };
-                let written = self.storage.set_session(&self.ids[id], &changes, mode, ttl).await;
+                let options = SetOptions::update(ttl).seen(seen.as_ref());
+                let written = self.storage.set_session(&self.ids[id], &changes, options).await;
                 let expected = match &mut self.sessions[id] {
                     None => Written::Refused,
                     Some(session) => {

@@ -25,7 +25,7 @@ async fn write_at_once(
             let (storage, id) = (storages[n % storages.len()].clone(), id.clone());
             tokio::spawn(async move {
                 let change = changes(&format!(r#"{{"key{n}":{n}}}"#), &[]);
-                storage.set_session(&id, &change, UPDATE, TTL).await.unwrap()
+                storage.set_session(&id, &change, UPDATE).await.unwrap()
             })
         })
         .collect();
@@ -54,7 +54,7 @@ async fn g1_concurrent_changes_of_different_keys_lose_nothing() {
             let storages: Vec<_> = (0..handles).map(|_| storage(&server.url())).collect();
             let id = SessionId::random();
             let padding = format!(r#"{{"padding":"{}"}}"#, "x".repeat(10_000));
-            storages[0].set_session(&id, &changes(&padding, &[]), CREATE, TTL).await.unwrap();
+            storages[0].set_session(&id, &changes(&padding, &[]), CREATE).await.unwrap();
             let written = write_at_once(&storages, &id, || {}).await;
             assert_eq!(written, [Written::Saved; WRITERS]);
             let session = storages[0].get_session(&id).await.unwrap().unwrap();
@@ -68,7 +68,7 @@ async fn g1_forgotten_scripts_in_the_midst_lose_nothing() {
     let server = RedisServer::start();
     for storage in kinds() {
         let (storage, id) = (storage(&server.url()), SessionId::random());
-        storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE, TTL).await.unwrap();
+        storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE).await.unwrap();
         let flush = || drop(server.cli(&["SCRIPT", "FLUSH"]));
         let written = write_at_once(from_ref(&storage), &id, flush).await;
         assert_eq!(written, [Written::Saved; WRITERS]);
@@ -83,7 +83,7 @@ async fn g2_a_removal_is_final_whatever_is_in_flight() {
         let storages = [storage(&server.url()), storage(&server.url())];
         for _ in 0..5 {
             let id = SessionId::random();
-            storages[0].set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE, TTL).await.unwrap();
+            storages[0].set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE).await.unwrap();
             let (remover, of) = (storages[1].clone(), id.clone());
             let mut removal = None;
             write_at_once(&storages, &id, || {
@@ -109,7 +109,7 @@ async fn g4_a_renewal_among_writers_keeps_what_was_acknowledged() {
 
 async fn assert_renewal_loses_nothing(storage: &Arc<dyn Storage>, renewer: Arc<dyn Storage>) {
     let (id, to) = (SessionId::random(), SessionId::random());
-    storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE, TTL).await.unwrap();
+    storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE).await.unwrap();
     let (from, new) = (id.clone(), to.clone());
     let mut renewal = None;
     let written = write_at_once(from_ref(storage), &id, || {
@@ -131,9 +131,9 @@ async fn writers_of_one_session_queue_after_a_conflict() {
     let proxy = Proxy::before(server.port());
     let [key_value, _] = kinds();
     let (storage, id) = (key_value(&proxy.url()), SessionId::random());
-    storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE, TTL).await.unwrap();
+    storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE).await.unwrap();
     // So that the server knows the script.
-    storage.set_session(&id, &changes(r#"{"b":1}"#, &[]), UPDATE, TTL).await.unwrap();
+    storage.set_session(&id, &changes(r#"{"b":1}"#, &[]), UPDATE).await.unwrap();
     proxy.reset();
     let written = write_at_once(from_ref(&storage), &id, || {}).await;
     assert_eq!(written, [Written::Saved; WRITERS]);
@@ -147,14 +147,14 @@ async fn writers_that_give_up_in_the_queue_let_the_next_ones_through() {
     let server = RedisServer::start();
     let [key_value, _] = kinds();
     let (storage, id) = (key_value(&server.url()), SessionId::random());
-    storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE, TTL).await.unwrap();
+    storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE).await.unwrap();
     for _ in 0..20 {
         let mut doomed = JoinSet::new();
         for n in 0..WRITERS {
             let (storage, id) = (storage.clone(), id.clone());
             doomed.spawn(async move {
                 let change = changes(&format!(r#"{{"doomed{n}":1}}"#), &[]);
-                storage.set_session(&id, &change, UPDATE, TTL).await
+                storage.set_session(&id, &change, UPDATE).await
             });
         }
         // The first is through, so the others have met a conflict and queue.
@@ -191,27 +191,27 @@ async fn g1_what_comes_between_reading_and_writing_is_not_lost() {
     let seen = snapshot(r#"{"a":1,"b":2}"#);
     let set = changes(r#"{"a":1,"b":2}"#, &[]);
 
-    key_value.set_session(&a, &set, CREATE, TTL).await.unwrap();
+    key_value.set_session(&a, &set, CREATE).await.unwrap();
     let other = || drop(server.cli(&["SET", "session:a", r#"{"b":2,"c":3}"#, "KEEPTTL"]));
     let change = changes(r#"{"d":4}"#, &[]);
-    let update = key_value.set_session(&a, &change, UPDATE, TTL);
+    let update = key_value.set_session(&a, &change, UPDATE);
     assert_eq!(between(&proxy, update, other).await.unwrap(), Written::Saved);
     assert_eq!(json(&*key_value, &a).await, r#"{"b":2,"c":3,"d":4}"#);
     let gone = || drop(server.cli(&["DEL", "session:a"]));
-    let update = key_value.set_session(&a, &change, UPDATE, TTL);
+    let update = key_value.set_session(&a, &change, UPDATE);
     assert_eq!(between(&proxy, update, gone).await.unwrap(), Written::Refused);
 
-    key_value.set_session(&a, &set, CREATE, TTL).await.unwrap();
+    key_value.set_session(&a, &set, CREATE).await.unwrap();
     let bad = || drop(server.cli(&["SET", "session:a", "edited"]));
     assert!(!between(&proxy, key_value.remove_all(&a, None), bad).await.unwrap());
     assert_eq!(server.cli(&["GET", "session:a"]), "edited");
 
-    hash.set_session(&b, &set, CREATE, TTL).await.unwrap();
+    hash.set_session(&b, &set, CREATE).await.unwrap();
     for command in [["HDEL", "session:b", "a"], ["HINCRBY", "session:b", "a"]] {
         let other = || drop(server.cli(&[&command[..], &["1"]].concat()));
         let removal = hash.remove_all(&b, Some(&seen));
         assert!(!between(&proxy, removal, other).await.unwrap());
         assert_ne!(json(&*hash, &b).await, "none");
-        hash.set_session(&b, &set, UPDATE, TTL).await.unwrap();
+        hash.set_session(&b, &set, UPDATE).await.unwrap();
     }
 }

@@ -50,7 +50,7 @@ async fn g7_a_write_that_no_replica_has_is_not_acknowledged_and_reads_go_on() {
         let pair = Pair::start();
         let storage = &pair.storages(&pair.master.url(), 1)[kind];
         let id = SessionId::random();
-        let created = storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE, TTL).await;
+        let created = storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE).await;
         assert_eq!(created.unwrap(), Written::Saved);
         let key = format!("session:{}", id.as_str());
         assert_eq!(pair.replica.cli(&["EXISTS", &key]), "1", "the replica has it already");
@@ -58,7 +58,7 @@ async fn g7_a_write_that_no_replica_has_is_not_acknowledged_and_reads_go_on() {
         pair.between.harm(Harm::Swallow);
         let begin = Instant::now();
         let change = changes(r#"{"a":2}"#, &[]);
-        let write = storage.set_session(&id, &change, UPDATE, TTL);
+        let write = storage.set_session(&id, &change, UPDATE);
         let reads = async {
             let mut slowest = Duration::ZERO;
             for _ in 0..50 {
@@ -85,10 +85,10 @@ async fn g7_what_was_acknowledged_unconfirmed_may_be_lost_and_what_was_confirmed
     let [unconfirmed, _] = pair.storages(&pair.master.url(), 0);
     let (kept, lost) = (id("kept"), id("lost"));
     let item = changes(r#"{"a":1}"#, &[]);
-    assert_eq!(confirmed.set_session(&kept, &item, CREATE, TTL).await.unwrap(), Written::Saved);
+    assert_eq!(confirmed.set_session(&kept, &item, CREATE).await.unwrap(), Written::Saved);
     pair.between.harm(Harm::Swallow);
-    assert_eq!(unconfirmed.set_session(&lost, &item, CREATE, TTL).await.unwrap(), Written::Saved);
-    assert!(confirmed.set_session(&id("third"), &item, CREATE, TTL).await.is_err());
+    assert_eq!(unconfirmed.set_session(&lost, &item, CREATE).await.unwrap(), Written::Saved);
+    assert!(confirmed.set_session(&id("third"), &item, CREATE).await.is_err());
 
     pair.master.kill();
     pair.replica.cli(&["REPLICAOF", "NO", "ONE"]);
@@ -104,9 +104,9 @@ async fn writers_wait_for_replicas_together() {
     let [_, hash] = pair.storages(&proxy.url(), 1);
     let ids: Vec<_> = (0..50).map(|_| SessionId::random()).collect();
     let item = changes(r#"{"a":1}"#, &[]);
-    hash.set_session(&id("warm"), &item, CREATE, TTL).await.unwrap();
+    hash.set_session(&id("warm"), &item, CREATE).await.unwrap();
     proxy.reset();
-    let writes = ids.iter().map(|id| hash.set_session(id, &item, CREATE, TTL));
+    let writes = ids.iter().map(|id| hash.set_session(id, &item, CREATE));
     for written in futures_util::future::join_all(writes).await {
         assert_eq!(written.unwrap(), Written::Saved);
     }

@@ -38,7 +38,7 @@ async fn timed<T>(future: impl Future<Output = T>) -> (T, Duration) {
 }
 
 async fn create(storage: &dyn Storage, id: &SessionId) {
-    let written = storage.set_session(id, &changes(r#"{"a":1}"#, &[]), CREATE, TTL).await;
+    let written = storage.set_session(id, &changes(r#"{"a":1}"#, &[]), CREATE).await;
     assert_eq!(written.unwrap(), Written::Saved);
 }
 
@@ -46,7 +46,7 @@ async fn create(storage: &dyn Storage, id: &SessionId) {
 async fn slowest_failure(storage: &dyn Storage) -> Duration {
     let (id, to, seen) = (SessionId::random(), SessionId::random(), snapshot(r#"{"a":1}"#));
     let set = changes(r#"{"a":2}"#, &[]);
-    let seen_mode = WriteMode::Update { seen: Some(&seen) };
+    let update_seen = UPDATE.seen(&seen);
     let mut slowest = Duration::ZERO;
     let mut check = |(error, time): (Option<Error>, Duration)| {
         let error = error.expect("a failure");
@@ -55,9 +55,9 @@ async fn slowest_failure(storage: &dyn Storage) -> Duration {
         slowest = slowest.max(time);
     };
     check(timed(async { storage.get_session(&id).await.err() }).await);
-    check(timed(async { storage.set_session(&id, &set, CREATE, TTL).await.err() }).await);
-    check(timed(async { storage.set_session(&id, &set, UPDATE, TTL).await.err() }).await);
-    check(timed(async { storage.set_session(&id, &set, seen_mode, TTL).await.err() }).await);
+    check(timed(async { storage.set_session(&id, &set, CREATE).await.err() }).await);
+    check(timed(async { storage.set_session(&id, &set, UPDATE).await.err() }).await);
+    check(timed(async { storage.set_session(&id, &set, update_seen).await.err() }).await);
     check(timed(async { storage.update_ttl(&id, TTL).await.err() }).await);
     check(timed(async { storage.remove_all(&id, None).await.err() }).await);
     check(timed(async { storage.remove_all(&id, Some(&seen)).await.err() }).await);
@@ -138,13 +138,13 @@ async fn g8_a_large_session_is_waited_for_no_longer_than_any_other() {
     for storage in both(&server.url()) {
         let id = SessionId::random();
         let large = changes(&format!(r#"{{"a":"{}"}}"#, "x".repeat(1 << 20)), &[]);
-        storage.set_session(&id, &large, CREATE, TTL).await.unwrap();
+        storage.set_session(&id, &large, CREATE).await.unwrap();
         storage.get_session(&id).await.unwrap();
         server.pause();
         let (read, time) = timed(storage.get_session(&id)).await;
         assert!(matches!(read, Err(Error::Timeout)), "{read:?}");
         assert!(time < TIMEOUT + SLACK, "{time:?}");
-        let (written, time) = timed(storage.set_session(&id, &large, UPDATE, TTL)).await;
+        let (written, time) = timed(storage.set_session(&id, &large, UPDATE)).await;
         assert!(written.is_err(), "{written:?}");
         assert!(time < TIMEOUT + SLACK, "{time:?}");
         server.resume();
@@ -162,7 +162,7 @@ async fn g8_an_operation_of_many_commands_ends_with_one_timeout() {
     // Each answer comes in time, both together do not.
     proxy.harm(Harm::Delay(TIMEOUT * 7 / 10));
     let set = changes(r#"{"b":1}"#, &[]);
-    let (written, time) = timed(storage.set_session(&id("a"), &set, UPDATE, TTL)).await;
+    let (written, time) = timed(storage.set_session(&id("a"), &set, UPDATE)).await;
     assert!(matches!(written, Err(Error::Timeout)), "{written:?}");
     assert!(time < TIMEOUT + SLACK, "{time:?}");
 }
@@ -215,7 +215,7 @@ async fn g8_a_lost_connection_is_replaced_before_the_next_write_notices() {
         for _ in 0..10 {
             server.cli(&["CLIENT", "KILL", "TYPE", "normal"]);
             sleep(Duration::from_millis(5)).await;
-            let written = storage.set_session(&id, &changes(r#"{"a":2}"#, &[]), UPDATE, TTL).await;
+            let written = storage.set_session(&id, &changes(r#"{"a":2}"#, &[]), UPDATE).await;
             assert_eq!(written.unwrap(), Written::Saved);
         }
     }
@@ -263,7 +263,7 @@ async fn g7_a_write_whose_answer_is_lost_is_not_sent_again() {
     create(&*hash, &id("a")).await;
     proxy.reset();
     proxy.harm(Harm::Truncate(1));
-    let written = hash.set_session(&id("a"), &changes(r#"{"b":1}"#, &[]), UPDATE, TTL).await;
+    let written = hash.set_session(&id("a"), &changes(r#"{"b":1}"#, &[]), UPDATE).await;
     assert!(written.unwrap_err().is_unavailable());
     let scripts = proxy.commands().into_iter().filter(|name| name.starts_with("EVAL")).count();
     assert_eq!(scripts, 1);
@@ -278,7 +278,7 @@ async fn g8_a_demoted_server_is_asked_for_no_write_until_it_is_promoted() {
         create(&*storage, &id).await;
         server.cli(&["REPLICAOF", "127.0.0.1", &free_port().to_string()]);
         let set = changes(r#"{"b":1}"#, &[]);
-        let write = || storage.set_session(&id, &set, UPDATE, TTL);
+        let write = || storage.set_session(&id, &set, UPDATE);
         let (written, time) = timed(write()).await;
         assert!(written.unwrap_err().is_unavailable());
         assert!(time < TIMEOUT / 2, "the first refusal took {time:?}");

@@ -12,7 +12,7 @@ use common::{
 };
 use redis::{AsyncConnectionConfig, aio::MultiplexedConnection, caching::CacheConfig};
 use session_core::{
-    Changes, Redis, RedisKeyValueStorage, Result, SessionId, Snapshot, Storage, WriteMode, Written,
+    Changes, Redis, RedisKeyValueStorage, Result, SessionId, SetOptions, Snapshot, Storage, Written,
 };
 use tokio::time::{Instant, sleep};
 
@@ -32,7 +32,7 @@ fn elsewhere(server: &RedisServer) -> RedisKeyValueStorage {
 
 async fn set(storage: &impl Storage, id: &SessionId, n: u64) -> Written {
     let changes = changes(&format!("{{\"n\":{n}}}"), &[]);
-    storage.set_session(id, &changes, UPDATE, TTL).await.unwrap()
+    storage.set_session(id, &changes, UPDATE).await.unwrap()
 }
 
 async fn get(storage: &impl Storage, id: &SessionId) -> Option<u64> {
@@ -41,7 +41,7 @@ async fn get(storage: &impl Storage, id: &SessionId) -> Option<u64> {
 
 async fn create(storage: &impl Storage, id: &SessionId) {
     let changes = changes("{\"n\":0}", &[]);
-    assert_eq!(storage.set_session(id, &changes, CREATE, TTL).await.unwrap(), Written::Saved);
+    assert_eq!(storage.set_session(id, &changes, CREATE).await.unwrap(), Written::Saved);
 }
 
 #[tokio::test]
@@ -129,7 +129,7 @@ async fn an_expired_session_is_served_for_less_than_a_second() {
     let (near, other) = (near(&server.url()), elsewhere(&server));
     let id = id("a");
     let ttl = Duration::from_millis(300);
-    other.set_session(&id, &changes("{\"n\":0}", &[]), CREATE, ttl).await.unwrap();
+    other.set_session(&id, &changes("{\"n\":0}", &[]), SetOptions::create(ttl)).await.unwrap();
     let began = Instant::now();
     while get(&*near.storage, &id).await.is_some() {
         assert!(began.elapsed() < ttl + Duration::from_secs(1));
@@ -259,10 +259,9 @@ impl Storage for CachedByTheCrate {
         &self,
         id: &SessionId,
         changes: &Changes,
-        mode: WriteMode<'_>,
-        ttl: Duration,
+        options: SetOptions<'_>,
     ) -> Result<Written> {
-        self.other.set_session(id, changes, mode, ttl).await
+        self.other.set_session(id, changes, options).await
     }
 
     async fn update_ttl(&self, id: &SessionId, ttl: Duration) -> Result<bool> {
@@ -305,12 +304,12 @@ async fn writers_here_and_elsewhere_leave_nothing_stale() {
                 for n in 0..10 {
                     let value = round * 10 + n;
                     let changes = changes(&format!("{{\"{key}\":{value}}}"), &[]);
-                    let mode = WriteMode::Update { seen: None };
+                    let update = SetOptions::update(TTL);
                     let Some(near) = &near else {
-                        other.set_session(&id, &changes, mode, TTL).await.unwrap();
+                        other.set_session(&id, &changes, update).await.unwrap();
                         continue;
                     };
-                    near.set_session(&id, &changes, mode, TTL).await.unwrap();
+                    near.set_session(&id, &changes, update).await.unwrap();
                     let read = near.get_session(&id).await.unwrap().unwrap();
                     let read: Option<u64> = read.get(&key).unwrap();
                     assert!(read >= Some(value), "an acknowledged write is seen: {read:?}");

@@ -14,7 +14,7 @@ async fn key_value_stores_the_json_text_that_goframe_reads() {
     let server = RedisServer::start();
     let storage = RedisKeyValueStorage::new(handle(&server));
     let items = changes(r#"{"time":1795247990,"n":2.50,"e":1E5,"big":18446744073709551615}"#, &[]);
-    assert_eq!(storage.set_session(&id("a"), &items, CREATE, TTL).await.unwrap(), Written::Saved);
+    assert_eq!(storage.set_session(&id("a"), &items, CREATE).await.unwrap(), Written::Saved);
     let stored = r#"{"big":18446744073709551615,"e":1E5,"n":2.50,"time":1795247990}"#;
     assert_eq!(server.cli(&["GET", "session:a"]), stored);
     assert_eq!(server.cli(&["TYPE", "session:a"]), "string");
@@ -28,7 +28,7 @@ async fn hash_table_stores_the_fields_that_goframe_reads() {
         r#"{"time":1795247990,"name":"bob","digits":"12","list":[1,{"a":2}],"yes":true}"#,
         &[],
     );
-    assert_eq!(storage.set_session(&id("a"), &items, CREATE, TTL).await.unwrap(), Written::Saved);
+    assert_eq!(storage.set_session(&id("a"), &items, CREATE).await.unwrap(), Written::Saved);
     for (field, text) in [
         ("time", "1795247990"),
         ("name", "bob"),
@@ -67,7 +67,7 @@ async fn items_survive_byte_for_byte() {
     let items = r#"{"":"","a\"\\b":"\u0041","deep":[[[{"z":1,"a":[]}]]],"e":1e400,"f":2.50,"g":-0,"k":"größe 💡","s":" 12 "}"#;
     for storage in storages(&server) {
         let id = SessionId::random();
-        let written = storage.set_session(&id, &changes(items, &[]), CREATE, TTL).await.unwrap();
+        let written = storage.set_session(&id, &changes(items, &[]), CREATE).await.unwrap();
         assert_eq!(written, Written::Saved);
         assert_eq!(json(&*storage, &id).await, items);
         for (key, item) in snapshot(items).iter() {
@@ -81,13 +81,13 @@ async fn a_hand_edit_shows_at_once() {
     let server = RedisServer::start();
     let [key_value, hash] = storages(&server);
     for (storage, name) in [(&key_value, "a"), (&hash, "b")] {
-        storage.set_session(&id(name), &changes(r#"{"n":1}"#, &[]), CREATE, TTL).await.unwrap();
+        storage.set_session(&id(name), &changes(r#"{"n":1}"#, &[]), CREATE).await.unwrap();
     }
     server.cli(&["SET", "session:a", "{\n  \"z\": \"by hand\",\n  \"n\": 2 }\n", "KEEPTTL"]);
     server.cli(&["HSET", "session:b", "n", "2", "z", "by hand"]);
     for (storage, name) in [(&key_value, "a"), (&hash, "b")] {
         assert_eq!(json(&**storage, &id(name)).await, r#"{"n":2,"z":"by hand"}"#);
-        storage.set_session(&id(name), &changes(r#"{"m":3}"#, &[]), UPDATE, TTL).await.unwrap();
+        storage.set_session(&id(name), &changes(r#"{"m":3}"#, &[]), UPDATE).await.unwrap();
         assert_eq!(json(&**storage, &id(name)).await, r#"{"m":3,"n":2,"z":"by hand"}"#);
     }
 }
@@ -102,18 +102,18 @@ async fn g5_every_kind_of_write_leaves_a_time_to_live() {
             let left = pttl(&server, &key(id));
             assert!(left > 0 && left <= 60_000, "{after}: {left} ms in {storage:?}");
         };
-        storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE, TTL).await.unwrap();
+        storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE).await.unwrap();
         check(&id, "create");
-        storage.set_session(&id, &changes(r#"{"b":2}"#, &["a"]), UPDATE, TTL).await.unwrap();
+        storage.set_session(&id, &changes(r#"{"b":2}"#, &["a"]), UPDATE).await.unwrap();
         check(&id, "update");
         let seen = storage.get_session(&id).await.unwrap();
-        let mode = WriteMode::Update { seen: seen.as_ref() };
-        storage.set_session(&id, &changes(r#"{"c":3}"#, &[]), mode, TTL).await.unwrap();
+        let update = SetOptions::update(TTL).seen(seen.as_ref());
+        storage.set_session(&id, &changes(r#"{"c":3}"#, &[]), update).await.unwrap();
         check(&id, "update of what was seen");
-        storage.set_session(&id, &Changes::new(), UPDATE, TTL).await.unwrap();
+        storage.set_session(&id, &Changes::new(), UPDATE).await.unwrap();
         check(&id, "an update that changes nothing");
         server.cli(&["PERSIST", &key(&id)]);
-        storage.set_session(&id, &changes("{}", &["c"]), UPDATE, TTL).await.unwrap();
+        storage.set_session(&id, &changes("{}", &["c"]), UPDATE).await.unwrap();
         check(&id, "removal of an item");
         assert!(storage.rename(&id, &to).await.unwrap());
         check(&to, "rename");
@@ -130,13 +130,17 @@ async fn times_to_live_go_from_a_millisecond_to_ten_years() {
     for storage in storages(&server) {
         let id = SessionId::random();
         let key = format!("session:{}", id.as_str());
-        storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE, MAX_TTL).await.unwrap();
+        storage
+            .set_session(&id, &changes(r#"{"a":1}"#, &[]), SetOptions::create(MAX_TTL))
+            .await
+            .unwrap();
         let longest = i64::try_from(MAX_TTL.as_millis()).unwrap();
         assert!((longest - 1_000..=longest).contains(&pttl(&server, &key)));
         assert!(storage.update_ttl(&id, Duration::from_millis(1)).await.unwrap());
         assert!(pttl(&server, &key) > longest - 2_000, "an extension never shortens");
         let brief = Duration::from_millis(1);
-        let written = storage.set_session(&id, &Changes::new(), UPDATE, brief).await.unwrap();
+        let written =
+            storage.set_session(&id, &Changes::new(), SetOptions::update(brief)).await.unwrap();
         assert_eq!(written, Written::Saved);
         tokio::time::sleep(Duration::from_millis(5)).await;
         assert_eq!(json(&*storage, &id).await, "none");
@@ -150,11 +154,11 @@ async fn an_emptied_session_leaves_no_key() {
     let server = RedisServer::start();
     for storage in storages(&server) {
         let id = SessionId::random();
-        storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE, TTL).await.unwrap();
-        let written = storage.set_session(&id, &changes("{}", &["a"]), UPDATE, TTL).await;
+        storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE).await.unwrap();
+        let written = storage.set_session(&id, &changes("{}", &["a"]), UPDATE).await;
         assert_eq!(written.unwrap(), Written::Emptied);
         assert_eq!(server.cli(&["DBSIZE"]), "0");
-        let written = storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), UPDATE, TTL).await;
+        let written = storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), UPDATE).await;
         assert_eq!(written.unwrap(), Written::Refused);
         assert_eq!(server.cli(&["DBSIZE"]), "0");
     }
@@ -193,13 +197,13 @@ async fn sessions_of_many_items_are_written_in_one_step() {
     ];
     for storage in storages {
         let id = SessionId::random();
-        assert_eq!(storage.set_session(&id, &items, CREATE, TTL).await.unwrap(), Written::Saved);
+        assert_eq!(storage.set_session(&id, &items, CREATE).await.unwrap(), Written::Saved);
         assert_eq!(storage.get_size(&id).await.unwrap(), 20_000);
         let seen = storage.get_session(&id).await.unwrap();
-        assert_eq!(storage.set_session(&id, &removal, UPDATE, TTL).await.unwrap(), Written::Saved);
+        assert_eq!(storage.set_session(&id, &removal, UPDATE).await.unwrap(), Written::Saved);
         assert_eq!(json(&*storage, &id).await, r#"{"key0":0}"#);
         assert!(!storage.remove_all(&id, seen.as_ref()).await.unwrap());
-        storage.set_session(&id, &items, UPDATE, TTL).await.unwrap();
+        storage.set_session(&id, &items, UPDATE).await.unwrap();
         assert!(storage.remove_all(&id, seen.as_ref()).await.unwrap());
     }
     assert_eq!(server.cli(&["DBSIZE"]), "0");
@@ -211,12 +215,12 @@ async fn a_full_server_refuses_a_write_whole() {
     for storage in storages(&server) {
         let (id, other) = (SessionId::random(), SessionId::random());
         let items = changes(r#"{"a":1,"b":"x"}"#, &[]);
-        storage.set_session(&id, &items, CREATE, TTL).await.unwrap();
+        storage.set_session(&id, &items, CREATE).await.unwrap();
         let size = server.cli(&["DBSIZE"]);
         server.cli(&["CONFIG", "SET", "maxmemory", "1"]);
-        for (id, mode) in [(&other, CREATE), (&id, UPDATE)] {
+        for (id, options) in [(&other, CREATE), (&id, UPDATE)] {
             let error = storage
-                .set_session(id, &changes(r#"{"a":2,"c":3}"#, &["b"]), mode, TTL)
+                .set_session(id, &changes(r#"{"a":2,"c":3}"#, &["b"]), options)
                 .await
                 .unwrap_err();
             assert!(error.is_unavailable(), "{error:?}");
@@ -224,7 +228,7 @@ async fn a_full_server_refuses_a_write_whole() {
         assert_eq!(json(&*storage, &id).await, r#"{"a":1,"b":"x"}"#);
         assert_eq!(server.cli(&["DBSIZE"]), size);
         server.cli(&["CONFIG", "SET", "maxmemory", "0"]);
-        let written = storage.set_session(&id, &items, UPDATE, TTL).await.unwrap();
+        let written = storage.set_session(&id, &items, UPDATE).await.unwrap();
         assert_eq!(written, Written::Saved);
     }
 }

@@ -37,7 +37,7 @@ impl TlsServer {
 async fn works(redis: RedisBuilder) -> Result<()> {
     let storage = RedisKeyValueStorage::new(redis.build().unwrap());
     let (id, item) = (SessionId::random(), changes(r#"{"a":1}"#, &[]));
-    assert_eq!(storage.set_session(&id, &item, CREATE, TTL).await?, Written::Saved);
+    assert_eq!(storage.set_session(&id, &item, CREATE).await?, Written::Saved);
     assert_eq!(json(&storage, &id).await, r#"{"a":1}"#);
     Ok(())
 }

@@ -83,7 +83,7 @@ async fn g4_a_renewal_across_slots_that_is_given_up_anywhere_loses_nothing() {
         for allowed in 0.. {
             let (from, to) = (SessionId::random(), SessionId::random());
             let items = changes(r#"{"a":1,"b":2}"#, &[]);
-            storage.set_session(&from, &items, CREATE, TTL).await.unwrap();
+            storage.set_session(&from, &items, CREATE).await.unwrap();
             if renewed_within(allowed, storage.rename(&from, &to)).await {
                 assert_eq!(json(&*storage, &from).await, "none");
                 assert_eq!(json(&*storage, &to).await, r#"{"a":1,"b":2}"#);
@@ -131,10 +131,10 @@ async fn a_near_miss_in_a_cluster_is_one_command_and_a_hit_none() {
     let other = RedisKeyValueStorage::new(Redis::cluster(cluster.urls()).build().unwrap());
     let ids: Vec<SessionId> = (0..10).map(|_| SessionId::random()).collect();
     for id in &ids {
-        other.set_session(id, &changes(r#"{"a":1}"#, &[]), CREATE, TTL).await.unwrap();
+        other.set_session(id, &changes(r#"{"a":1}"#, &[]), CREATE).await.unwrap();
         // What opening its connection takes is not the read's.
         storage.get_session(id).await.unwrap();
-        other.set_session(id, &changes(r#"{"a":2}"#, &[]), UPDATE, TTL).await.unwrap();
+        other.set_session(id, &changes(r#"{"a":2}"#, &[]), UPDATE).await.unwrap();
     }
     tokio::time::sleep(Duration::from_millis(50)).await;
     for id in &ids {

@@ -14,11 +14,11 @@ async fn assert_no_session(storage: &dyn Storage, id: &SessionId) {
     let some = changes(r#"{"new":1}"#, &[]);
     let seen = snapshot(r#"{"a":1}"#);
     assert_eq!(json(storage, id).await, "none");
-    for mode in [CREATE, UPDATE, WriteMode::Update { seen: Some(&seen) }] {
-        let written = storage.set_session(id, &some, mode, TTL).await.unwrap();
-        assert_eq!(written, Written::Refused, "{mode:?}");
+    for options in [CREATE, UPDATE, UPDATE.seen(&seen)] {
+        let written = storage.set_session(id, &some, options).await.unwrap();
+        assert_eq!(written, Written::Refused, "{options:?}");
     }
-    let written = storage.set_session(id, &changes("{}", &["a"]), UPDATE, TTL).await.unwrap();
+    let written = storage.set_session(id, &changes("{}", &["a"]), UPDATE).await.unwrap();
     assert_eq!(written, Written::Refused);
     assert!(!storage.remove_all(id, None).await.unwrap());
     assert!(!storage.remove_all(id, Some(&seen)).await.unwrap());
@@ -53,7 +53,7 @@ async fn g10_keys_of_another_type_are_no_session_and_left_as_they_are() {
     // Nor does a session take their place.
     for (storage, other) in [(&key_value, "list"), (&hash, "string")] {
         let from = SessionId::random();
-        storage.set_session(&from, &changes(r#"{"a":1}"#, &[]), CREATE, TTL).await.unwrap();
+        storage.set_session(&from, &changes(r#"{"a":1}"#, &[]), CREATE).await.unwrap();
         assert!(!storage.rename(&from, &id(other)).await.unwrap());
     }
     assert_eq!(before, ["list", "hash", "string"].map(|name| dump(&server, name)));
@@ -88,11 +88,11 @@ async fn an_empty_value_is_no_session_and_a_new_one_may_take_its_place() {
     for empty in ["{}", "", " { } "] {
         server.cli(&["SET", "session:a", empty, "EX", "1000"]);
         assert_eq!(json(&storage, &id("a")).await, "none");
-        let written = storage.set_session(&id("a"), &some, UPDATE, TTL).await.unwrap();
+        let written = storage.set_session(&id("a"), &some, UPDATE).await.unwrap();
         assert_eq!(written, Written::Refused);
         assert!(!storage.remove_all(&id("a"), None).await.unwrap());
         assert_eq!(server.cli(&["GET", "session:a"]), empty.trim_end_matches('\n'));
-        let written = storage.set_session(&id("a"), &some, CREATE, TTL).await.unwrap();
+        let written = storage.set_session(&id("a"), &some, CREATE).await.unwrap();
         assert_eq!(written, Written::Saved);
         assert_eq!(server.cli(&["GET", "session:a"]), r#"{"a":1}"#);
         assert!(pttl(&server, "session:a") <= 60_000);
@@ -114,7 +114,7 @@ async fn g10_a_bad_field_spoils_only_itself() {
     server.cli(&["EVAL", bad, "1", "session:a"]);
     assert_eq!(json(&storage, &id("a")).await, r#"{"good":1}"#);
     assert!(storage.get(&id("a"), "bad").await.unwrap().is_none());
-    let written = storage.set_session(&id("a"), &changes(r#"{"b":2}"#, &[]), UPDATE, TTL).await;
+    let written = storage.set_session(&id("a"), &changes(r#"{"b":2}"#, &[]), UPDATE).await;
     assert_eq!(written.unwrap(), Written::Saved);
     assert_eq!(server.cli(&["HLEN", "session:a"]), "4");
     // A fault cannot keep a session alive at its logout either.

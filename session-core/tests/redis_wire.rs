@@ -21,8 +21,8 @@ impl Wire {
         let proxy = Proxy::before(server.port());
         let storage = storage(Redis::builder(proxy.url()).build().unwrap());
         let (id, other) = (id("warm"), id("up"));
-        storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE, TTL).await.unwrap();
-        storage.set_session(&id, &changes(r#"{"a":2}"#, &[]), UPDATE, TTL).await.unwrap();
+        storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE).await.unwrap();
+        storage.set_session(&id, &changes(r#"{"a":2}"#, &[]), UPDATE).await.unwrap();
         storage.update_ttl(&id, TTL).await.unwrap();
         storage.rename(&id, &other).await.unwrap();
         let seen = storage.get_session(&other).await.unwrap();
@@ -47,17 +47,17 @@ async fn key_value_reads_with_one_command_and_writes_with_at_most_two() {
     let wire = Wire::to(|redis| Box::new(RedisKeyValueStorage::new(redis))).await;
     let (a, b, storage) = (id("a"), id("b"), &wire.storage);
     let change = |json| changes(json, &[]);
-    storage.set_session(&a, &change(r#"{"a":1}"#), CREATE, TTL).await.unwrap();
+    storage.set_session(&a, &change(r#"{"a":1}"#), CREATE).await.unwrap();
     assert_eq!(wire.sent(), ["SET"], "create");
     let seen = storage.get_session(&a).await.unwrap();
     assert_eq!(wire.sent(), ["GET"], "read");
-    let mode = WriteMode::Update { seen: seen.as_ref() };
-    storage.set_session(&a, &change(r#"{"b":2}"#), mode, TTL).await.unwrap();
+    let update = SetOptions::update(TTL).seen(seen.as_ref());
+    storage.set_session(&a, &change(r#"{"b":2}"#), update).await.unwrap();
     assert_eq!(wire.sent(), ["EVALSHA"], "update of what was seen");
-    storage.set_session(&a, &change(r#"{"c":3}"#), UPDATE, TTL).await.unwrap();
+    storage.set_session(&a, &change(r#"{"c":3}"#), UPDATE).await.unwrap();
     assert_eq!(wire.sent(), ["GET", "EVALSHA"], "update");
     // `seen` is old by now; the answer that says so carries the new text.
-    storage.set_session(&a, &change(r#"{"d":4}"#), mode, TTL).await.unwrap();
+    storage.set_session(&a, &change(r#"{"d":4}"#), update).await.unwrap();
     assert_eq!(wire.sent(), ["EVALSHA", "EVALSHA"], "update of what has changed");
     storage.update_ttl(&a, TTL).await.unwrap();
     assert_eq!(wire.sent(), ["EVALSHA"], "extension");
@@ -71,7 +71,7 @@ async fn key_value_reads_with_one_command_and_writes_with_at_most_two() {
     assert_eq!(wire.sent(), ["EVALSHA"], "removal of what was seen");
     storage.remove_all(&b, None).await.unwrap();
     assert_eq!(wire.sent(), ["EVALSHA"], "removal of what is not there");
-    storage.set_session(&b, &change(r#"{"name":"Zoë","n":-2.5e3}"#), CREATE, TTL).await.unwrap();
+    storage.set_session(&b, &change(r#"{"name":"Zoë","n":-2.5e3}"#), CREATE).await.unwrap();
     wire.sent();
     assert!(storage.remove_all(&b, None).await.unwrap());
     assert_eq!(wire.sent(), ["EVALSHA"], "removal");
@@ -82,9 +82,9 @@ async fn hash_table_does_everything_in_one_round_trip() {
     let wire = Wire::to(|redis| Box::new(RedisHashTableStorage::new(redis))).await;
     let (a, b, storage) = (id("a"), id("b"), &wire.storage);
     let change = changes(r#"{"a":1,"b":"x"}"#, &["c"]);
-    storage.set_session(&a, &change, CREATE, TTL).await.unwrap();
+    storage.set_session(&a, &change, CREATE).await.unwrap();
     assert_eq!(wire.sent(), ["EVALSHA"], "create");
-    storage.set_session(&a, &change, UPDATE, TTL).await.unwrap();
+    storage.set_session(&a, &change, UPDATE).await.unwrap();
     assert_eq!(wire.sent(), ["EVALSHA"], "update");
     storage.get(&a, "a").await.unwrap();
     assert_eq!(wire.sent(), ["HGET"], "one item");
@@ -108,7 +108,7 @@ async fn hash_table_does_everything_in_one_round_trip() {
 async fn requests_of_one_thread_share_a_connection_and_pipeline() {
     let wire = Wire::to(|redis| Box::new(RedisHashTableStorage::new(redis))).await;
     let id = id("a");
-    wire.storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE, TTL).await.unwrap();
+    wire.storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE).await.unwrap();
     wire.proxy.reset();
     let get = || wire.storage.get(&id, "a");
     let (one, two, three, four) = tokio::join!(get(), get(), get(), get());
@@ -125,7 +125,7 @@ async fn items_of_one_session_asked_for_together_share_a_round_trip() {
     let proxy = Proxy::before(server.port());
     let redis = Redis::builder(proxy.url()).build().unwrap();
     let storage = Arc::new(RedisHashTableStorage::new(redis));
-    storage.set_session(&id("a"), &changes(r#"{"a":1,"b":2}"#, &[]), CREATE, TTL).await.unwrap();
+    storage.set_session(&id("a"), &changes(r#"{"a":1,"b":2}"#, &[]), CREATE).await.unwrap();
     let manager = Manager::builder(storage).build().unwrap();
     proxy.reset();
     let session = manager.open(Some(id("a")));
@@ -139,13 +139,13 @@ async fn items_of_one_session_asked_for_together_share_a_round_trip() {
 async fn a_server_that_has_forgotten_the_scripts_is_told_again() {
     let wire = Wire::to(|redis| Box::new(RedisHashTableStorage::new(redis))).await;
     let id = id("a");
-    wire.storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE, TTL).await.unwrap();
+    wire.storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE).await.unwrap();
     wire.server.cli(&["SCRIPT", "FLUSH"]);
     wire.sent();
-    let written = wire.storage.set_session(&id, &changes(r#"{"b":1}"#, &[]), UPDATE, TTL).await;
+    let written = wire.storage.set_session(&id, &changes(r#"{"b":1}"#, &[]), UPDATE).await;
     assert_eq!(written.unwrap(), Written::Saved);
     assert_eq!(wire.sent(), ["EVALSHA", "EVAL"]);
-    wire.storage.set_session(&id, &changes(r#"{"c":1}"#, &[]), UPDATE, TTL).await.unwrap();
+    wire.storage.set_session(&id, &changes(r#"{"c":1}"#, &[]), UPDATE).await.unwrap();
     assert_eq!(wire.sent(), ["EVALSHA"]);
 }
 
@@ -161,7 +161,7 @@ async fn what_has_been_found_to_be_large_is_read_over_a_connection_of_its_own() 
     let text = format!(r#"{{"large":"{}","small":1}}"#, "x".repeat(1 << 20));
     for (writer, reader) in storages(&server).iter().zip(storages(&server)) {
         let large = id("large");
-        writer.set_session(&large, &changes(&text, &[]), CREATE, TTL).await.unwrap();
+        writer.set_session(&large, &changes(&text, &[]), CREATE).await.unwrap();
         let before = connections();
         assert!(reader.get(&large, "large").await.unwrap().is_some());
         assert_eq!(connections(), before + 1, "nobody knew");
@@ -182,13 +182,13 @@ async fn a_large_session_takes_a_connection_of_its_own_and_a_small_one_does_not(
     for storage in &storages {
         let before = connections();
         let (small, large) = (id("small"), id("large"));
-        storage.set_session(&small, &changes(r#"{"a":1}"#, &[]), CREATE, TTL).await.unwrap();
+        storage.set_session(&small, &changes(r#"{"a":1}"#, &[]), CREATE).await.unwrap();
         storage.get_session(&small).await.unwrap();
         assert_eq!(connections(), before + 1);
         let text = format!(r#"{{"a":"{}"}}"#, "x".repeat(1 << 20));
-        storage.set_session(&large, &changes(&text, &[]), CREATE, TTL).await.unwrap();
+        storage.set_session(&large, &changes(&text, &[]), CREATE).await.unwrap();
         assert_eq!(json(&**storage, &large).await, text);
-        storage.set_session(&small, &changes(r#"{"a":2}"#, &[]), UPDATE, TTL).await.unwrap();
+        storage.set_session(&small, &changes(r#"{"a":2}"#, &[]), UPDATE).await.unwrap();
         assert_eq!(json(&**storage, &small).await, r#"{"a":2}"#);
         assert_eq!(connections(), before + 2);
         for id in [&small, &large] {

@@ -106,7 +106,7 @@ fn serve(storage: Arc<dyn Storage>, port: u16) -> (Server, u16) {
 type Texts = Query<BTreeMap<String, String>>;
 
 async fn login(session: Session, items: Texts) -> Result<&'static str, Error> {
-    let renewed = session.regenerate_id(true).await?;
+    let renewed = session.regenerate_id().await?;
     session.set_map(json(items)).await?;
     Ok(if renewed.is_some() { "moved" } else { "new" })
 }

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use super::subject::{HOUR, Outcome, Subject, all, change, demand_pair, pair, set};
-use crate::{SessionId, WriteMode, Written};
+use crate::{SessionId, SetOptions, Written};
 
 const ROUNDS: usize = 10;
 
@@ -18,11 +18,11 @@ pub(super) async fn concurrent_writers_of_different_keys_lose_nothing(subject: S
     let writers = (0..WRITERS).map(|writer| {
         let (id, seen) = (id.clone(), (writer % 2 == 0).then(|| seen.clone()));
         subject.spawn(move |subject| async move {
-            let mode = WriteMode::Update { seen: seen.as_ref() };
+            let update = SetOptions::update(HOUR).seen(seen.as_ref());
             let first = set(&format!(r#"{{"key-{writer}":{writer},"gone-{writer}":0}}"#));
             let then = change("{}", &[&format!("gone-{writer}")]);
             for changes in [first, then] {
-                let written = subject.set_session(&id, &changes, mode, HOUR).await?;
+                let written = subject.set_session(&id, &changes, update).await?;
                 ensure!(written == Written::Saved, "one of many writers was told {written:?}");
             }
             Ok(())
@@ -44,8 +44,8 @@ pub(super) async fn one_of_concurrent_creators_wins(subject: Subject) -> Outcome
         let creators = (0..10).map(|creator| {
             let id = id.clone();
             subject.spawn(move |subject| async move {
-                let mode = WriteMode::Create;
-                let written = subject.set_session(&id, &pair(creator), mode, HOUR).await?;
+                let create = SetOptions::create(HOUR);
+                let written = subject.set_session(&id, &pair(creator), create).await?;
                 Ok((written == Written::Saved).then_some(creator))
             })
         });
@@ -72,8 +72,8 @@ pub(super) async fn a_removal_during_writes_is_final(subject: Subject) -> Outcom
                         subject.update_ttl(&id, 2 * HOUR).await?
                     } else {
                         let changes = set(&format!(r#"{{"key-{writer}":{number}}}"#));
-                        let mode = WriteMode::Update { seen };
-                        subject.set_session(&id, &changes, mode, HOUR).await? != Written::Refused
+                        let update = SetOptions::update(HOUR).seen(seen);
+                        subject.set_session(&id, &changes, update).await? != Written::Refused
                     };
                     ensure!(before || !accepted, "a write after the removal was accepted");
                     if !accepted {
@@ -187,7 +187,7 @@ pub(super) async fn a_reader_sees_whole_writes_only(subject: Subject) -> Outcome
 /// Creates, changes, empties and removes a session over and over.
 async fn write_pairs(subject: &Subject, id: &SessionId) -> Outcome {
     for number in 0..50 {
-        subject.set_session(id, &pair(number), WriteMode::Create, HOUR).await?;
+        subject.set_session(id, &pair(number), SetOptions::create(HOUR)).await?;
         subject.turns(number % 3).await?;
         subject.update(id, &pair(number + 1_000)).await?;
         subject.turns(number % 3).await?;

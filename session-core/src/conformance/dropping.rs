@@ -5,7 +5,7 @@ use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 use tokio::{task::yield_now, time::timeout};
 
 use super::subject::{HOUR, Outcome, Subject, demand_pair, pair};
-use crate::{Result, SessionId, WriteMode, Written};
+use crate::{Result, SessionId, SetOptions, Written};
 
 const ROUNDS: usize = 30;
 
@@ -13,8 +13,8 @@ pub(super) async fn a_dropped_write_leaves_a_whole_session(subject: Subject) -> 
     let id = subject.create(r#"{"one":0,"other":0}"#).await?;
     for round in 1..ROUNDS {
         let changes = pair(round);
-        let mode = WriteMode::Update { seen: None };
-        give_up(round, subject.set_session(&id, &changes, mode, HOUR)).await?;
+        let update = SetOptions::update(HOUR);
+        give_up(round, subject.set_session(&id, &changes, update)).await?;
         demand_pair(&subject.session(&id).await?)?;
         subject.demand_ttl(&id, HOUR).await?;
     }
@@ -24,10 +24,10 @@ pub(super) async fn a_dropped_write_leaves_a_whole_session(subject: Subject) -> 
 pub(super) async fn a_dropped_creation_leaves_a_whole_session_or_none(subject: Subject) -> Outcome {
     for round in 0..ROUNDS {
         let (id, changes) = (SessionId::random(), pair(round));
-        give_up(round, subject.set_session(&id, &changes, WriteMode::Create, HOUR)).await?;
+        give_up(round, subject.set_session(&id, &changes, SetOptions::create(HOUR))).await?;
         demand_whole(&subject, &id).await?;
         // It may yet take effect: whoever creates it, it is there then.
-        subject.set_session(&id, &pair(0), WriteMode::Create, HOUR).await?;
+        subject.set_session(&id, &pair(0), SetOptions::create(HOUR)).await?;
         demand_writable(&subject, &id).await?;
     }
     Ok(())

@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::subject::{HOUR, Outcome, Subject, change, set};
-use crate::{Changes, SessionId, WriteMode, Written};
+use crate::{Changes, SessionId, SetOptions, Written};
 
 const ITEMS: &[&str] = &[
     // Numbers that a detour through a float would change.
@@ -87,7 +87,7 @@ pub(super) async fn items_survive_byte_for_byte(subject: Subject) -> Outcome {
     for (number, item) in ITEMS.iter().copied().chain([deep.as_str()]).enumerate() {
         changes.set(format!("{number:03}"), json(item));
     }
-    let written = subject.set_session(&id, &changes, WriteMode::Create, HOUR).await?;
+    let written = subject.set_session(&id, &changes, SetOptions::create(HOUR)).await?;
     ensure!(written == Written::Saved, "creating a session answered {written:?}");
     demand_changes(&subject, &id, &changes).await?;
 
@@ -107,7 +107,7 @@ pub(super) async fn keys_survive_byte_for_byte(subject: Subject) -> Outcome {
         changes.set(key, json(&number.to_string()));
     }
     let id = SessionId::random();
-    let written = subject.set_session(&id, &changes, WriteMode::Create, HOUR).await?;
+    let written = subject.set_session(&id, &changes, SetOptions::create(HOUR)).await?;
     ensure!(written == Written::Saved, "creating a session answered {written:?}");
     demand_changes(&subject, &id, &changes).await?;
     for key in KEYS {
@@ -126,7 +126,7 @@ pub(super) async fn large_sessions_survive(subject: Subject) -> Outcome {
         changes.set(format!("item-{number}"), json(&number.to_string()));
     }
     let id = SessionId::random();
-    let written = subject.set_session(&id, &changes, WriteMode::Create, HOUR).await?;
+    let written = subject.set_session(&id, &changes, SetOptions::create(HOUR)).await?;
     ensure!(written == Written::Saved, "creating a large session answered {written:?}");
     let size = subject.get_size(&id).await?;
     ensure!(size == 1_001, "get_size counted {size} of 1001 items");

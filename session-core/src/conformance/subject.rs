@@ -4,7 +4,7 @@ use std::{error::Error as _, fmt, ops::Deref, sync::Arc, time::Duration};
 
 use tokio::task::{JoinError, JoinHandle, yield_now};
 
-use crate::{Changes, Error, SessionId, Snapshot, Storage, WriteMode, Written};
+use crate::{Changes, Error, SessionId, SetOptions, Snapshot, Storage, Written};
 
 pub(super) type Outcome<T = ()> = Result<T, Complaint>;
 
@@ -66,14 +66,14 @@ impl Subject {
     }
 
     pub(super) async fn create_for(&self, id: &SessionId, items: &str, ttl: Duration) -> Outcome {
-        let written = self.set_session(id, &set(items), WriteMode::Create, ttl).await?;
+        let written = self.set_session(id, &set(items), SetOptions::create(ttl)).await?;
         ensure!(written == Written::Saved, "creating a session at a free id answered {written:?}");
         Ok(())
     }
 
     /// Updates a session without a word about what was seen of it.
     pub(super) async fn update(&self, id: &SessionId, changes: &Changes) -> Outcome<Written> {
-        Ok(self.set_session(id, changes, WriteMode::Update { seen: None }, HOUR).await?)
+        Ok(self.set_session(id, changes, SetOptions::update(HOUR)).await?)
     }
 
     /// Demands that the session has exactly these items, given in the order of their keys.
@@ -106,9 +106,9 @@ impl Subject {
     async fn json(&self, id: &SessionId) -> Outcome<Option<String>> {
         let json = |session: Snapshot| session.to_json().into_owned();
         let found = self.get_session(id).await?.map(json);
-        let at_hand = self.at_hand(id).map(json);
-        let agrees = at_hand.is_none() || at_hand == found;
-        ensure!(agrees, "the session is {found:?}, but {at_hand:?} is at hand");
+        let cached = self.cached(id).map(json);
+        let agrees = cached.is_none() || cached == found;
+        ensure!(agrees, "the session is {found:?}, but {cached:?} is at hand");
         Ok(found)
     }
 

@@ -8,9 +8,9 @@ use super::{
     subject::{HOUR, MINUTE, Outcome, Subject, change, set},
     writes::demand_missing,
 };
-use crate::{Changes, MAX_TTL, SessionId, WriteMode, Written};
+use crate::{Changes, MAX_TTL, SessionId, SetOptions, Written};
 
-const UPDATE: WriteMode<'_> = WriteMode::Update { seen: None };
+const UPDATE: SetOptions<'_> = SetOptions::update(HOUR);
 
 /// The store's clock may count in other steps than ours.
 const EARLY: Duration = Duration::from_millis(10);
@@ -26,11 +26,11 @@ pub(super) async fn a_write_sets_the_ttl_absolutely(subject: Subject) -> Outcome
         (HOUR, change("{}", &["nobody"])),
     ] {
         let seen = subject.session(&id).await?;
-        subject.set_session(&id, &changes, UPDATE, ttl).await?;
+        subject.set_session(&id, &changes, SetOptions::update(ttl)).await?;
         subject.demand_ttl(&id, ttl).await?;
         // Once more, as somebody who knows what is stored already.
-        let mode = WriteMode::Update { seen: Some(&seen) };
-        subject.set_session(&id, &Changes::new(), mode, ttl * 2).await?;
+        let update = SetOptions::update(ttl * 2).seen(&seen);
+        subject.set_session(&id, &Changes::new(), update).await?;
         subject.demand_ttl(&id, ttl * 2).await?;
     }
     Ok(())
@@ -66,8 +66,8 @@ pub(super) async fn a_refused_write_leaves_the_ttl_alone(subject: Subject) -> Ou
     let id = SessionId::random();
     subject.create_for(&id, r#"{"a":1}"#, MINUTE).await?;
     let outdated = subject.session(&id).await?;
-    subject.set_session(&id, &set(r#"{"b":2}"#), UPDATE, MINUTE).await?;
-    subject.set_session(&id, &set(r#"{"c":3}"#), WriteMode::Create, HOUR).await?;
+    subject.set_session(&id, &set(r#"{"b":2}"#), SetOptions::update(MINUTE)).await?;
+    subject.set_session(&id, &set(r#"{"c":3}"#), SetOptions::create(HOUR)).await?;
     subject.remove_all(&id, Some(&outdated)).await?;
     let other = subject.create(r#"{"a":1}"#).await?;
     subject.rename(&other, &id).await?;
@@ -88,7 +88,7 @@ pub(super) async fn no_kind_of_write_leaves_an_entry_without_its_ttl(subject: Su
         let id = SessionId::random();
         subject.create_for(&id, r#"{"a":1,"b":1}"#, ttl).await?;
         subject.demand_ttl(&id, ttl).await?;
-        subject.set_session(&id, &changes, UPDATE, ttl).await?;
+        subject.set_session(&id, &changes, SetOptions::update(ttl)).await?;
         subject.demand_ttl(&id, ttl).await?;
         subject.update_ttl(&id, ttl / 2).await?;
         subject.demand_ttl(&id, ttl).await?;
@@ -110,12 +110,12 @@ pub(super) async fn sessions_expire_by_themselves_in_time(subject: Subject) -> O
 
     let updated = subject.create(r#"{"a":1}"#).await?;
     let sent = Instant::now();
-    subject.set_session(&updated, &set(r#"{"b":2}"#), UPDATE, millis(300)).await?;
+    subject.set_session(&updated, &set(r#"{"b":2}"#), SetOptions::update(millis(300))).await?;
     demand_expiry(&subject, &updated, millis(300), sent).await?;
 
     let emptier = subject.create(r#"{"a":1,"b":2}"#).await?;
     let sent = Instant::now();
-    subject.set_session(&emptier, &change("{}", &["b"]), UPDATE, millis(200)).await?;
+    subject.set_session(&emptier, &change("{}", &["b"]), SetOptions::update(millis(200))).await?;
     demand_expiry(&subject, &emptier, millis(200), sent).await?;
 
     let (extended, moved) = (SessionId::random(), SessionId::random());
@@ -155,8 +155,8 @@ pub(super) async fn an_expired_session_is_as_if_it_had_never_been(subject: Subje
     demand_expiry(&subject, &id, ttl, sent).await?;
 
     demand_missing(&subject, &id).await?;
-    let mode = WriteMode::Update { seen: seen.as_ref() };
-    let written = subject.set_session(&id, &set(r#"{"b":2}"#), mode, HOUR).await?;
+    let update = SetOptions::update(HOUR).seen(seen.as_ref());
+    let written = subject.set_session(&id, &set(r#"{"b":2}"#), update).await?;
     ensure!(written == Written::Refused, "updating an expired session answered {written:?}");
     let removed = subject.remove_all(&id, seen.as_ref()).await?;
     ensure!(!removed, "remove_all removed an expired session");
@@ -179,7 +179,7 @@ pub(super) async fn a_ttl_of_ten_years_works(subject: Subject) -> Outcome {
     let id = SessionId::random();
     subject.create_for(&id, r#"{"a":1}"#, MAX_TTL).await?;
     subject.demand_ttl(&id, MAX_TTL).await?;
-    subject.set_session(&id, &set(r#"{"a":2}"#), UPDATE, HOUR).await?;
+    subject.set_session(&id, &set(r#"{"a":2}"#), UPDATE).await?;
     subject.update_ttl(&id, MAX_TTL).await?;
     subject.demand_ttl(&id, MAX_TTL).await?;
     subject.demand(&id, r#"{"a":2}"#).await

@@ -1,14 +1,14 @@
 //! Creating and updating, one after the other.
 
 use super::subject::{HOUR, Outcome, Subject, change, set};
-use crate::{Changes, SessionId, WriteMode, Written};
+use crate::{Changes, SessionId, SetOptions, Written};
 
-const UPDATE: WriteMode<'_> = WriteMode::Update { seen: None };
+const UPDATE: SetOptions<'_> = SetOptions::update(HOUR);
 
 pub(super) async fn create_makes_a_session_of_the_items_it_sets(subject: Subject) -> Outcome {
     let id = SessionId::random();
     let changes = change(r#"{"b":2,"a":1}"#, &["c"]);
-    let written = subject.set_session(&id, &changes, WriteMode::Create, HOUR).await?;
+    let written = subject.set_session(&id, &changes, SetOptions::create(HOUR)).await?;
     ensure!(written == Written::Saved, "creating a session answered {written:?}");
     subject.demand(&id, r#"{"a":1,"b":2}"#).await
 }
@@ -16,7 +16,7 @@ pub(super) async fn create_makes_a_session_of_the_items_it_sets(subject: Subject
 pub(super) async fn create_is_refused_if_the_id_is_taken(subject: Subject) -> Outcome {
     let id = subject.create(r#"{"a":1}"#).await?;
     for changes in [set(r#"{"a":2,"b":2}"#), change("{}", &["a"]), Changes::new()] {
-        let written = subject.set_session(&id, &changes, WriteMode::Create, HOUR).await?;
+        let written = subject.set_session(&id, &changes, SetOptions::create(HOUR)).await?;
         ensure!(written == Written::Refused, "creating at a taken id answered {written:?}");
         subject.demand(&id, r#"{"a":1}"#).await?;
     }
@@ -26,7 +26,7 @@ pub(super) async fn create_is_refused_if_the_id_is_taken(subject: Subject) -> Ou
 pub(super) async fn create_without_an_item_is_refused(subject: Subject) -> Outcome {
     for changes in [Changes::new(), change("{}", &["a"])] {
         let id = SessionId::random();
-        let written = subject.set_session(&id, &changes, WriteMode::Create, HOUR).await?;
+        let written = subject.set_session(&id, &changes, SetOptions::create(HOUR)).await?;
         ensure!(written == Written::Refused, "creating without an item answered {written:?}");
         subject.demand_none(&id).await?;
         subject.create_for(&id, r#"{"a":1}"#, HOUR).await?;
@@ -56,8 +56,8 @@ pub(super) async fn update_never_creates(subject: Subject) -> Outcome {
     for id in [id, SessionId::random()] {
         for seen in [None, Some(&seen)] {
             for changes in [set(r#"{"b":2}"#), change("{}", &["a"]), Changes::new()] {
-                let mode = WriteMode::Update { seen };
-                let written = subject.set_session(&id, &changes, mode, HOUR).await?;
+                let update = SetOptions::update(HOUR).seen(seen);
+                let written = subject.set_session(&id, &changes, update).await?;
                 let refused = written == Written::Refused;
                 ensure!(refused, "updating a missing session answered {written:?}");
                 subject.demand_none(&id).await?;
@@ -76,16 +76,16 @@ pub(super) async fn update_applies_to_what_is_there_whatever_was_seen(subject: S
 
     for (number, seen) in [Some(&outdated), Some(&current), Some(&foreign), None].iter().enumerate()
     {
-        let mode = WriteMode::Update { seen: *seen };
+        let update = SetOptions::update(HOUR).seen(*seen);
         let changes = change(&format!(r#"{{"c":{number}}}"#), &["nobody"]);
-        let written = subject.set_session(&id, &changes, mode, HOUR).await?;
+        let written = subject.set_session(&id, &changes, update).await?;
         ensure!(written == Written::Saved, "updating with {seen:?} seen answered {written:?}");
         subject.demand(&id, &format!(r#"{{"a":2,"b":2,"c":{number}}}"#)).await?;
     }
 
     // Taken off what was seen this would empty the session.
-    let mode = WriteMode::Update { seen: Some(&outdated) };
-    let written = subject.set_session(&id, &change("{}", &["a", "gone"]), mode, HOUR).await?;
+    let update = SetOptions::update(HOUR).seen(&outdated);
+    let written = subject.set_session(&id, &change("{}", &["a", "gone"]), update).await?;
     ensure!(written == Written::Saved, "removing what was seen of more answered {written:?}");
     subject.demand(&id, r#"{"b":2,"c":3}"#).await
 }
@@ -94,17 +94,17 @@ pub(super) async fn removing_the_last_item_removes_the_session(subject: Subject)
     for removes_in_one_step in [true, false] {
         let id = subject.create(r#"{"a":1,"b":2}"#).await?;
         let seen = subject.session(&id).await?;
-        let mode = WriteMode::Update { seen: Some(&seen) };
+        let update = SetOptions::update(HOUR).seen(&seen);
         let last = if removes_in_one_step {
             change("{}", &["a", "b", "nobody"])
         } else {
             subject.update(&id, &change("{}", &["a"])).await?;
             change("{}", &["b"])
         };
-        let written = subject.set_session(&id, &last, mode, HOUR).await?;
+        let written = subject.set_session(&id, &last, update).await?;
         ensure!(written == Written::Emptied, "removing the last item answered {written:?}");
         subject.demand_none(&id).await?;
-        let written = subject.set_session(&id, &set(r#"{"c":3}"#), UPDATE, HOUR).await?;
+        let written = subject.set_session(&id, &set(r#"{"c":3}"#), UPDATE).await?;
         ensure!(written == Written::Refused, "updating an emptied session answered {written:?}");
         subject.create_for(&id, r#"{"d":4}"#, HOUR).await?;
         subject.demand(&id, r#"{"d":4}"#).await?;
@@ -139,7 +139,7 @@ pub(super) async fn demand_missing(subject: &Subject, id: &SessionId) -> Outcome
     let other = SessionId::random();
     ensure!(!subject.rename(id, &other).await?, "rename moved a missing session");
     subject.demand_none(&other).await?;
-    let written = subject.set_session(id, &set(r#"{"b":2}"#), UPDATE, HOUR).await?;
+    let written = subject.set_session(id, &set(r#"{"b":2}"#), UPDATE).await?;
     ensure!(written == Written::Refused, "updating a missing session answered {written:?}");
     subject.demand_none(id).await
 }

@@ -5,7 +5,7 @@ use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use tokio::task::spawn_blocking;
 
-use crate::{Changes, Error, Result, SessionId, Snapshot, Storage, WriteMode, Written};
+use crate::{Changes, Error, Result, SessionId, SetOptions, Snapshot, Storage, Written};
 use caller::Caller;
 use directory::{Directory, Found};
 use lock::Locks;
@@ -118,21 +118,21 @@ impl Storage for FileStorage {
         &self,
         id: &SessionId,
         changes: &Changes,
-        mode: WriteMode<'_>,
-        ttl: Duration,
+        options: SetOptions<'_>,
     ) -> Result<Written> {
-        let creates = matches!(mode, WriteMode::Create);
-        if creates && !changes.sets_items() {
-            return Ok(Written::Refused);
-        }
         let (session, changes) = (id.clone(), changes.clone());
+        let (mode, ttl) = (options.mode, options.ttl);
         let work = move |directory: &Directory, caller: &Caller| {
-            let there = match directory.read(&session)? {
-                Found::Free if creates => None,
-                Found::Session(record) if !creates => Some(record.items),
-                _ => return Ok(Written::Refused),
+            let stored = match directory.read(&session)? {
+                Found::Free => None,
+                Found::Session(record) => Some(record.items),
+                Found::Unreadable => return Ok(Written::Refused),
             };
-            match changes.apply(there.as_ref()) {
+            let options = SetOptions { mode, ttl, seen: None };
+            if !options.allow(stored.as_ref(), &changes) {
+                return Ok(Written::Refused);
+            }
+            match changes.apply(stored.as_ref()) {
                 Some(items) => {
                     let record = Record { expires: Expiry::after(ttl), items };
                     directory.write(&session, &record, caller)?;

@@ -5,7 +5,7 @@ use tempfile::TempDir;
 use super::*;
 
 const HOUR: Duration = Duration::from_secs(3600);
-const UPDATE: WriteMode<'_> = WriteMode::Update { seen: None };
+const UPDATE: SetOptions<'_> = SetOptions::update(HOUR);
 /// In the year 5000.
 const LATER: u64 = 95_617_584_000_000;
 
@@ -28,7 +28,7 @@ fn file(storage: &FileStorage, id: &SessionId) -> PathBuf {
 }
 
 async fn create(storage: &FileStorage, id: &SessionId, ttl: Duration) {
-    let written = storage.set_session(id, &set(r#"{"a":1}"#), WriteMode::Create, ttl).await;
+    let written = storage.set_session(id, &set(r#"{"a":1}"#), SetOptions::create(ttl)).await;
     assert_eq!(written.unwrap(), Written::Saved);
 }
 
@@ -62,7 +62,7 @@ async fn only_the_owner_can_read_sessions() {
 async fn a_session_is_two_readable_lines_and_nothing_else_is_left() {
     let (_dir, storage) = storage();
     create(&storage, &id("user-17"), HOUR).await;
-    storage.set_session(&id("user-17"), &set(r#"{"b":2.50}"#), UPDATE, HOUR).await.unwrap();
+    storage.set_session(&id("user-17"), &set(r#"{"b":2.50}"#), UPDATE).await.unwrap();
     let text = fs::read_to_string(file(&storage, &id("user-17"))).unwrap();
     let (expires, rest) = text.split_once(' ').unwrap();
     assert_eq!(rest, "user-17\n{\"a\":1,\"b\":2.50}\n");
@@ -86,7 +86,7 @@ async fn what_is_edited_by_hand_shows_at_once_and_is_kept_by_the_next_write() {
     let seen = storage.get_session(&id).await.unwrap();
     assert!(storage.update_ttl(&id, HOUR).await.unwrap());
     assert_eq!(storage.get_session(&id).await.unwrap(), seen);
-    storage.set_session(&id, &set(r#"{"b":1}"#), UPDATE, HOUR).await.unwrap();
+    storage.set_session(&id, &set(r#"{"b":1}"#), UPDATE).await.unwrap();
     assert_eq!(json(&storage, &id).await.unwrap(), r#"{"age":2.50,"b":1,"name":"bob"}"#);
     assert!(!storage.remove_all(&id, seen.as_ref()).await.unwrap());
 }
@@ -106,8 +106,8 @@ async fn is_left_alone(storage: &FileStorage, id: &SessionId) {
     assert_eq!(storage.get_size(id).await.unwrap(), 0);
     assert!(!storage.update_ttl(id, HOUR).await.unwrap());
     assert!(!storage.remove_all(id, None).await.unwrap());
-    for mode in [WriteMode::Create, UPDATE] {
-        let written = storage.set_session(id, &set(r#"{"b":2}"#), mode, HOUR).await;
+    for options in [SetOptions::create(HOUR), UPDATE] {
+        let written = storage.set_session(id, &set(r#"{"b":2}"#), options).await;
         assert_eq!(written.unwrap(), Written::Refused);
     }
     let other = SessionId::random();
@@ -233,7 +233,7 @@ async fn a_write_given_up_while_it_waits_for_another_process_is_never_made() {
     create(&storage, &id, HOUR).await;
     let held = Locks::new().try_lock(storage.directory.path(), &id).unwrap().unwrap();
     let (late, patience) = (set(r#"{"late":1}"#), Duration::from_millis(50));
-    let write = storage.set_session(&id, &late, UPDATE, HOUR);
+    let write = storage.set_session(&id, &late, UPDATE);
     assert!(tokio::time::timeout(patience, write).await.is_err());
     let removal = storage.remove_all(&id, None);
     assert!(tokio::time::timeout(patience, removal).await.is_err());
@@ -241,7 +241,7 @@ async fn a_write_given_up_while_it_waits_for_another_process_is_never_made() {
     assert_eq!(json(&storage, &id).await.unwrap(), r#"{"a":1}"#);
     drop(held);
     // Queues behind whatever is left of them.
-    storage.set_session(&id, &set(r#"{"b":2}"#), UPDATE, HOUR).await.unwrap();
+    storage.set_session(&id, &set(r#"{"b":2}"#), UPDATE).await.unwrap();
     assert_eq!(json(&storage, &id).await.unwrap(), r#"{"a":1,"b":2}"#);
     assert_eq!(names(storage.directory.path()), ["user-17.session"]);
 }
@@ -268,7 +268,7 @@ async fn g12_a_directory_that_has_gone_is_a_failure_that_names_neither_path_nor_
     fs::remove_dir_all(dir.path()).unwrap();
     let items = set(r#"{"a":1}"#);
     for error in [
-        storage.set_session(&id, &items, WriteMode::Create, HOUR).await.unwrap_err(),
+        storage.set_session(&id, &items, SetOptions::create(HOUR)).await.unwrap_err(),
         storage.get_session(&id).await.unwrap_err(),
         storage.expires_in(&id).await.unwrap_err(),
         storage.update_ttl(&id, HOUR).await.unwrap_err(),

@@ -11,12 +11,33 @@ use tokio::{
     sync::{Notify, watch},
 };
 
-use super::{Book, IdFn, Manager, Shared, keeper};
+use super::{
+    background,
+    handle::{IdFn, Manager, Shared},
+    touch_queue::TouchQueue,
+};
 use crate::{Error, MAX_TTL, Result, SessionId, Storage};
 
 const DEFAULT_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 const DEFAULT_TOUCH_INTERVAL: Duration = Duration::from_secs(10);
+/// The default timeout of storages without a bound of their own.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
+
+impl Manager {
+    /// Starts to set up a manager for a storage.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// let manager = Manager::builder(MemoryStorage::new()).build()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn builder(storage: impl Storage) -> ManagerBuilder {
+        ManagerBuilder::new(Arc::new(storage))
+    }
+}
 
 /// Sets up a [`Manager`].
 #[must_use = "nothing is set up before `build`"]
@@ -24,17 +45,18 @@ pub struct ManagerBuilder {
     storage: Arc<dyn Storage>,
     ttl: Duration,
     touch_interval: Duration,
-    timeout: Duration,
+    /// `None`: what the storage promises.
+    timeout: Option<Duration>,
     id_fn: IdFn,
 }
 
 impl ManagerBuilder {
-    pub(super) fn new(storage: Arc<dyn Storage>) -> Self {
+    fn new(storage: Arc<dyn Storage>) -> Self {
         Self {
             storage,
             ttl: DEFAULT_TTL,
             touch_interval: DEFAULT_TOUCH_INTERVAL,
-            timeout: DEFAULT_TIMEOUT,
+            timeout: None,
             id_fn: Arc::new(SessionId::random),
         }
     }
@@ -45,12 +67,11 @@ impl ManagerBuilder {
     /// # Examples
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use session_core::*;
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
     /// use std::time::Duration;
     ///
-    /// let builder = Manager::builder(Arc::new(MemoryStorage::new()));
+    /// let builder = Manager::builder(MemoryStorage::new());
     /// let manager = builder.ttl(Duration::from_secs(30 * 60)).build()?;
     /// assert_eq!(manager.ttl().as_secs(), 1800);
     /// # Ok(()) }
@@ -68,12 +89,11 @@ impl ManagerBuilder {
     /// # Examples
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use session_core::*;
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
     /// use std::time::Duration;
     ///
-    /// let builder = Manager::builder(Arc::new(MemoryStorage::new()));
+    /// let builder = Manager::builder(MemoryStorage::new());
     /// let manager = builder.touch_interval(Duration::from_secs(60)).build()?;
     /// assert_eq!(manager.touch_interval().as_secs(), 60);
     /// # Ok(()) }
@@ -83,24 +103,25 @@ impl ManagerBuilder {
         self
     }
 
-    /// Sets how long one open session may wait for the store, all its operations together.
-    /// Default: 1 s.
+    /// Sets how long one open session may wait for the store, over all its operations.
+    ///
+    /// Default: the [bound](Storage::max_latency) that the storage enforces itself, which for Redis
+    /// is its response timeout, or else 1 s.
     ///
     /// # Examples
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use session_core::*;
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
     /// use std::time::Duration;
     ///
-    /// let builder = Manager::builder(Arc::new(MemoryStorage::new()));
+    /// let builder = Manager::builder(MemoryStorage::new());
     /// let manager = builder.timeout(Duration::from_millis(300)).build()?;
     /// assert_eq!(manager.timeout().as_millis(), 300);
     /// # Ok(()) }
     /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.timeout = Some(timeout);
         self
     }
 
@@ -111,7 +132,6 @@ impl ManagerBuilder {
     /// # Examples
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use session_core::*;
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
     /// // Ids that tell which node has made them.
@@ -119,7 +139,7 @@ impl ManagerBuilder {
     ///     let id = format!("node7-{}", SessionId::random().as_str());
     ///     SessionId::parse(&id).expect("letters, digits and - are allowed")
     /// };
-    /// let manager = Manager::builder(Arc::new(MemoryStorage::new())).id_fn(id_fn).build()?;
+    /// let manager = Manager::builder(MemoryStorage::new()).id_fn(id_fn).build()?;
     /// let session = manager.open(None);
     /// session.set("name", "bob").await?;
     /// assert!(session.id().await?.is_some_and(|id| id.as_str().starts_with("node7-")));
@@ -139,12 +159,11 @@ impl ManagerBuilder {
     /// # Examples
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use session_core::*;
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
     /// use std::time::Duration;
     ///
-    /// let builder = Manager::builder(Arc::new(MemoryStorage::new()));
+    /// let builder = Manager::builder(MemoryStorage::new());
     /// assert!(matches!(builder.ttl(Duration::ZERO).build(), Err(Error::Config(_))));
     /// # Ok(()) }
     /// ```
@@ -153,7 +172,8 @@ impl ManagerBuilder {
         if !(least..=MAX_TTL).contains(&self.ttl) {
             return Err(Error::Config(format!("ttl {:?}: allowed is 1 ms to 10 years", self.ttl)));
         }
-        for (name, value) in [("touch interval", self.touch_interval), ("timeout", self.timeout)] {
+        let timeout = self.timeout.or(self.storage.max_latency()).unwrap_or(DEFAULT_TIMEOUT);
+        for (name, value) in [("touch interval", self.touch_interval), ("timeout", timeout)] {
             if value < least {
                 return Err(Error::Config(format!("{name} {value:?}: allowed is 1 ms and more")));
             }
@@ -165,17 +185,17 @@ impl ManagerBuilder {
         let owed = Arc::new(Notify::new());
         let (alive, _) = watch::channel(());
         let shared = Arc::new(Shared {
-            book: Book::new(self.ttl, touch_interval),
+            touches: TouchQueue::new(self.ttl, touch_interval),
             storage: self.storage,
             ttl: self.ttl,
             touch_interval,
-            timeout: self.timeout,
+            timeout,
             id_fn: self.id_fn,
             owed,
             unknown_claims: AtomicU64::new(0),
-            _alive: alive,
+            alive,
         });
-        keeper::start(&runtime, &shared);
+        background::start(&runtime, &shared);
         Ok(Manager(shared))
     }
 }

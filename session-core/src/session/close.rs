@@ -1,43 +1,11 @@
 //! The end of a request.
 
 use super::{
-    Session,
+    handle::Session,
+    outcome::{Closed, Outcome},
     state::{Failed, Phase, State},
 };
-use crate::{Error, SessionId};
-
-/// How a session was left: what to tell the client, and what went wrong.
-#[derive(Debug)]
-#[must_use = "the client has to be told"]
-pub struct Closed {
-    /// What the client's cookie must become.
-    pub outcome: Outcome,
-    /// Why the request must not be answered as if it had succeeded: [`Error::Vanished`] and
-    /// [`Error::IdTaken`] call for 409 Conflict, everything else for 503 Service Unavailable.
-    pub failure: Option<Error>,
-}
-
-/// What a request did to its session, as far as its client is concerned.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// Not used, or there is none; the client keeps what it has.
-    Untouched,
-    /// Read or written under the id that the client knows.
-    Kept {
-        /// The id.
-        id: SessionId,
-        /// A cookie with an expiry is to be sent again, so that it goes on in step with the
-        /// session. True at most once a touch interval.
-        roll: bool,
-    },
-    /// The client must be told this id: the session is new or has been renewed.
-    Issued {
-        /// The id.
-        id: SessionId,
-    },
-    /// The client's session is over; its cookie has to go.
-    Ended,
-}
+use crate::Error;
 
 impl Session {
     /// Stores what has changed and ends the use of this session. To be awaited before the
@@ -50,10 +18,9 @@ impl Session {
     /// # Examples
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use session_core::*;
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
-    /// # let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
     /// # let session = manager.open(None);
     /// session.set("name", "bob").await?;
     /// let closed = session.close().await;
@@ -62,10 +29,10 @@ impl Session {
     /// # Ok(()) }
     /// ```
     pub async fn close(&self) -> Closed {
-        let _gate = self.0.gate.lock().await;
+        let _transition = self.0.transition.lock().await;
         let mut state = loop {
             // What goes wrong here is remembered like any failure before it.
-            let saved = self.save_gated().await;
+            let saved = self.save_locked().await;
             let state = self.state();
             // Whatever a clone has changed meanwhile was acknowledged to it.
             if saved.is_err() || state.pending.is_none() {
@@ -81,10 +48,9 @@ impl Session {
     /// # Examples
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use session_core::*;
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
-    /// # let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
     /// # let session = manager.open(None);
     /// session.set("name", "bob").await?;
     /// assert!(session.try_close().is_none(), "the name has to be stored first");
@@ -95,7 +61,7 @@ impl Session {
     /// ```
     #[must_use = "`None` means that the session is still open"]
     pub fn try_close(&self) -> Option<Closed> {
-        let _gate = self.0.gate.try_lock()?;
+        let _transition = self.0.transition.try_lock()?;
         let mut state = self.state();
         state.pending.is_none().then(|| self.leave(&mut state))
     }

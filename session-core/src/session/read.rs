@@ -5,7 +5,7 @@ use std::future::Future;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::{Session, state::Phase};
+use super::{handle::Session, state::Phase};
 use crate::{Result, SessionId, Snapshot, snapshot::decode};
 
 impl Session {
@@ -22,10 +22,9 @@ impl Session {
     /// # Examples
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use session_core::*;
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
-    /// # let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
     /// # let session = manager.open(None);
     /// session.set("age", 42).await?;
     /// assert_eq!(session.get::<u8>("age").await?, Some(42));
@@ -55,10 +54,9 @@ impl Session {
     /// # Examples
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use session_core::*;
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
-    /// # let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
     /// # let session = manager.open(None);
     /// let visits = session.get_or("visits", 0).await? + 1;
     /// session.set("visits", visits).await?;
@@ -77,16 +75,17 @@ impl Session {
     /// # Examples
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use session_core::*;
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
-    /// # let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
     /// # let session = manager.open(None);
     /// session.set("name", "bob").await?;
     /// assert!(session.contains("name").await?);
     /// assert!(!session.contains("age").await?);
     /// # Ok(()) }
     /// ```
+    #[doc(alias = "contains_key")]
+    #[doc(alias = "exists")]
     pub async fn contains(&self, key: &str) -> Result<bool> {
         if !self.is_whole() {
             let contains = async |id: SessionId| self.storage().contains(&id, key).await;
@@ -107,16 +106,16 @@ impl Session {
     /// # Examples
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use session_core::*;
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
-    /// # let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
     /// # let session = manager.open(None);
     /// assert_eq!(session.size().await?, 0);
     /// session.set("name", "bob").await?;
     /// assert_eq!(session.size().await?, 1);
     /// # Ok(()) }
     /// ```
+    #[doc(alias = "len")]
     pub async fn size(&self) -> Result<usize> {
         if !self.is_whole() {
             let size = async |id: SessionId| self.storage().get_size(&id).await;
@@ -136,10 +135,9 @@ impl Session {
     /// # Examples
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use session_core::*;
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
-    /// # let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
     /// # let session = manager.open(None);
     /// assert!(session.data().await?.is_none());
     /// session.set("name", "bob").await?;
@@ -148,6 +146,7 @@ impl Session {
     /// assert_eq!(items.to_json(), r#"{"age":42,"name":"bob"}"#);
     /// # Ok(()) }
     /// ```
+    #[doc(alias = "entries")]
     pub async fn data(&self) -> Result<Option<Snapshot>> {
         let base = self.load().await?;
         let state = self.state();

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::Outcome;
+use super::outcome::Outcome;
 use crate::{Changes, Error, Result, SessionId, Snapshot, error::StorageError, manager::IdFn};
 
 pub(super) struct State {

@@ -10,11 +10,11 @@ use std::{
 use tokio::time::{Instant, sleep};
 
 use super::{
-    Session,
+    handle::Session,
     state::{Failed, Phase},
 };
 use crate::{
-    Changes, Error, Granularity, Result, SessionId, Snapshot, Storage, WriteMode, Written,
+    Changes, Error, Granularity, Result, SessionId, SetOptions, Snapshot, Storage, Written,
 };
 
 impl Session {
@@ -41,7 +41,7 @@ impl Session {
         left: Duration,
         answer: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        let is_bounded = self.storage().bound().is_some_and(|bound| bound <= left);
+        let is_bounded = self.storage().max_latency().is_some_and(|bound| bound <= left);
         let (mut answer, mut began, mut end) = (pin!(answer), None, None);
         let answer = poll_fn(|context| {
             if let Poll::Ready(answer) = answer.as_mut().poll(context) {
@@ -74,7 +74,7 @@ impl Session {
         if self.is_whole() {
             return self.load().await.map(drop);
         }
-        let _gate = self.0.gate.lock().await;
+        let _transition = self.0.transition.lock().await;
         let Some(id) = self.checked_id()?.filter(|_| !self.state().is_known()) else {
             return Ok(());
         };
@@ -90,20 +90,20 @@ impl Session {
 
     /// The session as the store had it on first need.
     pub(super) async fn load(&self) -> Result<Option<Snapshot>> {
-        let _gate = match self.0.gate.try_lock() {
+        let _transition = match self.0.transition.try_lock() {
             Some(free) => free,
             None => {
                 // What is known needs no waiting for a write under way.
                 if let Some(known) = self.state().loaded()? {
                     return Ok(known);
                 }
-                self.0.gate.lock().await
+                self.0.transition.lock().await
             }
         };
-        self.load_gated().await
+        self.load_locked().await
     }
 
-    pub(super) async fn load_gated(&self) -> Result<Option<Snapshot>> {
+    pub(super) async fn load_locked(&self) -> Result<Option<Snapshot>> {
         let (id, left) = {
             let state = self.state();
             if let Some(known) = state.loaded()? {
@@ -112,9 +112,9 @@ impl Session {
             (state.id(), state.left)
         };
         let Some(id) = id else { return Ok(None) };
-        let found = match self.storage().at_hand(&id) {
+        let found = match self.storage().cached(&id) {
             None => self.ask_within(left, self.storage().get_session(&id)).await?,
-            at_hand => at_hand,
+            cached => cached,
         };
         let Some(snapshot) = found else {
             self.disprove(&id);
@@ -138,7 +138,7 @@ impl Session {
     }
 
     /// Stores changes now, under the gate.
-    pub(super) async fn store_gated(&self, changes: &Changes) -> Result<()> {
+    pub(super) async fn store_locked(&self, changes: &Changes) -> Result<()> {
         let (id, seen) = {
             let state = self.state();
             state.check()?;
@@ -165,8 +165,8 @@ impl Session {
         changes: &Changes,
         seen: Option<&Snapshot>,
     ) -> Result<Written> {
-        let (began, mode, ttl) = (Instant::now(), WriteMode::Update { seen }, self.0.manager.ttl());
-        let written = self.ask(self.storage().set_session(id, changes, mode, ttl)).await?;
+        let (began, update) = (Instant::now(), SetOptions::update(self.0.manager.ttl()).seen(seen));
+        let written = self.ask(self.storage().set_session(id, changes, update)).await?;
         match written {
             Written::Refused => {}
             Written::Saved => self.saved(id.clone(), began),
@@ -183,9 +183,8 @@ impl Session {
             let state = self.state();
             state.chosen.clone().unwrap_or_else(|| self.fresh_id(&state))
         };
-        let (began, ttl) = (Instant::now(), self.0.manager.ttl());
-        let written =
-            self.ask(self.storage().set_session(&id, changes, WriteMode::Create, ttl)).await?;
+        let (began, create) = (Instant::now(), SetOptions::create(self.0.manager.ttl()));
+        let written = self.ask(self.storage().set_session(&id, changes, create)).await?;
         if written == Written::Refused {
             return Err(self.state().fail(Failed::IdTaken));
         }

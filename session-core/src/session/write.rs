@@ -3,10 +3,11 @@
 use serde::{Serialize, ser::Error as _};
 
 use super::{
-    Session,
+    handle::Session,
+    keys::Keys,
     state::{Failed, Phase},
 };
-use crate::{Changes, Error, Result, SessionId, Snapshot, WriteMode, Written, changes::encode};
+use crate::{Changes, Error, Result, Snapshot, Written, changes::encode};
 
 impl Session {
     /// Sets one item to a value that serde can write as JSON.
@@ -23,10 +24,9 @@ impl Session {
     /// # Examples
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use session_core::*;
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
-    /// # let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
     /// # let session = manager.open(None);
     /// #[derive(serde::Serialize, serde::Deserialize)]
     /// struct Theme {
@@ -38,6 +38,8 @@ impl Session {
     /// assert!(session.get::<Theme>("theme").await?.is_some_and(|theme| theme.dark));
     /// # Ok(()) }
     /// ```
+    #[doc(alias = "insert")]
+    #[doc(alias = "put")]
     pub async fn set(&self, key: &str, value: impl Serialize) -> Result<()> {
         let mut changes = Changes::new();
         changes.set(key, encode(&value)?);
@@ -56,10 +58,9 @@ impl Session {
     /// # Examples
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use session_core::*;
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
-    /// # let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
     /// # let session = manager.open(None);
     /// #[derive(serde::Serialize)]
     /// struct Visitor {
@@ -78,10 +79,10 @@ impl Session {
         self.change(items.map_or_else(Changes::new, |items| Changes::between(None, &items))).await
     }
 
-    /// Removes items; those that are not there do not matter.
+    /// Removes one or several items. Keys without an item are ignored.
     ///
-    /// Costs what one [`set`](Self::set) costs, however many keys. With its last item the session
-    /// ends.
+    /// Costs what one [`set`](Self::set) costs, however many keys. Removing the last item ends the
+    /// session.
     ///
     /// # Errors
     ///
@@ -90,20 +91,22 @@ impl Session {
     /// # Examples
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use session_core::*;
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
-    /// # let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
     /// # let session = manager.open(None);
     /// session.set("name", "bob").await?;
     /// session.set("age", 42).await?;
-    /// session.remove(["age", "size"]).await?;
+    /// session.remove("age").await?;
     /// assert_eq!(session.size().await?, 1);
+    /// session.remove(["name", "size"]).await?;
+    /// assert_eq!(session.size().await?, 0);
     /// # Ok(()) }
     /// ```
-    pub async fn remove(&self, keys: impl IntoIterator<Item = impl Into<String>>) -> Result<()> {
+    #[doc(alias = "Remove")]
+    pub async fn remove(&self, keys: impl Keys) -> Result<()> {
         let mut changes = Changes::new();
-        keys.into_iter().for_each(|key| changes.remove(key));
+        keys.into_keys().into_iter().for_each(|key| changes.remove(key));
         self.change(changes).await
     }
 
@@ -120,10 +123,9 @@ impl Session {
     /// # Examples
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use session_core::*;
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
-    /// # let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
     /// # let session = manager.open(None);
     /// session.set("user", "bob").await?;
     /// session.save().await?;
@@ -131,8 +133,13 @@ impl Session {
     /// assert_eq!(session.id().await?, None);
     /// # Ok(()) }
     /// ```
+    #[doc(alias = "purge")]
+    #[doc(alias = "flush")]
+    #[doc(alias = "clear")]
+    #[doc(alias = "destroy")]
+    #[doc(alias = "logout")]
     pub async fn remove_all(&self) -> Result<()> {
-        let _gate = self.0.gate.lock().await;
+        let _transition = self.0.transition.lock().await;
         let id = self.checked_id()?;
         if let Some(id) = id {
             if self.ask(self.storage().remove_all(&id, None)).await? {
@@ -148,67 +155,6 @@ impl Session {
         Ok(())
     }
 
-    /// Gives the session a new id, at once: to be done at login and at every change of rights,
-    /// as OWASP asks.
-    ///
-    /// With `delete_old` the session moves: the old id is dead from then on, and whatever dies
-    /// half way loses nothing. Without, the items are copied and the old session lives on until
-    /// it expires. Returns the new id, or `None` where there is no session; a session yet to be
-    /// stored gets a fresh id anyway.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::IdTaken`] if an id function made an id twice; otherwise as described
-    /// [above](Self).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use std::sync::Arc;
-    /// # use session_core::*;
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
-    /// # let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
-    /// # let session = manager.open(None);
-    /// session.set("cart", ["apple"]).await?;
-    /// session.save().await?;
-    /// let before = session.id().await?;
-    ///
-    /// // The visitor logs in.
-    /// session.regenerate_id(true).await?;
-    /// session.set("user", "bob").await?;
-    /// assert_ne!(session.id().await?, before);
-    /// assert!(session.contains("cart").await?);
-    /// # Ok(()) }
-    /// ```
-    pub async fn regenerate_id(&self, delete_old: bool) -> Result<Option<SessionId>> {
-        let _gate = self.0.gate.lock().await;
-        if self.is_whole() {
-            self.load_gated().await?;
-        }
-        let Some(old) = self.checked_id()? else { return Ok(None) };
-        let new = self.fresh_id(&self.state());
-        let renewed = if delete_old {
-            self.ask(self.storage().rename(&old, &new)).await?
-        } else {
-            self.copy(&old, &new).await?
-        };
-        if !renewed {
-            return self.not_renewed(&old).await;
-        }
-        if delete_old {
-            self.0.manager.note_ended(&old);
-        }
-        let mut state = self.state();
-        state.used = true;
-        state.stored = true;
-        let base = match &mut state.phase {
-            Phase::Known(_, base) => base.take(),
-            _ => None,
-        };
-        state.phase = Phase::Known(new.clone(), base);
-        Ok(Some(new))
-    }
-
     /// Stores now what would be stored at `close`, so that others see it.
     ///
     /// With a storage of items everything is stored already.
@@ -221,10 +167,9 @@ impl Session {
     /// # Examples
     ///
     /// ```
-    /// # use std::sync::Arc;
     /// # use session_core::*;
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
-    /// # let manager = Manager::builder(Arc::new(MemoryStorage::new())).build()?;
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
     /// # let session = manager.open(None);
     /// session.set("state", "working").await?;
     /// session.save().await?;
@@ -232,18 +177,18 @@ impl Session {
     /// # Ok(()) }
     /// ```
     pub async fn save(&self) -> Result<()> {
-        let _gate = self.0.gate.lock().await;
-        self.save_gated().await
+        let _transition = self.0.transition.lock().await;
+        self.save_locked().await
     }
 
-    pub(super) async fn save_gated(&self) -> Result<()> {
+    pub(super) async fn save_locked(&self) -> Result<()> {
         let pending = {
             let state = self.state();
             state.check()?;
             state.pending.clone()
         };
         if let Some(pending) = pending {
-            self.store_gated(&pending).await?;
+            self.store_locked(&pending).await?;
             self.state().saved(&pending);
         }
         Ok(())
@@ -264,34 +209,12 @@ impl Session {
         };
         // Writes to a session that is known need not wait for each other.
         let Some(id) = known else {
-            let _gate = self.0.gate.lock().await;
-            return self.store_gated(&changes).await;
+            let _transition = self.0.transition.lock().await;
+            return self.store_locked(&changes).await;
         };
         match self.update(&id, &changes, None).await? {
             Written::Refused => Err(self.state().fail(Failed::Vanished)),
             Written::Saved | Written::Emptied => Ok(()),
         }
-    }
-
-    async fn copy(&self, old: &SessionId, new: &SessionId) -> Result<bool> {
-        let Some(session) = self.ask(self.storage().get_session(old)).await? else {
-            return Ok(false);
-        };
-        let (items, ttl) = (Changes::between(None, &session), self.0.manager.ttl());
-        let written =
-            self.ask(self.storage().set_session(new, &items, WriteMode::Create, ttl)).await?;
-        Ok(written != Written::Refused)
-    }
-
-    /// Either the old session is not there or the new id is taken.
-    async fn not_renewed(&self, old: &SessionId) -> Result<Option<SessionId>> {
-        if self.ask(self.storage().expires_in(old)).await?.is_some() {
-            return Err(self.state().fail(Failed::IdTaken));
-        }
-        if self.state().is_known() {
-            return Err(self.state().fail(Failed::Vanished));
-        }
-        self.disprove(old);
-        Ok(None)
     }
 }

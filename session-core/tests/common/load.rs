@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use session_core::{Error, SessionId, Snapshot, Storage, WriteMode, Written};
+use session_core::{Error, SessionId, SetOptions, Snapshot, Storage, Written};
 use tokio::{
     task::JoinHandle,
     time::{Instant, sleep},
@@ -44,7 +44,7 @@ impl Load {
     /// Starts a client for each id, and returns when all sessions are there.
     pub async fn start(handles: &[Arc<dyn Storage>], ids: &[SessionId]) -> Self {
         for id in ids {
-            let written = handles[0].set_session(id, &numbered(id, 0), CREATE, TTL).await;
+            let written = handles[0].set_session(id, &numbered(id, 0), CREATE).await;
             assert_eq!(written.unwrap(), Written::Saved);
         }
         let ended = Arc::new(AtomicBool::new(false));
@@ -104,13 +104,13 @@ impl Client {
         self.write_as(UPDATE).await;
     }
 
-    async fn write_as(&mut self, mode: WriteMode<'_>) {
+    async fn write_as(&mut self, options: SetOptions<'_>) {
         let (handle, begin) = (self.handle(), Instant::now());
         let changes = numbered(&self.id, self.written);
-        match self.answered(begin, handle.set_session(&self.id, &changes, mode, TTL).await) {
+        match self.answered(begin, handle.set_session(&self.id, &changes, options).await) {
             Some(Written::Saved) => self.acknowledged = self.written,
             Some(Written::Refused) => self.missing().await,
-            Some(Written::Emptied) => self.report.wrong.push("a write emptied".to_owned()),
+            Some(written) => self.report.wrong.push(format!("a write answered {written:?}")),
             None => {}
         }
     }
@@ -153,7 +153,7 @@ impl Client {
         self.acknowledged = 0;
         let handle = self.handle();
         let changes = numbered(&self.id, self.written);
-        let _ = handle.set_session(&self.id, &changes, CREATE, TTL).await;
+        let _ = handle.set_session(&self.id, &changes, CREATE).await;
     }
 
     fn answered<T>(&mut self, begin: Instant, answer: Result<T, Error>) -> Option<T> {

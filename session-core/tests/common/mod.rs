@@ -11,14 +11,14 @@ pub mod stress;
 use std::{sync::Arc, time::Duration};
 
 pub use session_core::{
-    Changes, Redis, RedisHashTableStorage, RedisKeyValueStorage, Result, SessionId, Snapshot,
-    Storage, WriteMode, Written,
+    Changes, Redis, RedisHashTableStorage, RedisKeyValueStorage, Result, SessionId, SetOptions,
+    Snapshot, Storage, WriteMode, Written,
 };
 pub use support::redis::RedisServer;
 
 pub const TTL: Duration = Duration::from_secs(60);
-pub const CREATE: WriteMode<'_> = WriteMode::Create;
-pub const UPDATE: WriteMode<'_> = WriteMode::Update { seen: None };
+pub const CREATE: SetOptions<'_> = SetOptions::create(TTL);
+pub const UPDATE: SetOptions<'_> = SetOptions::update(TTL);
 
 pub fn handle(server: &RedisServer) -> Redis {
     Redis::builder(server.url()).build().unwrap()
@@ -71,10 +71,9 @@ impl Storage for Copying {
         &self,
         id: &SessionId,
         changes: &Changes,
-        mode: WriteMode<'_>,
-        ttl: Duration,
+        options: SetOptions<'_>,
     ) -> Result<Written> {
-        self.0.set_session(id, changes, mode, ttl).await
+        self.0.set_session(id, changes, options).await
     }
 
     async fn update_ttl(&self, id: &SessionId, ttl: Duration) -> Result<bool> {

@@ -36,7 +36,7 @@ pub async fn stale_rounds(
     disturb: impl AsyncFn(&SessionId) -> Left,
 ) -> u64 {
     let id = SessionId::random();
-    let created = other.set_session(&id, &numbered(0), CREATE, TTL).await;
+    let created = other.set_session(&id, &numbered(0), CREATE).await;
     assert_eq!(created.unwrap(), Written::Saved);
     let ended = Arc::new(AtomicBool::new(false));
     // The writer lets readers check once it has been quiet for long enough.
@@ -49,9 +49,9 @@ pub async fn stale_rounds(
             while !ended.load(Ordering::SeqCst) {
                 let least = expected.load(Ordering::SeqCst);
                 // As a session looks.
-                let found = match storage.at_hand(&id) {
+                let found = match storage.cached(&id) {
                     None => storage.get_session(&id).await,
-                    at_hand => Ok(at_hand),
+                    cached => Ok(cached),
                 };
                 if let Ok(Some(session)) = found {
                     let read: u64 = session.get("n").unwrap().unwrap();
@@ -94,8 +94,8 @@ pub async fn stale_rounds(
 
 /// Writes even if that takes several attempts, on a machine too busy to answer in time.
 async fn write(other: &dyn Storage, id: &SessionId, changes: &Changes) {
-    for mode in [UPDATE, CREATE].into_iter().cycle() {
-        if let Ok(Written::Saved) = other.set_session(id, changes, mode, TTL).await {
+    for options in [UPDATE, CREATE].into_iter().cycle() {
+        if let Ok(Written::Saved) = other.set_session(id, changes, options).await {
             return;
         }
     }

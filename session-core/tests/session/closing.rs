@@ -14,7 +14,7 @@ async fn g7_a_failure_that_the_handler_ignored_is_reported_at_close() {
         let _ = session.set("m", 2).await;
         let _ = session.get_or("n", 0).await;
         probe.set_down(false);
-        let Closed { outcome, failure } = session.close().await;
+        let Closed { outcome, failure, .. } = session.close().await;
         assert!(matches!(failure, Some(Error::Storage(_))), "{failure:?}");
         assert_eq!(outcome, Outcome::Untouched);
     }
@@ -68,7 +68,7 @@ async fn after_close_every_operation_says_so() {
         assert!(is_closed(session.set("n", 1).await));
         assert!(is_closed(session.remove(["n"]).await));
         assert!(is_closed(session.remove_all().await));
-        assert!(is_closed(session.regenerate_id(true).await));
+        assert!(is_closed(session.regenerate_id().await));
         assert!(is_closed(session.id().await));
         assert!(is_closed(session.data().await));
         assert!(is_closed(session.size().await));

@@ -40,7 +40,7 @@ async fn g4_renewing_keeps_the_data_and_kills_the_old_id() {
     for (manager, _) in both() {
         let old = started(&manager).await;
         let session = manager.open(Some(old.clone()));
-        let new = session.regenerate_id(true).await.unwrap().unwrap();
+        let new = session.regenerate_id().await.unwrap().unwrap();
         assert_eq!(stored(&manager, &old).await, None, "dead at once");
         // A write after the renewal must not undo it.
         session.set("m", 2).await.unwrap();
@@ -55,7 +55,7 @@ async fn renewing_can_leave_the_old_session_to_expire() {
     for (manager, _) in both() {
         let old = started(&manager).await;
         let session = manager.open(Some(old.clone()));
-        let new = session.regenerate_id(false).await.unwrap().unwrap();
+        let new = session.regenerate_id_keeping_old().await.unwrap().unwrap();
         assert_eq!(close(&session).await, Outcome::Issued { id: new.clone() });
         assert_eq!(stored(&manager, &old).await, stored(&manager, &new).await);
     }
@@ -66,14 +66,14 @@ async fn renewing_what_is_not_there_does_nothing() {
     for (manager, _) in both() {
         for claim in [None, Some(SessionId::random())] {
             let session = manager.open(claim);
-            assert_eq!(session.regenerate_id(true).await.unwrap(), None);
+            assert_eq!(session.regenerate_id().await.unwrap(), None);
             assert_eq!(close(&session).await, Outcome::Untouched);
         }
         let id = started(&manager).await;
         let session = manager.open(Some(id.clone()));
         assert!(session.contains("n").await.unwrap());
         manager.open(Some(id)).remove_all().await.unwrap();
-        assert!(matches!(session.regenerate_id(true).await, Err(Error::Vanished)));
+        assert!(matches!(session.regenerate_id().await, Err(Error::Vanished)));
     }
 }
 
@@ -82,10 +82,10 @@ async fn g4_a_renewed_id_is_told_even_if_the_store_fails_afterwards() {
     for (manager, probe) in both() {
         let old = started(&manager).await;
         let session = manager.open(Some(old));
-        let new = session.regenerate_id(true).await.unwrap().unwrap();
+        let new = session.regenerate_id().await.unwrap().unwrap();
         probe.set_down(true);
         let _ = session.set("m", 2).await;
-        let Closed { outcome, failure } = session.close().await;
+        let Closed { outcome, failure, .. } = session.close().await;
         assert!(matches!(failure, Some(Error::Storage(_))));
         assert_eq!(outcome, Outcome::Issued { id: new });
     }
@@ -106,7 +106,7 @@ async fn an_id_can_be_chosen_before_the_session_starts() {
         let second = manager.open(None);
         second.set_id(chosen.clone()).unwrap();
         let _ = second.set("n", 2).await;
-        let Closed { outcome, failure } = second.close().await;
+        let Closed { outcome, failure, .. } = second.close().await;
         assert!(matches!(failure, Some(Error::IdTaken)));
         assert_eq!(outcome, Outcome::Untouched);
         assert_eq!(stored(&manager, &chosen).await.as_deref(), Some(r#"{"n":1}"#));

@@ -128,7 +128,7 @@ async fn g2_a_logout_wins_over_a_write_in_flight() {
         manager.open(Some(id.clone())).remove_all().await.unwrap();
         let written = writer.set("n", 2).await;
         assert!(is_whole(&manager) || matches!(written, Err(Error::Vanished)));
-        let Closed { outcome, failure } = writer.close().await;
+        let Closed { outcome, failure, .. } = writer.close().await;
         assert!(matches!(failure, Some(Error::Vanished)), "{failure:?}");
         assert_eq!(outcome, Outcome::Untouched, "the other tab may have a new cookie by now");
         assert_eq!(stored(&manager, &id).await, None);

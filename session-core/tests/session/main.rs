@@ -27,7 +27,7 @@ fn is_whole(manager: &Manager) -> bool {
 
 /// Closes a session of which nothing must have gone wrong.
 async fn close(session: &Session) -> Outcome {
-    let Closed { outcome, failure } = session.close().await;
+    let Closed { outcome, failure, .. } = session.close().await;
     assert!(failure.is_none(), "{failure:?}");
     outcome
 }

@@ -13,7 +13,7 @@ use std::{
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 use session_core::{
-    Changes, Error, Granularity, MemoryStorage, Result, SessionId, Snapshot, Storage, WriteMode,
+    Changes, Error, Granularity, MemoryStorage, Result, SessionId, SetOptions, Snapshot, Storage,
     Written,
 };
 
@@ -88,10 +88,9 @@ impl Storage for Probe {
         &self,
         id: &SessionId,
         changes: &Changes,
-        mode: WriteMode<'_>,
-        ttl: Duration,
+        options: SetOptions<'_>,
     ) -> Result<Written> {
-        self.ask("set_session").await?.set_session(id, changes, mode, ttl).await
+        self.ask("set_session").await?.set_session(id, changes, options).await
     }
 
     async fn update_ttl(&self, id: &SessionId, ttl: Duration) -> Result<bool> {
@@ -106,7 +105,7 @@ impl Storage for Probe {
         self.ask("expires_in").await?.expires_in(id).await
     }
 
-    fn bound(&self) -> Option<Duration> {
+    fn max_latency(&self) -> Option<Duration> {
         self.slow.lock().unwrap().map(|(_, bound)| bound)
     }
 

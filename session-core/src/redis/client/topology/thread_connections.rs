@@ -1,0 +1,116 @@
+//! One thread's connections to all servers of a handle.
+
+use std::{cell::RefCell, sync::Arc};
+
+use tokio::{
+    runtime::{self, Handle},
+    sync::watch,
+    time::Instant,
+};
+
+use super::{
+    cluster_connections::ClusterConnections,
+    node::{ConnectionRole, Node, NodeOpener},
+    servers::Servers,
+};
+use crate::Result;
+
+pub(crate) enum ThreadConnections {
+    Single(Arc<Node>),
+    Cluster(ClusterConnections),
+}
+
+thread_local! {
+    // A connection is driven by the runtime it was opened on, and a thread may enter several
+    // runtimes, so an entry is found by handle and runtime. Rarely more than one entry.
+    static OPEN: RefCell<Vec<(u64, runtime::Id, Arc<ThreadConnections>)>> =
+        const { RefCell::new(Vec::new()) };
+}
+
+impl ThreadConnections {
+    /// Returns this thread's connections of the client with this number, opening them on first
+    /// need.
+    ///
+    /// # Panics
+    ///
+    /// Outside a Tokio runtime.
+    pub(crate) fn of_this_thread(
+        client: u64,
+        servers: &Servers,
+        owned: &watch::Sender<()>,
+    ) -> Arc<Self> {
+        let runtime = Handle::current();
+        let id = runtime.id();
+        OPEN.with_borrow_mut(|open| {
+            let known = open.iter().find(|entry| (entry.0, entry.1) == (client, id));
+            if let Some((.., connections)) = known.filter(|entry| entry.2.are_supervised()) {
+                return connections.clone();
+            }
+            // Drops entries of runtimes that have ended and handles no longer used.
+            open.retain(|(.., connections)| connections.are_supervised());
+            let opener = NodeOpener::new(runtime, owned.subscribe());
+            let connections = Arc::new(Self::open(servers, opener));
+            open.push((client, id, connections.clone()));
+            connections
+        })
+    }
+
+    fn open(servers: &Servers, opener: NodeOpener) -> Self {
+        match servers {
+            Servers::Single(target) => Self::Single(Arc::new(opener.node(target.clone()))),
+            Servers::Cluster(cluster) => {
+                Self::Cluster(ClusterConnections::open(cluster.clone(), opener))
+            }
+        }
+    }
+
+    fn are_supervised(&self) -> bool {
+        match self {
+            Self::Single(node) => node.connection(ConnectionRole::Main).is_supervised(),
+            Self::Cluster(connections) => connections.is_refreshed(),
+        }
+    }
+
+    pub(crate) fn is_cluster(&self) -> bool {
+        matches!(self, Self::Cluster(_))
+    }
+
+    /// Returns the node that serves a slot, or `None` while the first slot map is loading.
+    pub(crate) fn known_node(&self, slot: u16) -> Option<Result<Arc<Node>>> {
+        match self {
+            Self::Single(node) => Some(Ok(node.clone())),
+            Self::Cluster(connections) => connections.known_node(slot),
+        }
+    }
+
+    /// Waits until the slot map is loaded and returns the node that serves a slot.
+    pub(crate) async fn node(&self, slot: u16) -> Result<Arc<Node>> {
+        match self {
+            Self::Single(node) => Ok(node.clone()),
+            Self::Cluster(connections) => connections.node(slot).await,
+        }
+    }
+
+    /// Returns whether a slot has moved away from the node `from`, which is down since `since`.
+    pub(crate) async fn has_moved(&self, slot: u16, from: &Node, since: Instant) -> bool {
+        match self {
+            Self::Single(_) => false,
+            Self::Cluster(connections) => connections.has_moved(slot, from, since).await,
+        }
+    }
+
+    /// Returns the node at an address that another node has named; `None` outside a cluster.
+    pub(crate) fn node_at(&self, address: &str) -> Option<Arc<Node>> {
+        match self {
+            Self::Single(_) => None,
+            Self::Cluster(connections) => connections.node_at(address),
+        }
+    }
+
+    /// Asks for a new slot map, because a slot has moved to an address or a node is down.
+    pub(crate) fn request_refresh(&self, moved_to: Option<String>) {
+        if let Self::Cluster(connections) = self {
+            connections.request_refresh(moved_to);
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The addresses of servers.
+
+use deadpool_redis::redis::{
+    ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo,
+};
+
+use super::super::client::failure;
+use crate::{Error, Result};
+
+/// Parses a URL. `what` names the setting in errors.
+pub(super) fn parse(what: &str, url: &str) -> Result<ConnectionInfo> {
+    let wrong = |problem: &str| Error::Config(format!("{what}: {problem}"));
+    let info = url.into_connection_info().map_err(|error| wrong(&failure::reason(&error)))?;
+    match info.addr() {
+        ConnectionAddr::TcpTls { insecure: true, .. } => {
+            return Err(wrong("TLS without checking certificates is not offered"));
+        }
+        address if !address.is_supported() => {
+            return Err(wrong("TLS needs the cargo feature `redis-tls`"));
+        }
+        _ => {}
+    }
+    // Only with RESP3 can the server send push messages, and the library report a lost connection.
+    let settings = info.redis_settings().clone().set_protocol(ProtocolVersion::RESP3);
+    // Nagle's algorithm would delay a request until the one before it is acknowledged.
+    let tcp = info.tcp_settings().clone().set_nodelay(true);
+    Ok(info.set_redis_settings(settings).set_tcp_settings(tcp))
+}
+
+/// Parses the URLs of servers that name other servers. All must use TLS or none, because the others
+/// are connected to in the same way.
+pub(super) fn parse_list(what: &str, urls: &[String]) -> Result<Vec<ConnectionInfo>> {
+    let infos: Vec<_> = urls.iter().map(|url| parse(what, url)).collect::<Result<_>>()?;
+    let wrong = |problem: &str| Err(Error::Config(format!("{what}: {problem}")));
+    let mut kinds = infos.iter().map(|info| std::mem::discriminant(info.addr()));
+    let Some(first) = kinds.next() else {
+        return wrong("at least one address is needed");
+    };
+    if infos.iter().any(|info| matches!(info.addr(), ConnectionAddr::Unix(_))) {
+        return wrong("sockets of this machine lead to no others");
+    }
+    if kinds.any(|kind| kind != first) {
+        return wrong("the addresses must be all redis:// or all rediss://");
+    }
+    if infos.iter().any(|info| info.redis_settings().db() != 0) {
+        return wrong("there are no databases at these addresses");
+    }
+    Ok(infos)
+}
+
+/// Returns the settings for a server that has none of its own.
+pub(super) fn resp3() -> RedisConnectionInfo {
+    RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3)
+}

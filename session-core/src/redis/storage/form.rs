@@ -1,0 +1,67 @@
+//! What both forms of a stored session share: existence, time to live, renaming.
+
+use std::time::Duration;
+
+use deadpool_redis::redis::Value;
+
+use super::{
+    super::client::{Effect, Key, Operation},
+    lua,
+};
+use crate::{MAX_TTL, Result};
+
+/// How a session is stored.
+#[derive(Clone, Copy)]
+pub(super) enum Form {
+    /// A string: the JSON of all items.
+    String,
+    /// A hash: a field for each item.
+    Hash,
+}
+
+impl Form {
+    /// Returns the command that measures a key of this form, which fails for any other type, and
+    /// the largest size that counts as no session: nothing stored, or `{}`.
+    fn measure(self) -> [&'static [u8]; 2] {
+        match self {
+            Self::String => [b"STRLEN", b"2"],
+            Self::Hash => [b"HLEN", b"0"],
+        }
+    }
+
+    /// Extends the time to live; never shortens it. One round trip.
+    pub(super) async fn update_ttl(self, operation: &Operation<'_>, ttl: Duration) -> Result<bool> {
+        Ok(self.extend_ttl(operation, millis(ttl)).await?.is_some())
+    }
+
+    /// Returns the time left. One round trip.
+    pub(super) async fn expires_in(self, operation: &Operation<'_>) -> Result<Option<Duration>> {
+        let left = self.extend_ttl(operation, 0).await?;
+        // A negative answer is a key without a time to live, written by hand. Its next use adds one.
+        Ok(left.map(|left| u64::try_from(left).map_or(MAX_TTL, Duration::from_millis)))
+    }
+
+    async fn extend_ttl(self, operation: &Operation<'_>, extend_to: u64) -> Result<Option<i64>> {
+        let [measure, none] = self.measure();
+        let (key, extend_to) = (operation.key(), extend_to.to_string());
+        let args = [measure, none, extend_to.as_bytes()];
+        let call = lua::EXTEND_TTL.call(&[key], &args);
+        Ok(match operation.run(call, Effect::Repeatable).await? {
+            Value::Int(left) => Some(left),
+            _ => None,
+        })
+    }
+
+    /// Renames a session in one step, on the one server that holds both keys. One round trip.
+    pub(super) async fn rename(self, operation: &Operation<'_>, to: Key<'_>) -> Result<bool> {
+        let call = lua::RENAME.call(&[operation.key(), to], &self.measure());
+        Ok(operation.run(call, Effect::Once).await? == Value::Int(1))
+    }
+}
+
+/// Converts a time to live to the milliseconds that Redis takes.
+pub(super) fn millis(ttl: Duration) -> u64 {
+    let longest = u64::try_from(MAX_TTL.as_millis()).expect("ten years fit");
+    // Redis rejects zero, or removes the key.
+    u64::try_from(ttl.as_millis()).unwrap_or(longest).clamp(1, longest)
+}

@@ -1,0 +1,134 @@
+//! The hash of one session.
+
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
+
+use deadpool_redis::redis::{Cmd, Value};
+use serde_json::value::RawValue;
+
+use super::{
+    super::{
+        super::client::{Call, Effect, Key, Operation},
+        form::millis,
+        lua,
+    },
+    field,
+};
+use crate::{Changes, Result, Snapshot, Written};
+
+type Fields = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// Sends a command about the hash, or one field of it.
+pub(super) async fn ask(
+    operation: &Operation<'_>,
+    command: &str,
+    field: Option<&str>,
+) -> Result<Value> {
+    let key = operation.key();
+    let length = command.len() + key.length() + field.map_or(0, str::len);
+    let mut ask = Cmd::with_capacity(3, length);
+    ask.arg(command).arg(key).arg(field);
+    operation.send(&ask, Effect::Repeatable).await
+}
+
+pub(super) async fn read(operation: &Operation<'_>) -> Result<Option<Snapshot>> {
+    Ok(snapshot(operation, &fields(operation).await?))
+}
+
+pub(super) async fn read_item(
+    operation: &Operation<'_>,
+    key: &str,
+) -> Result<Option<Box<RawValue>>> {
+    let Value::BulkString(text) = ask(operation, "HGET", Some(key)).await? else {
+        return Ok(None);
+    };
+    operation.note_item_size(key, text.len());
+    Ok(item(operation, &text))
+}
+
+/// Writes changes if the hash exists, or with the condition `create` if it does not.
+pub(super) async fn write(
+    operation: &Operation<'_>,
+    changes: &Changes,
+    condition: &str,
+    ttl: Duration,
+) -> Result<Written> {
+    let call = write_call(operation.key(), changes, condition, ttl);
+    Ok(match operation.run(call, Effect::Once).await? {
+        Value::Int(1) => Written::Saved,
+        Value::Int(_) => Written::Emptied,
+        _ => Written::Refused,
+    })
+}
+
+fn write_call(key: Key<'_>, changes: &Changes, condition: &str, ttl: Duration) -> Call {
+    let (mut set, mut removed) = (Vec::new(), Vec::new());
+    for (key, item) in changes.iter() {
+        match item {
+            Some(item) => set.extend([Cow::Borrowed(key), field::write(item)]),
+            None => removed.push(key),
+        }
+    }
+    let (ttl, count) = (millis(ttl).to_string(), set.len().to_string());
+    let args: Vec<&[u8]> = [condition, &ttl, &count]
+        .into_iter()
+        .chain(set.iter().map(AsRef::as_ref))
+        .chain(removed)
+        .map(str::as_bytes)
+        .collect();
+    lua::WRITE_FIELDS.call(&[key], &args)
+}
+
+pub(super) async fn remove(operation: &Operation<'_>) -> Result<bool> {
+    let call = lua::REMOVE_FIELDS.call(&[operation.key()], &[]);
+    Ok(operation.run(call, Effect::Once).await? == Value::Int(1))
+}
+
+/// Removes the session if it still has the items that were seen.
+///
+/// A field may hold an item in another text than would be written here, so the session is read, and
+/// then compared in the server field by field.
+pub(super) async fn remove_seen(operation: &Operation<'_>, seen: &Snapshot) -> Result<bool> {
+    let key = operation.key();
+    loop {
+        let fields = fields(operation).await?;
+        if snapshot(operation, &fields).is_none_or(|now| now.to_json() != seen.to_json()) {
+            return Ok(false);
+        }
+        let args: Vec<&[u8]> =
+            fields.iter().flat_map(|(key, text)| [key.as_slice(), text]).collect();
+        let call = lua::REMOVE_FIELDS.call(&[key], &args);
+        if operation.run(call, Effect::Once).await? == Value::Int(1) {
+            return Ok(true);
+        }
+    }
+}
+
+async fn fields(operation: &Operation<'_>) -> Result<Fields> {
+    let Value::Map(map) = ask(operation, "HGETALL", None).await? else { return Ok(Vec::new()) };
+    let texts = map.into_iter().filter_map(|pair| match pair {
+        (Value::BulkString(key), Value::BulkString(text)) => Some((key, text)),
+        _ => None,
+    });
+    Ok(texts.collect())
+}
+
+fn snapshot(operation: &Operation<'_>, fields: &Fields) -> Option<Snapshot> {
+    let mut items = BTreeMap::new();
+    for (key, text) in fields {
+        match (std::str::from_utf8(key), item(operation, text)) {
+            (Ok(key), Some(item)) => drop(items.insert(key, item)),
+            (Err(_), _) => operation.log_unreadable_field(),
+            (_, None) => {}
+        }
+    }
+    Snapshot::from_sorted(items.iter().map(|(key, item)| (Cow::Borrowed(*key), item.get())))
+}
+
+/// Parses a field. An unreadable one counts as absent and does not affect the others.
+fn item(operation: &Operation<'_>, text: &[u8]) -> Option<Box<RawValue>> {
+    let item = field::read(text);
+    if item.is_none() {
+        operation.log_unreadable_field();
+    }
+    item
+}

@@ -1,0 +1,148 @@
+//! The storage.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deadpool_redis::redis::Value;
+use serde_json::value::RawValue;
+
+use super::{
+    super::{
+        super::{client::is_large, handle::Redis},
+        form::Form,
+    },
+    hash,
+};
+use crate::storage::rename_by_copying;
+use crate::{
+    Changes, Granularity, Result, SessionId, SetOptions, Snapshot, Storage, WriteMode, Written,
+};
+
+/// Stores each session as a Redis hash with a field for each item.
+///
+/// Every operation on an item is sent to Redis at once, takes one round trip, and costs the same
+/// however large the session is. Suited to large sessions. `HGETALL` shows the items in readable
+/// form, and a field set by hand is an item. A GoFrame server with the same prefix shares its
+/// sessions.
+///
+/// A key of another type counts as no session and is left alone. A field that is not UTF-8 counts as
+/// no item, although [`get_size`](Storage::get_size) counts it.
+#[derive(Clone, Debug)]
+pub struct RedisHashTableStorage {
+    redis: Redis,
+}
+
+impl RedisHashTableStorage {
+    /// Stores sessions in `redis`. Does not connect yet.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{Redis, RedisHashTableStorage};
+    ///
+    /// let storage = RedisHashTableStorage::new(Redis::builder("redis://127.0.0.1").build()?);
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn new(redis: Redis) -> Self {
+        Self { redis }
+    }
+
+    fn has_large(&self, id: &SessionId) -> bool {
+        self.redis.client().has_large(self.redis.key(id))
+    }
+}
+
+#[async_trait]
+impl Storage for RedisHashTableStorage {
+    async fn get_session(&self, id: &SessionId) -> Result<Option<Snapshot>> {
+        if !self.has_large(id) {
+            return hash::read(&self.redis.operation(id)).await;
+        }
+        let (redis, id) = (self.redis.clone(), id.clone());
+        let read = async move { hash::read(&redis.operation(&id)).await };
+        self.redis.client().on_large_thread(read).await
+    }
+
+    async fn set_session(
+        &self,
+        id: &SessionId,
+        changes: &Changes,
+        options: SetOptions<'_>,
+    ) -> Result<Written> {
+        let ttl = options.ttl;
+        let condition = match options.mode {
+            WriteMode::Create if !changes.sets_items() => return Ok(Written::Refused),
+            WriteMode::Create => "create",
+            WriteMode::Update => "update",
+        };
+        if !is_large(changes.size()) {
+            return hash::write(&self.redis.operation(id), changes, condition, ttl).await;
+        }
+        let (redis, id, changes) = (self.redis.clone(), id.clone(), changes.clone());
+        let write =
+            async move { hash::write(&redis.operation(&id), &changes, condition, ttl).await };
+        self.redis.client().on_large_thread(write).await
+    }
+
+    async fn update_ttl(&self, id: &SessionId, ttl: Duration) -> Result<bool> {
+        Form::Hash.update_ttl(&self.redis.operation(id), ttl).await
+    }
+
+    async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
+        match if_seen {
+            None => hash::remove(&self.redis.operation(id)).await,
+            Some(seen) if !self.has_large(id) => {
+                hash::remove_seen(&self.redis.operation(id), seen).await
+            }
+            Some(seen) => {
+                let (redis, id, seen) = (self.redis.clone(), id.clone(), seen.clone());
+                let remove = async move { hash::remove_seen(&redis.operation(&id), &seen).await };
+                self.redis.client().on_large_thread(remove).await
+            }
+        }
+    }
+
+    async fn expires_in(&self, id: &SessionId) -> Result<Option<Duration>> {
+        Form::Hash.expires_in(&self.redis.operation(id)).await
+    }
+
+    fn max_latency(&self) -> Option<Duration> {
+        Some(self.redis.client().response_timeout())
+    }
+
+    fn granularity(&self) -> Granularity {
+        Granularity::Item
+    }
+
+    async fn get(&self, id: &SessionId, key: &str) -> Result<Option<Box<RawValue>>> {
+        let client = self.redis.client();
+        if !client.has_large_item(self.redis.key(id), key) {
+            return hash::read_item(&self.redis.operation(id), key).await;
+        }
+        let (redis, id, key) = (self.redis.clone(), id.clone(), key.to_owned());
+        let read = async move { hash::read_item(&redis.operation(&id), &key).await };
+        client.on_large_thread(read).await
+    }
+
+    async fn contains(&self, id: &SessionId, key: &str) -> Result<bool> {
+        let operation = self.redis.operation(id);
+        Ok(hash::ask(&operation, "HEXISTS", Some(key)).await? == Value::Int(1))
+    }
+
+    async fn get_size(&self, id: &SessionId) -> Result<usize> {
+        let answer = hash::ask(&self.redis.operation(id), "HLEN", None).await?;
+        Ok(match answer {
+            Value::Int(count) => usize::try_from(count).unwrap_or(0),
+            _ => 0,
+        })
+    }
+
+    async fn rename(&self, from: &SessionId, to: &SessionId) -> Result<bool> {
+        let client = self.redis.client();
+        if !client.is_single_server() {
+            return client.bounded(rename_by_copying(self, from, to)).await;
+        }
+        Form::Hash.rename(&self.redis.operation(from), self.redis.key(to)).await
+    }
+}

@@ -1,0 +1,145 @@
+//! The storage.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+
+use super::{
+    super::{
+        super::{client::is_large, handle::Redis},
+        form::Form,
+    },
+    near_cache::Lookup,
+    string::{SessionString, look_up},
+    update,
+    write_queue::WriteQueues,
+};
+use crate::storage::rename_by_copying;
+use crate::{Changes, Result, SessionId, SetOptions, Snapshot, Storage, WriteMode, Written};
+
+/// Stores each session as one Redis string: the JSON object of its items, with sorted keys.
+///
+/// A session is read whole with one `GET` and written whole by compare-and-set, so that no changes
+/// are lost. Suited to sessions up to about 10 KB. A GoFrame server with the same prefix shares its
+/// sessions.
+///
+/// Stored texts are checked when they are read. A string that is not a JSON object, or a key of
+/// another type, counts as no session and is left alone; so is `{}`, except that a new session may
+/// replace it.
+#[derive(Clone)]
+pub struct RedisKeyValueStorage {
+    redis: Redis,
+    queues: Arc<WriteQueues>,
+}
+
+impl RedisKeyValueStorage {
+    /// Stores sessions in `redis`. Does not connect yet.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::{Redis, RedisKeyValueStorage};
+    ///
+    /// let storage = RedisKeyValueStorage::new(Redis::builder("redis://127.0.0.1").build()?);
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn new(redis: Redis) -> Self {
+        Self { redis, queues: Arc::default() }
+    }
+
+    fn has_large(&self, id: &SessionId) -> bool {
+        self.redis.client().has_large(self.redis.key(id))
+    }
+
+    async fn write(
+        &self,
+        id: &SessionId,
+        changes: &Changes,
+        options: SetOptions<'_>,
+    ) -> Result<Written> {
+        let (string, ttl) = (SessionString::new(&self.redis, id), options.ttl);
+        match options.mode {
+            // Boxed, so that the future of an update, which is far more frequent, stays small.
+            WriteMode::Create => Box::pin(update::create(&string, changes, ttl)).await,
+            WriteMode::Update => {
+                update::update(&string, &self.queues, changes, options.seen, ttl).await
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Storage for RedisKeyValueStorage {
+    async fn get_session(&self, id: &SessionId) -> Result<Option<Snapshot>> {
+        // Before an operation begins: a cached session needs neither clock nor connection.
+        match look_up(self.redis.near_cache(), id) {
+            Lookup::Hit(session) => Ok(Some(session)),
+            lookup if self.has_large(id) => {
+                let (redis, id) = (self.redis.clone(), id.clone());
+                let read = async move { SessionString::new(&redis, &id).fetch(lookup).await };
+                self.redis.client().on_large_thread(read).await
+            }
+            lookup => SessionString::new(&self.redis, id).fetch(lookup).await,
+        }
+    }
+
+    async fn set_session(
+        &self,
+        id: &SessionId,
+        changes: &Changes,
+        options: SetOptions<'_>,
+    ) -> Result<Written> {
+        if !self.has_large(id) && !is_large(changes.size()) {
+            return self.write(id, changes, options).await;
+        }
+        let (storage, id, changes) = (self.clone(), id.clone(), changes.clone());
+        let (mode, ttl, seen) = (options.mode, options.ttl, options.seen.cloned());
+        let write = async move {
+            let options = SetOptions { mode, ttl, seen: seen.as_ref() };
+            storage.write(&id, &changes, options).await
+        };
+        self.redis.client().on_large_thread(write).await
+    }
+
+    async fn update_ttl(&self, id: &SessionId, ttl: Duration) -> Result<bool> {
+        Form::String.update_ttl(&self.redis.operation(id), ttl).await
+    }
+
+    async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
+        if !self.has_large(id) {
+            return SessionString::new(&self.redis, id).remove(if_seen).await;
+        }
+        let (redis, id, if_seen) = (self.redis.clone(), id.clone(), if_seen.cloned());
+        let remove = async move { SessionString::new(&redis, &id).remove(if_seen.as_ref()).await };
+        self.redis.client().on_large_thread(remove).await
+    }
+
+    async fn expires_in(&self, id: &SessionId) -> Result<Option<Duration>> {
+        Form::String.expires_in(&self.redis.operation(id)).await
+    }
+
+    fn cached(&self, id: &SessionId) -> Option<Snapshot> {
+        self.redis.near_cache()?.hit(id)
+    }
+
+    fn max_latency(&self) -> Option<Duration> {
+        Some(self.redis.client().response_timeout())
+    }
+
+    async fn rename(&self, from: &SessionId, to: &SessionId) -> Result<bool> {
+        let client = self.redis.client();
+        if !client.is_single_server() {
+            return client.bounded(rename_by_copying(self, from, to)).await;
+        }
+        // Removes the old id from the near cache before the rename is acknowledged.
+        let _placeholder = self.redis.near_cache().map(|cache| cache.begin_write(from));
+        Form::String.rename(&self.redis.operation(from), self.redis.key(to)).await
+    }
+}
+
+impl fmt::Debug for RedisKeyValueStorage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RedisKeyValueStorage").field(&self.redis).finish()
+    }
+}

@@ -1,0 +1,177 @@
+//! The string of one session.
+
+use std::{sync::Arc, time::Duration};
+
+use deadpool_redis::redis::{Cmd, Value, cmd};
+
+use super::{
+    super::{
+        super::{
+            client::{Call, Effect, Key, Operation},
+            handle::Redis,
+        },
+        form::millis,
+        lua,
+    },
+    near_cache::{Lookup, NearCache},
+};
+use crate::{Result, SessionId, Snapshot, Written};
+
+/// One operation on the string of one session.
+pub(super) struct SessionString<'a> {
+    pub(super) operation: Operation<'a>,
+    pub(super) id: &'a SessionId,
+    near_cache: Option<&'a Arc<NearCache>>,
+}
+
+/// The result of a compare-and-set.
+pub(super) enum Swap {
+    Done(Written),
+    /// The session is gone.
+    Gone,
+    /// Another writer has stored this meanwhile.
+    Changed(Snapshot),
+}
+
+/// The result of a removal.
+enum Removal {
+    Done,
+    /// Not removed: this is the session, if it is one when parsed here.
+    Unsure(Option<Snapshot>),
+}
+
+impl<'a> SessionString<'a> {
+    pub(super) fn new(redis: &'a Redis, id: &'a SessionId) -> Self {
+        Self { operation: redis.operation(id), id, near_cache: redis.near_cache() }
+    }
+
+    /// Reads the session. No round trip if it is in the near cache, otherwise one.
+    pub(super) async fn read(&self) -> Result<Option<Snapshot>> {
+        match look_up(self.near_cache, self.id) {
+            Lookup::Hit(session) => Ok(Some(session)),
+            lookup => self.fetch(lookup).await,
+        }
+    }
+
+    /// Reads the session from the server, and caches it if `lookup` has a placeholder.
+    pub(super) async fn fetch(&self, lookup: Lookup) -> Result<Option<Snapshot>> {
+        let answer = self.operation.send(&get(self.operation.key()), Effect::Repeatable).await?;
+        let session = self.parse(answer);
+        if let (Lookup::Miss(placeholder), Some(session)) = (lookup, &session) {
+            placeholder.fill(session);
+        }
+        Ok(session)
+    }
+
+    /// Stores a session unless the id is taken. Returns what took it, if it is a text.
+    pub(super) async fn create(&self, new: &Snapshot, ttl: Duration) -> Result<Creation> {
+        let key = self.operation.key();
+        let mut set = cmd("SET");
+        set.arg(key).arg(new.stored()).arg("PX").arg(millis(ttl)).arg("NX");
+        if self.operation.send(&set, Effect::Once).await? == Value::Okay {
+            return Ok(Creation::Done);
+        }
+        Ok(match self.operation.send(&get(key), Effect::Repeatable).await? {
+            Value::BulkString(text) => Creation::Taken(Some(text)),
+            _ => Creation::Taken(None),
+        })
+    }
+
+    /// Stores `new`, or removes the session, if `old` is what is stored. One round trip.
+    pub(super) async fn swap(
+        &self,
+        old: &[u8],
+        new: Option<&Snapshot>,
+        ttl: Duration,
+    ) -> Result<Swap> {
+        let placeholder = self.near_cache.map(|cache| cache.begin_write(self.id));
+        let call = swap_call(self.operation.key(), old, new, ttl, placeholder.is_some());
+        Ok(match self.operation.run(call, Effect::Once).await? {
+            Value::Okay => {
+                if let (Some(placeholder), Some(new)) = (placeholder, new) {
+                    placeholder.fill(new);
+                }
+                Swap::Done(Written::Saved)
+            }
+            Value::Int(_) => Swap::Done(Written::Emptied),
+            text => self.parse(text).map_or(Swap::Gone, Swap::Changed),
+        })
+    }
+
+    /// Removes the session; with `if_seen`, only while it still has these items.
+    pub(super) async fn remove(&self, if_seen: Option<&Snapshot>) -> Result<bool> {
+        let mut current = match if_seen {
+            Some(seen) => Some(seen.clone()),
+            None => match self.try_remove().await? {
+                Removal::Done => return Ok(true),
+                Removal::Unsure(session) => session,
+            },
+        };
+        // By compare-and-set, because a record that cannot be read must not be removed.
+        while let Some(old) = current {
+            match self.swap(old.stored().as_bytes(), None, Duration::ZERO).await? {
+                Swap::Done(_) => return Ok(true),
+                Swap::Gone => return Ok(false),
+                // The same items in another text, edited by hand, are the same session.
+                Swap::Changed(now) => {
+                    let is_wanted = if_seen.is_none_or(|seen| seen.to_json() == now.to_json());
+                    current = is_wanted.then_some(now);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// Removes the session if the server can tell that it is one. One round trip.
+    async fn try_remove(&self) -> Result<Removal> {
+        let _placeholder = self.near_cache.map(|cache| cache.begin_write(self.id));
+        let call = lua::REMOVE_OBJECT.call(&[self.operation.key()], &[]);
+        Ok(match self.operation.run(call, Effect::Once).await? {
+            Value::Int(_) => Removal::Done,
+            text => Removal::Unsure(self.parse(text)),
+        })
+    }
+
+    fn parse(&self, answer: Value) -> Option<Snapshot> {
+        let Value::BulkString(text) = answer else { return None };
+        let Ok(text) = String::from_utf8(text) else {
+            self.operation.log_unreadable("not UTF-8");
+            return None;
+        };
+        Snapshot::parse(text).unwrap_or_else(|fault| {
+            self.operation.log_unreadable(&fault.to_string());
+            None
+        })
+    }
+}
+
+/// The result of an attempt to create a session.
+pub(super) enum Creation {
+    Done,
+    /// The id is taken, by this text or by a key of another type.
+    Taken(Option<Vec<u8>>),
+}
+
+/// Looks a session up in the near cache, if there is one.
+pub(super) fn look_up(cache: Option<&Arc<NearCache>>, id: &SessionId) -> Lookup {
+    cache.map_or(Lookup::Busy, |cache| cache.look_up(id))
+}
+
+fn get(key: Key<'_>) -> Cmd {
+    // Allocated in one piece: the most frequent command.
+    let mut get = Cmd::with_capacity(2, "GET".len() + key.length());
+    get.arg("GET").arg(key);
+    get
+}
+
+fn swap_call(
+    key: Key<'_>,
+    old: &[u8],
+    new: Option<&Snapshot>,
+    ttl: Duration,
+    is_cached: bool,
+) -> Call {
+    let (new, ttl) = (new.map_or("", Snapshot::stored), millis(ttl).to_string());
+    let args: [&[u8]; 4] = [old, new.as_bytes(), ttl.as_bytes(), b"cached"];
+    lua::COMPARE_AND_SET.call(&[key], if is_cached { &args } else { &args[..3] })
+}

@@ -1,0 +1,101 @@
+//! Storing changes: applied to the current session again until no other writer interferes.
+
+use std::time::Duration;
+
+use super::{
+    string::{Creation, SessionString, Swap},
+    write_queue::{QueuedWriter, WriteQueues},
+};
+use crate::{Changes, Result, Snapshot, Written};
+
+/// Stores a new session unless the id is taken.
+pub(super) async fn create(
+    string: &SessionString<'_>,
+    changes: &Changes,
+    ttl: Duration,
+) -> Result<Written> {
+    let Some(new) = changes.apply(None) else { return Ok(Written::Refused) };
+    string.operation.note_size(new.stored().len());
+    loop {
+        let taken_by = match string.create(&new, ttl).await? {
+            Creation::Done => return Ok(Written::Saved),
+            Creation::Taken(text) => text,
+        };
+        // GoFrame leaves `{}` behind at a logout, which must not block the id.
+        let Some(empty) = taken_by.filter(|text| is_empty_session(text)) else {
+            return Ok(Written::Refused);
+        };
+        if let Swap::Done(written) = string.swap(&empty, Some(&new), ttl).await? {
+            return Ok(written);
+        }
+    }
+}
+
+/// Applies changes to a session that exists. `seen` spares reading it first.
+pub(super) async fn update(
+    string: &SessionString<'_>,
+    queues: &WriteQueues,
+    changes: &Changes,
+    seen: Option<&Snapshot>,
+    ttl: Duration,
+) -> Result<Written> {
+    let mut base = seen.cloned();
+    let writer = match queues.join(string.id) {
+        Some(writer) => writer,
+        None => {
+            match attempt(string, changes, base, ttl).await?.0 {
+                Swap::Done(written) => return Ok(written),
+                Swap::Gone => return Ok(Written::Refused),
+                Swap::Changed(now) => base = Some(now),
+            }
+            queues.enter(string.id)
+        }
+    };
+    Box::pin(update_in_turn(string, &writer, changes, base, ttl)).await
+}
+
+/// Applies changes once the writers of this process before this one are done.
+async fn update_in_turn(
+    string: &SessionString<'_>,
+    writer: &QueuedWriter<'_>,
+    changes: &Changes,
+    mut base: Option<Snapshot>,
+    ttl: Duration,
+) -> Result<Written> {
+    let mut latest = string.operation.within(writer.turn()).await?;
+    if let Some(latest) = latest.take() {
+        base = Some(latest);
+    }
+    // Only writers of other processes interfere now. Attempts are not limited: one of the writers
+    // always succeeds, and the deadline ends the loop.
+    loop {
+        let (swap, new) = attempt(string, changes, base, ttl).await?;
+        match swap {
+            Swap::Done(written) => {
+                *latest = new;
+                return Ok(written);
+            }
+            Swap::Gone => return Ok(Written::Refused),
+            Swap::Changed(now) => base = Some(now),
+        }
+    }
+}
+
+/// Applies changes to `base`, or to what is read, and stores the result if the session is still
+/// that. Returns the result too.
+async fn attempt(
+    string: &SessionString<'_>,
+    changes: &Changes,
+    base: Option<Snapshot>,
+    ttl: Duration,
+) -> Result<(Swap, Option<Snapshot>)> {
+    let base = if base.is_some() { base } else { string.read().await? };
+    let Some(old) = base else { return Ok((Swap::Gone, None)) };
+    let new = changes.apply(Some(&old));
+    let swap = string.swap(old.stored().as_bytes(), new.as_ref(), ttl).await?;
+    Ok((swap, new))
+}
+
+fn is_empty_session(text: &[u8]) -> bool {
+    std::str::from_utf8(text).is_ok_and(|text| Snapshot::parse(text) == Ok(None))
+}

@@ -1,0 +1,145 @@
+//! The Lua that runs in the server, where a condition and its consequence must be one step.
+//!
+//! Kept to what cannot be done elsewhere. JSON in particular is never written: Lua's cjson turns
+//! 2^53 + 1 into a float and an empty list into an object. `pcall` passes the server's own error
+//! through as the answer, with its code.
+
+use std::sync::LazyLock;
+
+use super::super::client::Script;
+
+/// Replaces or removes a text if it is still the expected one.
+///
+/// `KEYS[1]`: the session. `ARGV`: the expected text; the new text, or empty to remove the key; the
+/// time to live; a fourth argument, of any value, if the near cache keeps the new text. Answers nil
+/// if the key is gone, the current text if it is another one, otherwise something else.
+///
+/// The `STRLEN` makes the server track the key again, so that the next write is announced.
+pub(super) static COMPARE_AND_SET: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local now = redis.pcall('GET', KEYS[1])
+if now ~= ARGV[1] then return now end
+if ARGV[2] == '' then return redis.pcall('UNLINK', KEYS[1]) end
+local set = redis.pcall('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+if ARGV[4] then redis.call('STRLEN', KEYS[1]) end
+return set",
+    )
+});
+
+/// Removes a text that is certainly an object with items.
+///
+/// `KEYS[1]`: the session. Answers 1 if it was removed, nil if there is nothing, otherwise the text,
+/// which the caller has to examine.
+///
+/// Only what `Snapshot` can parse may be removed, and cjson accepts more: `NaN`, `0x1` and `01`
+/// unless told not to, and `1.`, `-.5`, control characters and invalid UTF-8 in strings. A long text
+/// is left to the caller too, because the server serves no one else while a script runs.
+pub(super) static REMOVE_OBJECT: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"local text = redis.pcall('GET', KEYS[1])
+if type(text) ~= 'string' or #text > 65536 then return text end
+local ascii = text
+if text:find('[\128-\255]') then
+  for _, character in ipairs({
+    '[\194-\223][\128-\191]', '\224[\160-\191][\128-\191]',
+    '[\225-\236\238\239][\128-\191][\128-\191]', '\237[\128-\159][\128-\191]',
+    '\240[\144-\191][\128-\191][\128-\191]',
+    '[\241-\243][\128-\191][\128-\191][\128-\191]',
+    '\244[\128-\143][\128-\191][\128-\191]'
+  }) do ascii = ascii:gsub(character, '?') end
+end
+if not ascii:find('^{') or ascii:find('[^ -~]') or ascii:find('%d%.%D') or ascii:find('%-%.') then
+  return text
+end
+local json = cjson.new()
+json.decode_invalid_numbers(false)
+local is_json, items = pcall(json.decode, text)
+if not is_json or next(items) == nil then return text end
+return redis.pcall('UNLINK', KEYS[1])",
+    )
+});
+
+/// Writes fields and the time to live, if the hash exists (or does not).
+///
+/// `KEYS[1]`: the session. `ARGV`: `create` or `update`; the time to live; the number of arguments
+/// after this one that are fields and values to set; the remaining arguments are fields to remove.
+/// Answers nil if the condition does not hold, 1 if saved, 0 if no field is left.
+///
+/// Fields are set before others are removed: a full server refuses commands that add data, but only
+/// as the first write of a script, so the script takes effect wholly or not at all. An update with
+/// few fields is written without checking first whether the hash exists. If the hash then consists
+/// of the added fields only, it did not exist, and is removed before anyone can see it. `unpack`
+/// handles fewer than 8,000 values, hence the portions.
+pub(super) static WRITE_FIELDS: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local last = 3 + ARGV[3]
+if ARGV[1] == 'update' and last > 3 and last == #ARGV and last < 4000 then
+  local added = redis.pcall('HSET', KEYS[1], unpack(ARGV, 4))
+  if type(added) == 'table' then return added end
+  if added > 0 and added == redis.call('HLEN', KEYS[1]) then
+    redis.call('UNLINK', KEYS[1])
+    return false
+  end
+  return redis.pcall('PEXPIRE', KEYS[1], ARGV[2])
+end
+local size = redis.pcall('HLEN', KEYS[1])
+if type(size) == 'table' then return size end
+if (size == 0) ~= (ARGV[1] == 'create') then return false end
+local function each(command, first, last)
+  for i = first, last, 4000 do
+    local answer = redis.pcall(command, KEYS[1], unpack(ARGV, i, math.min(i + 3999, last)))
+    if type(answer) == 'table' then return answer end
+  end
+end
+local failed = each('HSET', 4, last) or each('HDEL', last + 1, #ARGV)
+if failed then return failed end
+return redis.pcall('PEXPIRE', KEYS[1], ARGV[2])",
+    )
+});
+
+/// Removes a hash; with arguments, only if these are its fields and values.
+///
+/// `KEYS[1]`: the session. `ARGV`: fields and values. Answers 1 if it was removed.
+pub(super) static REMOVE_FIELDS: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local size = redis.pcall('HLEN', KEYS[1])
+if type(size) == 'table' then return size end
+if #ARGV > 0 then
+  if size * 2 ~= #ARGV then return 0 end
+  local now = redis.call('HGETALL', KEYS[1])
+  local seen = {}
+  for i = 1, #ARGV, 2 do seen[ARGV[i]] = ARGV[i + 1] end
+  for i = 1, #now, 2 do if seen[now[i]] ~= now[i + 1] then return 0 end end
+end
+return redis.pcall('UNLINK', KEYS[1])",
+    )
+});
+
+/// Extends the time to live if it is shorter, and returns the time left.
+///
+/// `KEYS[1]`: the session. `ARGV`: the command that measures the size of this form of session; the
+/// largest size that counts as no session; the time to live to extend to, or 0 to extend nothing.
+/// Answers nil if there is no session, -1 if it has no time to live.
+pub(super) static EXTEND_TTL: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local size = redis.pcall(ARGV[1], KEYS[1])
+if type(size) == 'table' then return size end
+if size <= tonumber(ARGV[2]) then return false end
+local left, ttl = redis.call('PTTL', KEYS[1]), tonumber(ARGV[3])
+if ttl <= left or ttl == 0 then return left end
+return redis.pcall('PEXPIRE', KEYS[1], ARGV[3])",
+    )
+});
+
+/// Renames a session unless the new key is taken. The time to live stays.
+///
+/// `KEYS`: from, to. `ARGV`: the command that measures the size of this form of session; the largest
+/// size that counts as no session. Answers 1 if renamed.
+pub(super) static RENAME: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local size = redis.pcall(ARGV[1], KEYS[1])
+if type(size) == 'table' then return size end
+if size <= tonumber(ARGV[2]) then return 0 end
+return redis.pcall('RENAMENX', KEYS[1], KEYS[2])",
+    )
+});

@@ -1,0 +1,39 @@
+//! Opening a session.
+
+use std::sync::{Arc, Mutex};
+
+use super::{
+    handle::{Inner, Session},
+    state::State,
+};
+use crate::{Manager, SessionId};
+
+impl Manager {
+    /// Opens the session with this id, or one that is new. No I/O.
+    ///
+    /// The id is a claim. The session's first use finds out whether it is true; if it is not,
+    /// the id is never adopted, and what is then set starts a session under a fresh id.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
+    /// let session = manager.open(None);
+    /// session.set("name", "bob").await?;
+    /// let id = session.id().await?;
+    /// session.close().await;
+    ///
+    /// // The next request of the same client.
+    /// let session = manager.open(id);
+    /// assert_eq!(session.get::<String>("name").await?.as_deref(), Some("bob"));
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn open(&self, id: Option<SessionId>) -> Session {
+        let state = Mutex::new(State::new(id, self.timeout()));
+        let transition = Default::default();
+        Session(Arc::new(Inner { manager: self.clone(), state, transition }))
+    }
+}

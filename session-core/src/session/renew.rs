@@ -1,0 +1,137 @@
+//! Giving a session a new id.
+
+use super::{
+    handle::Session,
+    state::{Failed, Phase},
+};
+use crate::{Changes, Result, SessionId, SetOptions, Written};
+
+impl Session {
+    /// Moves the session to a new id, at once; the old id is dead when this returns.
+    ///
+    /// OWASP asks for a new id at login and at every other change of privileges, so that nobody who
+    /// knew the old id is let in. The items and the time to live stay. The new entry is complete
+    /// before the old one is removed, so a crash in between loses nothing.
+    ///
+    /// Returns the new id, or `None` if there is no session; a session not stored yet gets a fresh id
+    /// anyway. Of concurrent calls for one session one succeeds; the others fail with
+    /// [`Error::Vanished`](crate::Error::Vanished), so call it at login rather than on every request.
+    /// Named `RegenerateId(true)` in GoFrame.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::IdTaken`](crate::Error::IdTaken) if an id function made an id twice; otherwise as
+    /// described [above](Self).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
+    /// # let session = manager.open(None);
+    /// session.set("cart", ["apple"]).await?;
+    /// session.save().await?;
+    /// let before = session.id().await?;
+    ///
+    /// // The visitor logs in.
+    /// session.regenerate_id().await?;
+    /// session.set("user", "bob").await?;
+    /// assert_ne!(session.id().await?, before);
+    /// assert!(session.contains("cart").await?);
+    /// # Ok(()) }
+    /// ```
+    #[doc(alias = "renew")]
+    #[doc(alias = "cycle_id")]
+    #[doc(alias = "RenewToken")]
+    #[doc(alias = "RegenerateId")]
+    pub async fn regenerate_id(&self) -> Result<Option<SessionId>> {
+        self.renew(OldId::Removed).await
+    }
+
+    /// Copies the session to a new id, at once; the old session stays until it expires.
+    ///
+    /// This request continues with the copy. Whoever knows the old id keeps the old session, so use
+    /// [`regenerate_id`](Self::regenerate_id) at login. Named `RegenerateId(false)` in GoFrame.
+    ///
+    /// Returns the new id, or `None` if there is no session; a session not stored yet gets a fresh id
+    /// anyway.
+    ///
+    /// # Errors
+    ///
+    /// As [`regenerate_id`](Self::regenerate_id).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
+    /// # let session = manager.open(None);
+    /// session.set("name", "bob").await?;
+    /// session.save().await?;
+    /// let old = session.id().await?;
+    /// session.regenerate_id_keeping_old().await?;
+    /// assert!(manager.open(old).contains("name").await?);
+    /// # Ok(()) }
+    /// ```
+    #[doc(alias = "RegenerateId")]
+    pub async fn regenerate_id_keeping_old(&self) -> Result<Option<SessionId>> {
+        self.renew(OldId::Kept).await
+    }
+
+    async fn renew(&self, old_id: OldId) -> Result<Option<SessionId>> {
+        let _transition = self.0.transition.lock().await;
+        if self.is_whole() {
+            self.load_locked().await?;
+        }
+        let Some(old) = self.checked_id()? else { return Ok(None) };
+        let new = self.fresh_id(&self.state());
+        let is_renewed = match old_id {
+            OldId::Removed => self.ask(self.storage().rename(&old, &new)).await?,
+            OldId::Kept => self.copy(&old, &new).await?,
+        };
+        if !is_renewed {
+            return self.not_renewed(&old).await;
+        }
+        if matches!(old_id, OldId::Removed) {
+            self.manager().note_ended(&old);
+        }
+        let mut state = self.state();
+        state.used = true;
+        state.stored = true;
+        let base = match &mut state.phase {
+            Phase::Known(_, base) => base.take(),
+            _ => None,
+        };
+        state.phase = Phase::Known(new.clone(), base);
+        Ok(Some(new))
+    }
+
+    async fn copy(&self, old: &SessionId, new: &SessionId) -> Result<bool> {
+        let Some(session) = self.ask(self.storage().get_session(old)).await? else {
+            return Ok(false);
+        };
+        let items = Changes::between(None, &session);
+        let create = SetOptions::create(self.manager().ttl());
+        let written = self.ask(self.storage().set_session(new, &items, create)).await?;
+        Ok(written != Written::Refused)
+    }
+
+    /// Finds out why a renewal was refused: the old session does not exist, or the new id is taken.
+    async fn not_renewed(&self, old: &SessionId) -> Result<Option<SessionId>> {
+        if self.ask(self.storage().expires_in(old)).await?.is_some() {
+            return Err(self.state().fail(Failed::IdTaken));
+        }
+        if self.state().is_known() {
+            return Err(self.state().fail(Failed::Vanished));
+        }
+        self.disprove(old);
+        Ok(None)
+    }
+}
+
+enum OldId {
+    Removed,
+    Kept,
+}

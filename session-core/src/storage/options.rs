@@ -1,0 +1,126 @@
+//! How a storage is asked to write, and what it answers.
+
+use std::time::Duration;
+
+use crate::{Changes, Snapshot};
+
+/// The options of [`Storage::set_session`](super::Storage::set_session).
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct SetOptions<'a> {
+    /// The condition of the write.
+    pub mode: WriteMode,
+    /// The time to live, counted from the write.
+    pub ttl: Duration,
+    /// The session as the caller last saw it, which may spare the storage a read. If the session has
+    /// changed since, the changes are applied to what is stored now.
+    pub seen: Option<&'a Snapshot>,
+}
+
+/// The condition of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WriteMode {
+    /// Writes only if the id is free.
+    Create,
+    /// Writes only if the session exists.
+    Update,
+}
+
+impl<'a> SetOptions<'a> {
+    /// Creates a session: refused if the id is taken, or if the changes set no item.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use session_core::{Changes, SetOptions, Snapshot};
+    /// let create = SetOptions::create(Duration::from_secs(60));
+    /// let session = Snapshot::parse(r#"{"name":"bob"}"#)?.expect("it has items");
+    /// assert!(create.allow(None, &Changes::between(None, &session)));
+    /// assert!(!create.allow(None, &Changes::new()), "a session has items");
+    /// # Ok::<(), session_core::Unreadable>(())
+    /// ```
+    #[must_use]
+    pub const fn create(ttl: Duration) -> Self {
+        Self { mode: WriteMode::Create, ttl, seen: None }
+    }
+
+    /// Changes an existing session: refused if there is none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use session_core::{Changes, SetOptions, Snapshot};
+    /// let update = SetOptions::update(Duration::from_secs(60));
+    /// assert!(!update.allow(None, &Changes::new()), "an update never creates");
+    /// ```
+    #[must_use]
+    pub const fn update(ttl: Duration) -> Self {
+        Self { mode: WriteMode::Update, ttl, seen: None }
+    }
+
+    /// Passes on the session as the caller last saw it, if it did.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use session_core::{SetOptions, Snapshot};
+    /// let session = Snapshot::parse(r#"{"name":"bob"}"#)?.expect("it has items");
+    /// let update = SetOptions::update(Duration::from_secs(60)).seen(&session);
+    /// assert_eq!(update.seen, Some(&session));
+    /// # Ok::<(), session_core::Unreadable>(())
+    /// ```
+    #[must_use]
+    pub fn seen(self, session: impl Into<Option<&'a Snapshot>>) -> Self {
+        Self { seen: session.into(), ..self }
+    }
+
+    /// Returns whether `changes` may be written to an id at which `stored` is found.
+    ///
+    /// A storage that asks this inside its atomic step needs no knowledge of the modes.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use session_core::{Changes, SetOptions, Snapshot};
+    /// let session = Snapshot::parse(r#"{"name":"bob"}"#)?.expect("it has items");
+    /// let ttl = Duration::from_secs(60);
+    /// assert!(SetOptions::update(ttl).allow(Some(&session), &Changes::new()));
+    /// assert!(!SetOptions::create(ttl).allow(Some(&session), &Changes::new()), "it is taken");
+    /// # Ok::<(), session_core::Unreadable>(())
+    /// ```
+    #[must_use]
+    pub fn allow(&self, stored: Option<&Snapshot>, changes: &Changes) -> bool {
+        match self.mode {
+            WriteMode::Create => stored.is_none() && changes.sets_items(),
+            WriteMode::Update => stored.is_some(),
+        }
+    }
+}
+
+/// The result of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Written {
+    /// The condition did not hold; nothing was written.
+    Refused,
+    /// The items and the time to live are stored.
+    Saved,
+    /// No item was left, so the session was removed.
+    Emptied,
+}
+
+/// Whether a storage handles sessions as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Granularity {
+    /// A session is read whole on first need and changed in memory; its changes are written once,
+    /// when it closes.
+    Whole,
+    /// Every operation on an item is sent to the store at once; nothing else is fetched.
+    Item,
+}
