@@ -34,7 +34,8 @@ async fn only_who_is_logged_in_gets_to_the_account() {
     let manager = Manager::builder(MemoryStorage::new()).build().unwrap();
     let sessions = SessionMiddleware::builder(manager.clone()).build().unwrap();
     let account = web::scope("/account").wrap(from_fn(logged_in)).route("", web::get().to(account));
-    let app = test::init_service(App::new().service(account).wrap(sessions)).await;
+    let app = App::new().service(account).wrap(sessions);
+    let app = test::init_service(app).await;
 
     let request = TestRequest::with_uri("/account").to_request();
     let error = test::try_call_service(&app, request).await.expect_err("nobody is logged in");
