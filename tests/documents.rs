@@ -57,6 +57,29 @@ fn the_readme_shows_the_code_that_is_compiled_as_a_doctest() {
 }
 
 #[test]
+fn the_code_of_the_guides_is_compiled_as_a_test_or_an_example() {
+    // Indentation depends on where a piece of code comes from.
+    let lines = |text: &str| text.lines().map(str::trim).collect::<Vec<_>>().join("\n");
+    let folders = ["session-actix/tests/guides", "session-actix/examples"];
+    let compiled: Vec<String> = folders
+        .iter()
+        .flat_map(|folder| files(&root().join(folder), ".rs"))
+        .map(|file| lines(&fs::read_to_string(file).unwrap()))
+        .collect();
+    let mut pieces = 0;
+    for document in files(&root().join("docs"), ".md") {
+        let text = fs::read_to_string(&document).unwrap();
+        for code in between(&text, "```rust\n", "```") {
+            pieces += 1;
+            let code = lines(code);
+            let is_there = compiled.iter().any(|file| file.contains(&code));
+            assert!(is_there, "{}: not compiled:\n{code}", document.display());
+        }
+    }
+    assert!(pieces > 10, "{pieces} pieces of code");
+}
+
+#[test]
 fn every_test_that_a_document_names_is_there() {
     let defined: BTreeSet<String> = files(root(), ".rs")
         .iter()
@@ -86,8 +109,8 @@ fn is_guarantee(name: &str) -> bool {
 
 #[test]
 fn every_item_of_gsession_has_an_answer() {
-    let readme = read("README.md");
-    let (_, table) = readme.split_once("| `gsession` | here |\n").expect("the table");
+    let guide = read("docs/FROM-GOFRAME.md");
+    let (_, table) = guide.split_once("| `gsession` | here |\n").expect("the table");
     let rows: Vec<_> = table.lines().take_while(|line| line.starts_with('|')).skip(1).collect();
     assert!(rows.len() > 60, "{} rows", rows.len());
     for row in rows {

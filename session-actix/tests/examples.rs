@@ -4,9 +4,9 @@
 mod support;
 
 use std::{
-    env,
+    env, fs,
     net::TcpStream,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command},
     thread,
     time::{Duration, Instant},
@@ -79,6 +79,13 @@ impl Browser {
         let request = self.agent.post(url).header("Cookie", &self.cookie);
         let answer = request.send_form(form.iter().copied()).unwrap();
         self.keep_cookie(answer)
+    }
+
+    fn post_json(&mut self, example: &Example, path: &str, json: &str) -> String {
+        let url = format!("http://{}{path}", example.address);
+        let request = self.agent.post(url).header("Cookie", &self.cookie);
+        let answer = request.content_type("application/json").send(json).unwrap();
+        self.keep_cookie(answer).1
     }
 
     fn keep_cookie(&mut self, mut answer: Response<ureq::Body>) -> (u16, String) {
@@ -164,6 +171,84 @@ fn nodes_share_their_sessions() {
     let visits = browser.get(&one, "/");
     assert!(visits.contains(&format!("\"{}\":2", one.address)), "{visits}");
     assert!(visits.contains(&format!("\"{}\":1", other.address)), "{visits}");
+}
+
+#[test]
+fn ported_cookie_session_counts_on_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let environment = [("SESSIONS", directory.path().to_str().unwrap())];
+    let start = || Example::start_with("ported_cookie_session", &environment);
+    let mut browser = Browser::new();
+    let server = start();
+    assert_eq!(browser.get(&server, "/"), "welcome!");
+    assert!(browser.cookie.starts_with("id="), "{}", browser.cookie);
+    browser.get(&server, "/");
+    drop(server);
+    browser.get(&start(), "/");
+    assert_eq!(stored_in(directory.path()), [r#"{"counter":3}"#]);
+    Browser::new().get(&start(), "/");
+    assert_eq!(stored_in(directory.path()), [r#"{"counter":1}"#, r#"{"counter":3}"#]);
+}
+
+/// The items of every session that is stored in files.
+fn stored_in(directory: &Path) -> Vec<String> {
+    let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    let sessions = paths.filter(|path| path.extension().is_some_and(|end| end == "session"));
+    let mut items: Vec<_> = sessions
+        .map(|path| fs::read_to_string(path).unwrap().lines().nth(1).unwrap().to_owned())
+        .collect();
+    items.sort();
+    items
+}
+
+/// The steps of the original's own test.
+#[test]
+fn ported_redis_session_does_what_the_original_does() {
+    let redis = RedisServer::start();
+    let server = Example::start_with("ported_redis_session", &[("REDIS_URL", &redis.url())]);
+    let answer = |user: Option<&str>, counter: u32| {
+        let user = user.map_or("null".to_owned(), |user| format!("{user:?}"));
+        format!(r#"{{"user_id":{user},"counter":{counter}}}"#)
+    };
+    let mut browser = Browser::new();
+    assert_eq!(browser.get(&server, "/"), answer(None, 0));
+    assert_eq!(browser.cookie, "", "a session without items does not exist");
+    assert_eq!(browser.post(&server, "/do_something", &[]).1, answer(None, 1));
+    assert_eq!(browser.post(&server, "/do_something", &[]).1, answer(None, 2));
+
+    let mut before_login = browser.clone();
+    let login = browser.post_json(&server, "/login", r#"{"user_id":"ferris"}"#);
+    assert_eq!(login, answer(Some("ferris"), 2));
+    assert_ne!(browser.cookie, before_login.cookie);
+    assert_eq!(browser.get(&server, "/"), answer(Some("ferris"), 2));
+    assert_eq!(browser.post(&server, "/do_something", &[]).1, answer(Some("ferris"), 3));
+    assert_eq!(before_login.get(&server, "/"), answer(None, 0), "the old id is dead");
+
+    let mut stolen = browser.clone();
+    assert_eq!(browser.post(&server, "/logout", &[]).1, "Logged out: ferris");
+    assert_eq!(browser.cookie, "");
+    assert_eq!(stolen.get(&server, "/"), answer(None, 0));
+    let again = browser.post(&server, "/logout", &[]).1;
+    assert_eq!(again, "Could not log out anonymous user");
+}
+
+#[test]
+fn ported_goframe_sets_gets_and_deletes() {
+    let redis = RedisServer::start();
+    let url = redis.url();
+    let start = || Example::start_with("ported_goframe", &[("REDIS_URL", &url)]);
+    let server = start();
+    let mut browser = Browser::new();
+    assert_eq!(browser.get(&server, "/get"), "{}");
+    assert_eq!(browser.get(&server, "/set"), "ok");
+    let items = browser.get(&server, "/get");
+    assert!(items.starts_with(r#"{"time":"#), "{items}");
+
+    drop(server);
+    let server = start();
+    assert_eq!(browser.get(&server, "/get"), items);
+    assert_eq!(browser.get(&server, "/del"), "ok");
+    assert_eq!(browser.get(&server, "/get"), "{}");
 }
 
 #[test]

@@ -236,15 +236,15 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_readme_lists_every_setting_with_its_default() {
-        let rows = include_str!("../../../README.md").lines().filter_map(|line| {
+    fn the_documents_list_every_setting_with_its_default() {
+        let rows = include_str!("../../../docs/CONFIGURATION.md").lines().filter_map(|line| {
             let mut cells = line.strip_prefix("| `")?.split(" | ");
             Some((cells.next()?.strip_suffix('`')?, cells.next()?))
         });
         let listed: Vec<_> = rows.filter(|(key, _)| key.contains('.')).collect();
         for (key, default) in shipped() {
             let row = listed.iter().find(|(listed, _)| *listed == key);
-            let (_, shown) = row.unwrap_or_else(|| panic!("{key} is not in the README"));
+            let (_, shown) = row.unwrap_or_else(|| panic!("{key} is not in docs/CONFIGURATION.md"));
             let expected = default.map(|default| format!("`{default}`"));
             assert!(expected.is_none_or(|expected| expected == *shown), "{key}: {shown}");
         }
