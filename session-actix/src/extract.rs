@@ -83,7 +83,6 @@ impl FromRequest for Session {
 
 /// The route is not behind a [`SessionMiddleware`](crate::SessionMiddleware). Answered with 500.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct NoMiddleware;
 
 impl fmt::Display for NoMiddleware {

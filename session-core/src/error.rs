@@ -103,6 +103,13 @@ impl error::Error for Error {
     }
 }
 
+/// Lets `?` work in a `main` that returns [`std::io::Result`]. The error is kept as the cause.
+impl From<Error> for std::io::Error {
+    fn from(error: Error) -> Self {
+        Self::other(error)
+    }
+}
+
 /// A store's failure: which storage, and a reason without ids or values.
 #[derive(Clone, Debug)]
 pub struct StorageError {

@@ -1,11 +1,8 @@
 //! Sessions read without asking, and never an old one.
-#![cfg(feature = "redis")]
-
-mod common;
 
 use std::{sync::Arc, time::Duration};
 
-use common::{
+use crate::common::{
     CREATE, RedisServer, TTL, UPDATE, changes, id,
     stress::{LATE, Left, QUIET, stale_rounds},
     support::proxy::Proxy,
@@ -89,9 +86,9 @@ async fn whatever_changes_a_session_elsewhere_is_seen_here() {
     assert_eq!(seen().await, Some(1));
     server.cli(&["SET", "session:a", "{\"n\":2}", "KEEPTTL"]);
     assert_eq!(seen().await, Some(2));
-    other.rename(&id, &common::id("b")).await.unwrap();
+    other.rename(&id, &crate::common::id("b")).await.unwrap();
     assert_eq!(seen().await, None);
-    other.rename(&common::id("b"), &id).await.unwrap();
+    other.rename(&crate::common::id("b"), &id).await.unwrap();
     assert_eq!(seen().await, Some(2));
     server.cli(&["DEL", "session:a"]);
     assert_eq!(seen().await, None);

@@ -1,11 +1,8 @@
 //! What crosses the wire for each operation.
-#![cfg(feature = "redis")]
-
-mod common;
 
 use std::sync::Arc;
 
-use common::{support::proxy::Proxy, *};
+use crate::common::{support::proxy::Proxy, *};
 use session_core::Manager;
 
 struct Wire {

@@ -1,11 +1,8 @@
 //! What Sentinel and Cluster have in common with a single server: nearly everything.
-#![cfg(feature = "redis")]
-
-mod common;
 
 use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
-use common::{
+use crate::common::{
     stress::{Left, stale_rounds},
     support::{cluster::RedisCluster, sentinel::RedisSentinel},
     *,

@@ -1,10 +1,16 @@
 //! The items of a session as a storage holds them.
 
-use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
+mod entry;
+mod parse;
 
-use serde::de::{Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use std::{borrow::Cow, fmt, sync::Arc};
 
+use serde::de::DeserializeOwned;
+
+use self::{
+    entry::{Entry, Key, range},
+    parse::members,
+};
 use crate::{Error, Result};
 
 /// A whole session at one moment: its JSON text, and where in it the keys and items are.
@@ -19,18 +25,6 @@ struct Stored {
     entries: Vec<Entry>,
     /// Sorted keys, no space between the items: what this library itself writes.
     canonical: bool,
-}
-
-struct Entry {
-    key: Key,
-    item: Range<u32>,
-}
-
-enum Key {
-    /// Stands in the text just so.
-    Plain(Range<u32>),
-    /// Was written with escapes.
-    Unescaped(Box<str>),
 }
 
 /// A stored text is not one JSON object.
@@ -75,9 +69,7 @@ impl Snapshot {
         if u32::try_from(text.len()).is_err() {
             return Err(Unreadable);
         }
-        let mut json = serde_json::Deserializer::from_str(&text);
-        let entries = Members(&text).deserialize(&mut json).map_err(|_| Unreadable)?;
-        json.end().map_err(|_| Unreadable)?;
+        let entries = members(&text).map_err(|_| Unreadable)?;
         Ok(Self::from_entries(text, entries))
     }
 
@@ -201,8 +193,8 @@ impl Snapshot {
     #[must_use]
     pub fn item(&self, key: &str) -> Option<&str> {
         let Stored { text, entries, .. } = &*self.0;
-        let place = entries.binary_search_by(|entry| entry.key(text).cmp(key)).ok()?;
-        Some(entries[place].item(text))
+        let index = entries.binary_search_by(|entry| entry.key(text).cmp(key)).ok()?;
+        Some(entries[index].item(text))
     }
 
     /// Decodes one item, or returns `None` if there is no such key. The others are not touched.
@@ -272,90 +264,6 @@ impl Eq for Snapshot {}
 impl fmt::Debug for Snapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Snapshot({} items, {} bytes)", self.len(), self.0.text.len())
-    }
-}
-
-impl Entry {
-    fn key<'a>(&'a self, text: &'a str) -> &'a str {
-        match &self.key {
-            Key::Plain(range) => slice(text, range),
-            Key::Unescaped(key) => key,
-        }
-    }
-
-    fn item<'a>(&self, text: &'a str) -> &'a str {
-        slice(text, &self.item)
-    }
-}
-
-fn slice<'a>(text: &'a str, range: &Range<u32>) -> &'a str {
-    &text[range.start as usize..range.end as usize]
-}
-
-/// Where `part`, borrowed from `text`, lies in it.
-fn span(text: &str, part: &str) -> Range<u32> {
-    range(part.as_ptr().addr() - text.as_ptr().addr(), part.len())
-}
-
-fn range(start: usize, length: usize) -> Range<u32> {
-    let place = |at: usize| u32::try_from(at).expect("texts of 4 GiB are refused or never built");
-    place(start)..place(start + length)
-}
-
-/// Finds the members of an object in the text that is read.
-struct Members<'a>(&'a str);
-
-impl<'de> DeserializeSeed<'de> for Members<'de> {
-    type Value = Vec<Entry>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Members<'de> {
-    type Value = Vec<Entry>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let Self(text) = self;
-        let mut entries = Vec::new();
-        while let Some((MemberKey(key), item)) = map.next_entry::<_, &RawValue>()? {
-            let key = match key {
-                Cow::Borrowed(key) => Key::Plain(span(text, key)),
-                Cow::Owned(key) => Key::Unescaped(key.into()),
-            };
-            entries.push(Entry { key, item: span(text, item.get()) });
-        }
-        Ok(entries)
-    }
-}
-
-/// A key, borrowed if it can be; serde's `Cow` would always copy.
-struct MemberKey<'de>(Cow<'de, str>);
-
-impl<'de> Deserialize<'de> for MemberKey<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl<'de> Visitor<'de> for Text {
-            type Value = MemberKey<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-
-            fn visit_borrowed_str<E>(self, key: &'de str) -> Result<Self::Value, E> {
-                Ok(MemberKey(Cow::Borrowed(key)))
-            }
-
-            fn visit_str<E>(self, key: &str) -> Result<Self::Value, E> {
-                Ok(MemberKey(Cow::Owned(key.to_owned())))
-            }
-        }
-        deserializer.deserialize_str(Text)
     }
 }
 

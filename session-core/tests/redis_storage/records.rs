@@ -1,11 +1,8 @@
 //! What stands in Redis: forms and times to live.
-#![cfg(feature = "redis")]
-
-mod common;
 
 use std::time::Duration;
 
-use common::*;
+use crate::common::*;
 use serde_json::value::RawValue;
 use session_core::MAX_TTL;
 

@@ -1,11 +1,8 @@
 //! Writes that replicas have to confirm.
-#![cfg(feature = "redis")]
-
-mod common;
 
 use std::time::Duration;
 
-use common::{
+use crate::common::{
     support::{
         proxy::{Harm, Proxy},
         sentinel::until,

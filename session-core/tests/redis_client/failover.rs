@@ -1,11 +1,8 @@
 //! Masters die, stop and come back under a steady load.
-#![cfg(feature = "redis")]
-
-mod common;
 
 use std::{sync::Arc, time::Duration};
 
-use common::{
+use crate::common::{
     load::{Load, Report},
     support::{
         cluster::RedisCluster,

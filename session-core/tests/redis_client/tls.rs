@@ -1,18 +1,16 @@
 //! TLS: whom the client trusts, and what it shows.
-#![cfg(feature = "redis-tls")]
 
-mod common;
-#[path = "../../tests/support/tls.rs"]
-mod tls;
+#[path = "../../../tests/support/tls.rs"]
+mod certificates;
 
 use std::{fs, path::Path};
 
-use common::{
+use crate::common::{
     support::{cluster::RedisCluster, redis::free_port},
     *,
 };
+use certificates::Certificates;
 use session_core::{Error, RedisBuilder};
-use tls::Certificates;
 
 struct TlsServer {
     certificates: Certificates,

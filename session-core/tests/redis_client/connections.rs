@@ -1,7 +1,4 @@
 //! Connections: one for each thread and runtime, gone with the last handle.
-#![cfg(feature = "redis")]
-
-mod common;
 
 use std::{
     sync::Arc,
@@ -9,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use common::*;
+use crate::common::*;
 use tokio::runtime::{Builder, Runtime};
 
 fn runtime() -> Runtime {

@@ -1,11 +1,8 @@
 //! Both Redis storages keep the contract.
-#![cfg(feature = "redis")]
-
-mod common;
 
 use std::sync::Arc;
 
-use common::*;
+use crate::common::*;
 use session_core::conformance;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

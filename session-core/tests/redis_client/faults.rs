@@ -1,11 +1,8 @@
 //! A sick server: every operation ends in time, and service returns by itself.
-#![cfg(feature = "redis")]
-
-mod common;
 
 use std::{future::Future, time::Duration};
 
-use common::{
+use crate::common::{
     support::{
         proxy::{Harm, Proxy},
         redis::free_port,

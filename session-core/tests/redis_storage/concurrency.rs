@@ -1,11 +1,8 @@
 //! Many writers at once.
-#![cfg(feature = "redis")]
-
-mod common;
 
 use std::{slice::from_ref, sync::Arc, time::Duration};
 
-use common::{
+use crate::common::{
     support::proxy::{Harm, Proxy},
     *,
 };

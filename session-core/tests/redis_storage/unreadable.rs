@@ -1,11 +1,8 @@
 //! Records that are no sessions.
-#![cfg(feature = "redis")]
-
-mod common;
 
 use std::cell::RefCell;
 
-use common::*;
+use crate::common::*;
 use deadpool_redis::redis::{Client, cmd};
 use proptest::{prelude::*, sample, test_runner::TestRunner};
 

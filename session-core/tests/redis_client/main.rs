@@ -1,0 +1,14 @@
+//! The Redis client on real servers: connections, topologies, failures, TLS, commands on the wire.
+#![cfg(feature = "redis")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod confirmations;
+mod connections;
+mod failover;
+mod faults;
+#[cfg(feature = "redis-tls")]
+mod tls;
+mod topologies;
+mod wire;

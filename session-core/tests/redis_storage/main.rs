@@ -1,0 +1,11 @@
+//! The Redis storages on real servers: contract, stored forms, concurrency, near cache.
+#![cfg(feature = "redis")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod concurrency;
+mod conformance;
+mod near_cache;
+mod records;
+mod unreadable;
