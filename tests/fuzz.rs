@@ -21,7 +21,7 @@ use query::Query;
 use serde_json::value::{RawValue, to_raw_value};
 use session_actix::SessionMiddleware;
 use session_core::{Manager, MemoryStorage};
-use settings::{Problem, Settings, Source};
+use settings::{Problem, Settings};
 
 #[test]
 fn g11_any_query_is_refused_or_understood_and_can_be_said_again() {
@@ -75,11 +75,8 @@ fn g11_any_configuration_is_refused_in_one_line_or_understood() {
         let variables =
             variables.filter(|(name, value)| !name.contains('\0') && !value.contains('\0'));
         let environment = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let source = Source::from_text("demo.toml", file, Some(environment.collect()));
-        let read = source.and_then(|mut source| {
-            let settings = Settings::read(&mut source)?;
-            runtime.block_on(async { started(&settings, &source) })
-        });
+        let settings = Settings::from_text("demo.toml", file, Some(environment.collect()));
+        let read = settings.and_then(|settings| runtime.block_on(async { started(&settings) }));
         if let Err(problem) = read {
             let line = problem.to_string();
             assert!(!line.is_empty() && !line.contains(char::is_control), "{line:?}");
@@ -88,15 +85,15 @@ fn g11_any_configuration_is_refused_in_one_line_or_understood() {
 }
 
 /// What the server makes of its settings before it touches anything.
-fn started(settings: &Settings, source: &Source) -> Result<(), Problem> {
-    let complain = |error| source.problem(&["redis.url"], error);
-    storage::redis(&settings.redis, source)?;
+fn started(settings: &Settings) -> Result<(), Problem> {
+    let complain = |error| settings.problem(&["redis.url"], error);
+    storage::redis(settings)?;
     let manager = Manager::builder(MemoryStorage::new())
         .ttl(settings.session.max_age)
         .touch_interval(settings.session.touch_interval)
         .build()
         .map_err(complain)?;
-    let mut sessions = SessionMiddleware::builder(manager).cookie(settings.session.cookie.clone());
+    let mut sessions = SessionMiddleware::builder(manager).cookie(settings.session.cookie.config());
     if let Some(header) = &settings.session.header {
         sessions = sessions.header(header);
     }

@@ -4,7 +4,7 @@ use std::{net::IpAddr, path::Path, slice};
 
 use url::Url;
 
-use crate::settings::{Place, Redis, Secret};
+use crate::settings::{Deployment, Redis, Secret};
 
 /// Where `scripts/redis` has its sentinels, counted from its first server.
 const SENTINELS_ABOVE: u16 = 20_000;
@@ -13,13 +13,13 @@ const MASTER: &str = "mymaster";
 
 /// The command that starts such a Redis, if it is to be one of this machine that needs no more.
 pub(crate) fn start(redis: &Redis) -> Option<String> {
-    let (option, usual, addresses, above) = match &redis.place {
-        Place::Single(url) => ("", 6379, slice::from_ref(url), 0),
-        Place::Sentinel { sentinels, master } if master == MASTER => {
-            (" --sentinel", 6379, &sentinels[..], SENTINELS_ABOVE)
+    let (option, usual, addresses, above) = match redis.deployment() {
+        Deployment::Single(url) => ("", 6379, slice::from_ref(url), 0),
+        Deployment::Sentinel { sentinels, master } if master == MASTER => {
+            (" --sentinel", 6379, sentinels, SENTINELS_ABOVE)
         }
-        Place::Sentinel { .. } => return None,
-        Place::Cluster(nodes) => (" --cluster", 7000, &nodes[..], 0),
+        Deployment::Sentinel { .. } => return None,
+        Deployment::Cluster(nodes) => (" --cluster", 7000, nodes, 0),
     };
     let ports: Option<Vec<u16>> = addresses.iter().map(plain_port_of_this_machine).collect();
     let first = ports?.into_iter().min()?.checked_sub(above)?;
@@ -40,13 +40,13 @@ fn plain_port_of_this_machine(address: &Secret) -> Option<u16> {
 /// files of the server's machine, unless `is_here`.
 pub(crate) fn client(redis: &Redis, is_here: bool) -> String {
     let url = |address: &Secret| Url::parse(address.reveal()).ok();
-    match &redis.place {
-        Place::Single(address) => {
+    match redis.deployment() {
+        Deployment::Single(address) => {
             let url = url(address);
             let place = url.as_ref().map(place).unwrap_or_default();
             format!("redis-cli{place}{}", greeting(redis, url.as_ref(), is_here))
         }
-        Place::Sentinel { sentinels, master } => {
+        Deployment::Sentinel { sentinels, master } => {
             let url = url(&sentinels[0]);
             let place = url.as_ref().map(place).unwrap_or_default();
             let own = url.as_ref().map(credentials).unwrap_or_default();
@@ -57,7 +57,7 @@ pub(crate) fn client(redis: &Redis, is_here: bool) -> String {
             // What a sentinel's address says is for itself alone.
             format!("redis-cli {found}{tls}{}", settled(redis))
         }
-        Place::Cluster(nodes) => {
+        Deployment::Cluster(nodes) => {
             let url = url(&nodes[0]);
             let place = url.as_ref().map(place).unwrap_or_default();
             format!("redis-cli -c{place}{}", greeting(redis, url.as_ref(), is_here))
@@ -136,14 +136,10 @@ fn tls(redis: &Redis, url: Option<&Url>, is_here: bool) -> String {
     let mut options = String::new();
     if url.is_some_and(|url| url.scheme().starts_with("rediss")) {
         options.push_str(" --tls");
-        let client = redis.tls_client.as_ref();
-        let files = [
-            ("--cacert", redis.tls_ca.as_ref()),
-            ("--cert", client.map(|(cert, _)| cert)),
-            ("--key", client.map(|(_, key)| key)),
-        ];
+        let files =
+            [("--cacert", &redis.tls_ca), ("--cert", &redis.tls_cert), ("--key", &redis.tls_key)];
         for (option, file) in files.into_iter().filter(|_| is_here) {
-            let file = file.map(|file| quoted(&absolute(file)));
+            let file = file.as_ref().map(|file| quoted(&absolute(file)));
             options.extend(file.map(|file| format!(" {option} {file}")));
         }
     }

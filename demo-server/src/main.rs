@@ -11,7 +11,7 @@ mod storage;
 use std::process::ExitCode;
 
 use arguments::Arguments;
-use settings::{Problem, Settings, Source};
+use settings::{Problem, Settings};
 
 /// What a server that cannot run as configured exits with.
 const MISCONFIGURED: u8 = 2;
@@ -37,7 +37,5 @@ async fn run() -> Result<(), Problem> {
         }
         Arguments::Serve { config } => config,
     };
-    let mut source = Source::load(arguments.as_deref())?;
-    let settings = Settings::read(&mut source)?;
-    serve::serve(&settings, &source).await
+    serve::serve(&Settings::load(arguments.as_deref())?).await
 }

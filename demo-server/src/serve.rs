@@ -12,7 +12,7 @@ use session_core::Manager;
 
 use crate::{
     by_hand, routes,
-    settings::{Problem, Settings, Source},
+    settings::{Problem, Settings},
     storage,
 };
 
@@ -20,9 +20,9 @@ use crate::{
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Serves until a signal ends it, then finishes what is under way.
-pub(crate) async fn serve(settings: &Settings, source: &Source) -> Result<(), Problem> {
-    let manager = manager(settings, source)?;
-    let sessions = middleware(&manager, settings, source)?;
+pub(crate) async fn serve(settings: &Settings) -> Result<(), Problem> {
+    let manager = manager(settings)?;
+    let sessions = middleware(&manager, settings)?;
     let about = web::Data::new(routes::About::new(settings));
     let shared = web::Data::new(manager.clone());
     let mut server = HttpServer::new(move || {
@@ -35,11 +35,11 @@ pub(crate) async fn serve(settings: &Settings, source: &Source) -> Result<(), Pr
     .disable_signals()
     .shutdown_timeout(GRACE.as_secs());
     if let Some(workers) = settings.server.workers {
-        server = server.workers(workers);
+        server = server.workers(workers as usize);
     }
     let signals = Signals::listen().map_err(|error| Problem::new(format!("signals: {error}")))?;
     let address = (settings.server.host.as_str(), settings.server.port);
-    let server = server.bind(address).map_err(|error| unusable(settings, source, &error))?;
+    let server = server.bind(address).map_err(|error| unusable(settings, &error))?;
     for address in server.addrs() {
         log::info!("listening on http://{address}, storage {}", settings.storage());
     }
@@ -56,21 +56,17 @@ pub(crate) async fn serve(settings: &Settings, source: &Source) -> Result<(), Pr
     Ok(())
 }
 
-fn manager(settings: &Settings, source: &Source) -> Result<Manager, Problem> {
-    let manager = Manager::builder(storage::open(settings, source)?)
+fn manager(settings: &Settings) -> Result<Manager, Problem> {
+    let manager = Manager::builder(storage::open(settings)?)
         .ttl(settings.session.max_age)
         .touch_interval(settings.session.touch_interval);
     let keys = ["session.max_age", "session.touch_interval"];
-    manager.build().map_err(|error| source.problem(&keys, error))
+    manager.build().map_err(|error| settings.problem(&keys, error))
 }
 
-fn middleware(
-    manager: &Manager,
-    settings: &Settings,
-    source: &Source,
-) -> Result<SessionMiddleware, Problem> {
+fn middleware(manager: &Manager, settings: &Settings) -> Result<SessionMiddleware, Problem> {
     let mut sessions =
-        SessionMiddleware::builder(manager.clone()).cookie(settings.session.cookie.clone());
+        SessionMiddleware::builder(manager.clone()).cookie(settings.session.cookie.config());
     if let Some(header) = &settings.session.header {
         sessions = sessions.header(header);
     }
@@ -83,10 +79,10 @@ fn middleware(
         "session.cookie.same_site",
         "session.cookie.max_age",
     ];
-    sessions.build().map_err(|error| source.problem(&keys, error))
+    sessions.build().map_err(|error| settings.problem(&keys, error))
 }
 
-fn unusable(settings: &Settings, source: &Source, error: &io::Error) -> Problem {
+fn unusable(settings: &Settings, error: &io::Error) -> Problem {
     let what = match error.kind() {
         io::ErrorKind::AddrInUse => "in use by another program".to_owned(),
         _ => error.to_string(),
@@ -94,7 +90,7 @@ fn unusable(settings: &Settings, source: &Source, error: &io::Error) -> Problem 
     let (host, port) = (&settings.server.host, settings.server.port);
     let allowed = "allowed is an address of this machine with a free port, or port 0 for any";
     let keys = ["server.host", "server.port"];
-    source.problem(&keys, format_args!("{host}:{port} cannot be used: {what}; {allowed}"))
+    settings.problem(&keys, format_args!("{host}:{port} cannot be used: {what}; {allowed}"))
 }
 
 /// Says what to do; `start` is the command that starts the store, if that is known.

@@ -6,61 +6,58 @@ use session_core::{
     Error, FileStorage, MemoryStorage, Redis, RedisHashTableStorage, RedisKeyValueStorage, Storage,
 };
 
-use crate::settings::{self, Backend, Place, Problem, Secret, Settings, Source};
+use crate::settings::{Backend, Deployment, Problem, Secret, Settings};
 
 /// Opens the chosen storage. Does not ask Redis: the server starts with its store down.
-pub(crate) fn open(settings: &Settings, source: &Source) -> Result<Arc<dyn Storage>, Problem> {
+pub(crate) fn open(settings: &Settings) -> Result<Arc<dyn Storage>, Problem> {
     Ok(match settings.session.backend {
         Backend::Memory => Arc::new(MemoryStorage::new()),
         Backend::File => {
             let storage = FileStorage::open(&settings.file.path);
             let allowed = "allowed is a directory that this process can create files in";
             Arc::new(storage.map_err(|error| {
-                source.problem(&["file.path"], format_args!("{}; {allowed}", cause(&error)))
+                settings.problem(&["file.path"], format_args!("{}; {allowed}", cause(&error)))
             })?)
         }
-        Backend::RedisKeyValue => {
-            Arc::new(RedisKeyValueStorage::new(redis(&settings.redis, source)?))
-        }
-        Backend::RedisHashTable => {
-            Arc::new(RedisHashTableStorage::new(redis(&settings.redis, source)?))
-        }
+        Backend::RedisKeyValue => Arc::new(RedisKeyValueStorage::new(redis(settings)?)),
+        Backend::RedisHashTable => Arc::new(RedisHashTableStorage::new(redis(settings)?)),
     })
 }
 
 /// Sets up Redis, without asking it.
-pub(crate) fn redis(settings: &settings::Redis, source: &Source) -> Result<Redis, Problem> {
+pub(crate) fn redis(settings: &Settings) -> Result<Redis, Problem> {
     let urls = |addresses: &[Secret]| -> Vec<String> {
         addresses.iter().map(|address| address.reveal().to_owned()).collect()
     };
-    let mut redis = match &settings.place {
-        Place::Single(url) => Redis::builder(url.reveal()),
-        Place::Sentinel { sentinels, master } => Redis::sentinel(urls(sentinels), master),
-        Place::Cluster(nodes) => Redis::cluster(urls(nodes)),
+    let chosen = &settings.redis;
+    let mut redis = match chosen.deployment() {
+        Deployment::Single(url) => Redis::builder(url.reveal()),
+        Deployment::Sentinel { sentinels, master } => Redis::sentinel(urls(sentinels), master),
+        Deployment::Cluster(nodes) => Redis::cluster(urls(nodes)),
     };
-    if let Some(user) = &settings.user {
+    if let Some(user) = &chosen.user {
         redis = redis.username(user);
     }
-    if let Some(password) = &settings.password {
+    if let Some(password) = &chosen.password {
         redis = redis.password(password.reveal());
     }
-    if let Some(database) = settings.database {
+    if let Some(database) = chosen.database {
         redis = redis.database(database);
     }
-    if let Some(file) = &settings.tls_ca {
+    if let Some(file) = &chosen.tls_ca {
         redis = redis.tls_ca(file);
     }
-    if let Some((cert, key)) = &settings.tls_client {
+    if let (Some(cert), Some(key)) = (&chosen.tls_cert, &chosen.tls_key) {
         redis = redis.tls_client(cert, key);
     }
     redis
-        .wait_replicas(settings.wait_replicas)
-        .prefix(&settings.prefix)
-        .connect_timeout(settings.connect_timeout)
-        .response_timeout(settings.response_timeout)
-        .near_cache(settings.near_cache)
+        .wait_replicas(chosen.wait_replicas)
+        .prefix(&chosen.prefix)
+        .connect_timeout(chosen.connect_timeout)
+        .response_timeout(chosen.response_timeout)
+        .near_cache(chosen.near_cache)
         .build()
-        .map_err(|error| refused(&cause(&error), source))
+        .map_err(|error| refused(&cause(&error), settings))
 }
 
 /// What the library calls a setting, the keys that make it here, and what is allowed.
@@ -76,7 +73,7 @@ const SETTINGS: [(&str, &[&str], &str); 9] = [
     ("redis tls_key: ", &["redis.tls_key"], "a file of the certificate's key in PEM form"),
 ];
 
-fn refused(problem: &str, source: &Source) -> Problem {
+fn refused(problem: &str, settings: &Settings) -> Problem {
     let named = SETTINGS
         .iter()
         .find_map(|(name, keys, allowed)| Some((problem.strip_prefix(name)?, *keys, *allowed)));
@@ -84,7 +81,7 @@ fn refused(problem: &str, source: &Source) -> Problem {
         let keys: &[&str] = &["redis.tls_ca", "redis.tls_cert", "redis.tls_key"];
         (problem, keys, "rediss://host:port wherever TLS is to be spoken")
     });
-    source.problem(keys, format_args!("{what}; allowed is {allowed}"))
+    settings.problem(keys, format_args!("{what}; allowed is {allowed}"))
 }
 
 /// What lies beneath an error, where that says more.

@@ -1,150 +1,152 @@
 //! The settings of the server: environment before `config.toml` before default.
+//!
+//! A new setting needs a field here or in `redis.rs`, a line in `config.toml` and a row in
+//! `docs/CONFIGURATION.md`.
 
+mod load;
+mod parse;
 mod problem;
 mod redis;
-mod source;
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use actix_web::cookie::SameSite;
+use serde::{Deserialize, Serialize};
 use session_actix::{CookieAge, CookieConfig};
 use session_core::MAX_TTL;
+use smart_default::SmartDefault;
 
+use parse::{cookie_age, duration, non_empty, number};
 pub(crate) use problem::Problem;
-pub(crate) use redis::{Place, Redis, Secret};
-pub(crate) use source::Source;
+pub(crate) use redis::{Deployment, Redis, Secret};
 
-/// Every setting, with its default where nobody has made it.
-#[derive(Debug)]
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 pub(crate) struct Settings {
     pub(crate) server: Server,
     pub(crate) session: Session,
     pub(crate) file: File,
     pub(crate) redis: Redis,
+    /// Place, key and value of each setting in the file or the environment. Holds no secrets.
+    #[serde(skip)]
+    origins: BTreeMap<String, String>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Deserialize, PartialEq, SmartDefault)]
+#[serde(deny_unknown_fields, default)]
 pub(crate) struct Server {
+    #[default = "127.0.0.1"]
+    #[serde(deserialize_with = "non_empty")]
     pub(crate) host: String,
+    #[default = 8199]
+    #[serde(deserialize_with = "number::<_, _, 0, 65535>")]
     pub(crate) port: u16,
-    /// `None`: one for each core.
-    pub(crate) workers: Option<usize>,
+    /// `None` means one for each core.
+    #[serde(deserialize_with = "number::<_, _, 1, 1024>")]
+    pub(crate) workers: Option<u32>,
 }
 
-#[derive(Debug)]
+const MAX_TTL_MS: u64 = MAX_TTL.as_millis() as u64;
+
+#[derive(Debug, Deserialize, PartialEq, SmartDefault)]
+#[serde(deny_unknown_fields, default)]
 pub(crate) struct Session {
     pub(crate) backend: Backend,
+    #[default(Duration::from_secs(60))]
+    #[serde(deserialize_with = "duration::<_, _, 100, MAX_TTL_MS>")]
     pub(crate) max_age: Duration,
+    #[default(Duration::from_secs(10))]
+    #[serde(deserialize_with = "duration::<_, _, 1, MAX_TTL_MS>")]
     pub(crate) touch_interval: Duration,
-    pub(crate) cookie_name: String,
-    pub(crate) cookie: CookieConfig,
     pub(crate) header: Option<String>,
+    pub(crate) cookie: Cookie,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Backend {
     Memory,
+    #[default]
     File,
     RedisKeyValue,
     RedisHashTable,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Deserialize, PartialEq, SmartDefault)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Cookie {
+    #[default = "gfsessionid"]
+    pub(crate) name: String,
+    #[default = "/"]
+    path: String,
+    domain: Option<String>,
+    /// Off by default, unlike in the library: the walkthrough runs over plain HTTP.
+    secure: bool,
+    #[default = true]
+    http_only: bool,
+    #[default(SameSite::Lax)]
+    #[serde(with = "SameSiteName")]
+    same_site: SameSite,
+    #[default(CookieAge::Rolling)]
+    #[serde(deserialize_with = "cookie_age")]
+    max_age: CookieAge,
+}
+
+#[derive(Deserialize)]
+#[serde(remote = "SameSite", rename_all = "kebab-case")]
+enum SameSiteName {
+    Strict,
+    Lax,
+    None,
+}
+
+#[derive(Debug, Deserialize, PartialEq, SmartDefault)]
+#[serde(deny_unknown_fields, default)]
 pub(crate) struct File {
+    #[default(PathBuf::from("sessions"))]
+    #[serde(deserialize_with = "non_empty")]
     pub(crate) path: PathBuf,
 }
 
-const MILLISECOND: Duration = Duration::from_millis(1);
-const SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
-
 impl Settings {
-    /// Asks `source` for every setting there is.
-    pub(crate) fn read(source: &mut Source) -> Result<Self, Problem> {
-        let cookie_name = source
-            .text("session.cookie.name", "a text", |text| Some(text.to_owned()))?
-            .unwrap_or_else(|| "gfsessionid".into());
-        let settings = Self {
-            server: Server {
-                host: source
-                    .text("server.host", "a host name or an IP address", non_empty)?
-                    .unwrap_or_else(|| "127.0.0.1".into()),
-                port: source.number("server.port", 0..=u16::MAX)?.unwrap_or(8199),
-                workers: source.number("server.workers", 1..=1024)?,
-            },
-            session: Session {
-                backend: source.choice("session.backend", &BACKENDS)?.unwrap_or(Backend::File),
-                max_age: source
-                    .duration("session.max_age", 100 * MILLISECOND..=MAX_TTL)?
-                    .unwrap_or(MINUTE),
-                touch_interval: source
-                    .duration("session.touch_interval", MILLISECOND..=MAX_TTL)?
-                    .unwrap_or(10 * SECOND),
-                cookie: cookie(source)?.name(&cookie_name),
-                cookie_name,
-                header: source.optional("session.header")?,
-            },
-            file: File {
-                path: source
-                    .text("file.path", "a directory", non_empty)?
-                    .unwrap_or_else(|| "sessions".into())
-                    .into(),
-            },
-            redis: Redis::read(source)?,
-        };
-        source.finish()?;
-        Ok(settings)
+    /// Names the storage, and its location unless that may hold a secret.
+    pub(crate) fn storage(&self) -> String {
+        match (self.session.backend, self.redis.deployment()) {
+            (Backend::Memory, _) => "memory".to_owned(),
+            (Backend::File, _) => format!("file ({})", self.file.path.display()),
+            (backend, Deployment::Single(_)) => format!("{backend} (one server)"),
+            (backend, Deployment::Sentinel { master, .. }) => {
+                format!("{backend} (the master {master} of the sentinels)")
+            }
+            (backend, Deployment::Cluster(_)) => format!("{backend} (a cluster)"),
+        }
     }
 
-    /// Names the storage, and its place where that can hold no secret.
-    pub(crate) fn storage(&self) -> String {
-        match self.session.backend {
-            Backend::File => format!("file ({})", self.file.path.display()),
-            Backend::Memory => "memory".to_owned(),
-            backend => format!("{backend} ({})", self.redis.place),
+    /// Describes what is wrong with the settings of `keys`, and where they were set.
+    pub(crate) fn problem(&self, keys: &[&str], what: impl fmt::Display) -> Problem {
+        let origins = Vec::from_iter(keys.iter().filter_map(|key| self.origins.get(*key).cloned()));
+        Problem::new(match &origins[..] {
+            [] => format!("{} (default): {what}", keys.join(", ")),
+            _ => format!("{}: {what}", origins.join(" and ")),
+        })
+    }
+}
+
+impl Cookie {
+    pub(crate) fn config(&self) -> CookieConfig {
+        let config = CookieConfig::new()
+            .name(&self.name)
+            .path(&self.path)
+            .secure(self.secure)
+            .http_only(self.http_only)
+            .same_site(self.same_site)
+            .age(self.max_age);
+        match &self.domain {
+            Some(domain) => config.domain(domain),
+            None => config,
         }
     }
 }
-
-fn cookie(source: &mut Source) -> Result<CookieConfig, Problem> {
-    let text = |text: &str| Some(text.to_owned());
-    // No `Secure` by default, unlike the library: the walkthrough runs over plain HTTP.
-    let mut cookie = CookieConfig::new()
-        .path(source.text("session.cookie.path", "a text", text)?.unwrap_or("/".into()))
-        .secure(source.flag("session.cookie.secure")?.unwrap_or(false))
-        .http_only(source.flag("session.cookie.http_only")?.unwrap_or(true))
-        .same_site(source.choice("session.cookie.same_site", &SAME_SITES)?.unwrap_or(SameSite::Lax))
-        .age(
-            source
-                .text("session.cookie.max_age", COOKIE_AGES, cookie_age)?
-                .unwrap_or(CookieAge::Rolling),
-        );
-    if let Some(domain) = source.optional("session.cookie.domain")? {
-        cookie = cookie.domain(domain);
-    }
-    Ok(cookie)
-}
-
-const SAME_SITES: [(&str, SameSite); 3] =
-    [("strict", SameSite::Strict), ("lax", SameSite::Lax), ("none", SameSite::None)];
-
-const COOKIE_AGES: &str =
-    "\"rolling\", \"session\" or a duration such as \"24h\" of a second or more";
-
-fn cookie_age(text: &str) -> Option<CookieAge> {
-    Some(match text {
-        "rolling" => CookieAge::Rolling,
-        "session" => CookieAge::Session,
-        _ => CookieAge::Fixed(humantime::parse_duration(text).ok()?),
-    })
-}
-
-const BACKENDS: [(&str, Backend); 4] = [
-    ("memory", Backend::Memory),
-    ("file", Backend::File),
-    ("redis-key-value", Backend::RedisKeyValue),
-    ("redis-hash-table", Backend::RedisHashTable),
-];
 
 impl Backend {
     pub(crate) fn is_redis(self) -> bool {
@@ -152,15 +154,11 @@ impl Backend {
     }
 }
 
+/// Writes the name that the settings use.
 impl fmt::Display for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = BACKENDS.iter().find(|(_, backend)| backend == self);
-        f.write_str(name.expect("every backend has a name").0)
+        self.serialize(f)
     }
-}
-
-fn non_empty(text: &str) -> Option<String> {
-    (!text.is_empty()).then(|| text.to_owned())
 }
 
 #[cfg(test)]
@@ -170,9 +168,8 @@ pub(crate) mod tests {
     pub(crate) fn read(file: &str, environment: &[(&str, &str)]) -> Result<Settings, String> {
         let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let environment = environment.iter().map(owned).collect();
-        let mut source = Source::from_text("demo.toml", file, Some(environment))
-            .map_err(|problem| problem.to_string())?;
-        Settings::read(&mut source).map_err(|problem| problem.to_string())
+        Settings::from_text("demo.toml", file, Some(environment))
+            .map_err(|problem| problem.to_string())
     }
 
     pub(super) fn refused(file: &str, environment: &[(&str, &str)], words: &[&str]) {
@@ -195,16 +192,18 @@ pub(crate) mod tests {
     #[test]
     fn the_shipped_file_makes_no_setting_but_the_default() {
         let shipped = read(include_str!("../../../config.toml"), &[]).unwrap();
-        let default = read("", &[]).unwrap();
-        assert_eq!(format!("{shipped:?}"), format!("{default:?}"));
-        assert_eq!(shipped.redis, default.redis, "which shows no address");
+        let default = Settings::default();
+        assert_eq!(shipped.server, default.server);
+        assert_eq!(shipped.session, default.session);
+        assert_eq!(shipped.file, default.file);
+        assert_eq!(shipped.redis, default.redis);
     }
 
-    /// What the complaint about an unknown key says is allowed there.
+    /// Returns the keys or sections that the complaint about an unknown one names.
     fn allowed(file: &str) -> Vec<String> {
         let problem = read(file, &[]).expect_err("refused");
-        let (_, keys) = problem.split_once("allowed are ").expect("it says what is allowed");
-        keys.split(", ").map(str::to_owned).collect()
+        let (_, keys) = problem.split_once("allowed is ").expect("it says what is allowed");
+        keys.split('`').skip(1).step_by(2).map(str::to_owned).collect()
     }
 
     /// Keys with their defaults; `None` where the file has the line commented out.
@@ -225,10 +224,16 @@ pub(crate) mod tests {
 
     #[test]
     fn the_shipped_file_shows_every_setting() {
-        let mut known: Vec<_> = allowed("x = 1")
-            .iter()
-            .flat_map(|section| allowed(&format!("[{section}]\nx = 1")))
-            .collect();
+        let mut known = Vec::new();
+        let mut sections = allowed("x = 1");
+        while let Some(section) = sections.pop() {
+            for key in allowed(&format!("[{section}]\nx = 1")) {
+                let key = format!("{section}.{key}");
+                // Only a section may be an empty table.
+                let is_section = read(&format!("[{key}]"), &[]).is_ok();
+                if is_section { &mut sections } else { &mut known }.push(key);
+            }
+        }
         let mut shown: Vec<_> = shipped().into_iter().map(|(key, _)| key).collect();
         known.sort();
         shown.sort();
@@ -236,7 +241,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_documents_list_every_setting_with_its_default() {
+    fn the_documentation_lists_every_setting_with_its_default() {
         let rows = include_str!("../../../docs/CONFIGURATION.md").lines().filter_map(|line| {
             let mut cells = line.strip_prefix("| `")?.split(" | ");
             Some((cells.next()?.strip_suffix('`')?, cells.next()?))
@@ -244,7 +249,7 @@ pub(crate) mod tests {
         let listed: Vec<_> = rows.filter(|(key, _)| key.contains('.')).collect();
         for (key, default) in shipped() {
             let row = listed.iter().find(|(listed, _)| *listed == key);
-            let (_, shown) = row.unwrap_or_else(|| panic!("{key} is not in docs/CONFIGURATION.md"));
+            let (_, shown) = row.unwrap_or_else(|| panic!("{key} is not in the documentation"));
             let expected = default.map(|default| format!("`{default}`"));
             assert!(expected.is_none_or(|expected| expected == *shown), "{key}: {shown}");
         }
@@ -256,7 +261,21 @@ pub(crate) mod tests {
             [("DEMO__SERVER__PORT", "9000"), ("DEMO__SESSION__COOKIE__SECURE", "true")];
         let settings = read("", &environment).unwrap();
         assert_eq!(settings.server.port, 9000);
-        assert!(format!("{:?}", settings.session.cookie).contains("secure: true"));
+        assert!(settings.session.cookie.secure);
+    }
+
+    #[test]
+    fn a_text_in_the_environment_stays_as_it_is() {
+        let environment = [("DEMO__REDIS__PREFIX", "007"), ("DEMO__SESSION__HEADER", "true")];
+        let settings = read("", &environment).unwrap();
+        assert_eq!(settings.redis.prefix, "007");
+        assert_eq!(settings.session.header.as_deref(), Some("true"));
+    }
+
+    #[test]
+    fn a_bad_value_in_the_file_is_refused_even_if_the_environment_overrides_it() {
+        let file = "[server]\nport = 99999";
+        refused(file, &[("DEMO__SERVER__PORT", "1")], &["demo.toml: server.port = 99999"]);
     }
 
     #[test]
@@ -281,19 +300,29 @@ pub(crate) mod tests {
         refused("[session]\nmax_age = 60", &[], &["session.max_age", "60", "\"90s\""]);
         refused("[session]\nmax_age = \"11y\"", &[], &["session.max_age", "to 10years"]);
         refused("[redis]\nnear_cache = \"16MB\"", &[], &["near_cache", "\"16MB\"", "16MiB"]);
-        refused("[session]\nbackend = \"disk\"", &[], &["\"disk\"", "\"redis-hash-table\""]);
-        refused("[session.cookie]\nhttp_only = 1", &[], &["session.cookie.http_only", "false"]);
+        refused("[session]\nbackend = \"disk\"", &[], &["\"disk\"", "`redis-hash-table`"]);
+        refused("[session.cookie]\nhttp_only = 1", &[], &["cookie.http_only = 1", "a boolean"]);
+        refused("[session.cookie]\nsame_site = 1", &[], &["cookie.same_site = 1", "`strict`"]);
+        refused("[session]\nheader = 1", &[], &["session.header = 1", "a string"]);
+        refused("[server]\nworkers = 1.5", &[], &["server.workers = 1.5", "1 to 1024"]);
+        refused("[session]\nheader = nan", &[], &["session.header", "a string"]);
     }
 
     #[test]
     fn an_unknown_key_is_refused_wherever_it_stands() {
         refused("[sesion]\nbackend = \"file\"", &[], &["demo.toml", "sesion.backend", "session"]);
-        refused("[server]\nhots = 1", &[], &["server.hots", "server.host"]);
-        refused("prot = 1", &[], &["prot"]);
-        refused("[other]", &[], &["other"]);
-        refused("server = 1", &[], &["server"]);
-        refused("", &[("DEMO__REDIS__PASSWD", "x")], &["DEMO__REDIS__PASSWD", "redis.password"]);
-        refused("", &[("DEMO__SESSION", "x")], &["DEMO__SESSION"]);
+        refused("[server]\nhots = 1", &[], &["server.hots", "`host`"]);
+        refused("prot = 1", &[], &["prot", "`server`"]);
+        refused("[other]", &[], &["other", "`server`"]);
+        refused("server = 1", &[], &["server", "`host`"]);
+        refused("server = []", &[], &["server", "`host`"]);
+        refused("[[server]]\nport = 1", &[], &["server", "`host`"]);
+        refused("", &[("DEMO__REDIS__PASSWD", "x")], &["DEMO__REDIS__PASSWD", "`password`"]);
+        refused("", &[("DEMO__SESSION", "x")], &["DEMO__SESSION", "`max_age`"]);
+        refused("", &[("DEMO__SERVER__PORT__X", "1")], &["DEMO__SERVER__PORT__X: unknown"]);
+        let variant = [("DEMO__SESSION__BACKEND__MEMORY", "")];
+        refused("", &variant, &["DEMO__SESSION__BACKEND__MEMORY: unknown"]);
+        refused("", &[("DEMO__A[99999999999999]", "x")], &["DEMO__A[99999999999999]", "`server`"]);
         assert!(read("[session]\n[session.cookie]\n[redis]", &[]).is_ok());
     }
 

@@ -1,41 +1,66 @@
-//! Where Redis is, and how it is spoken to.
+//! Where Redis is, and how to connect to it.
 
 use std::{fmt, path::PathBuf, time::Duration};
 
-use super::{MILLISECOND, MINUTE, Problem, SECOND, Source, non_empty};
+use serde::Deserialize;
+use smart_default::SmartDefault;
 
-#[derive(Debug, PartialEq)]
+use super::parse::{addresses, duration, non_empty, number, size};
+
+#[derive(Debug, Deserialize, PartialEq, SmartDefault)]
+#[serde(deny_unknown_fields, default)]
 pub(crate) struct Redis {
-    pub(crate) place: Place,
+    #[default(Secret::from("redis://127.0.0.1:6379/0".to_owned()))]
+    #[serde(deserialize_with = "non_empty")]
+    url: Secret,
+    #[serde(deserialize_with = "addresses")]
+    sentinels: Vec<Secret>,
+    master: Option<String>,
+    #[serde(deserialize_with = "addresses")]
+    cluster: Vec<Secret>,
     pub(crate) user: Option<String>,
     pub(crate) password: Option<Secret>,
+    #[serde(deserialize_with = "number::<_, _, 0, { i32::MAX as u32 }>")]
     pub(crate) database: Option<u32>,
     pub(crate) tls_ca: Option<PathBuf>,
-    /// Certificate and key.
-    pub(crate) tls_client: Option<(PathBuf, PathBuf)>,
+    pub(crate) tls_cert: Option<PathBuf>,
+    pub(crate) tls_key: Option<PathBuf>,
+    #[serde(deserialize_with = "number::<_, _, 0, 100>")]
     pub(crate) wait_replicas: usize,
+    #[default = "session:"]
     pub(crate) prefix: String,
+    #[default(Duration::from_secs(1))]
+    #[serde(deserialize_with = "duration::<_, _, 1, 60_000>")]
     pub(crate) connect_timeout: Duration,
+    #[default(Duration::from_secs(1))]
+    #[serde(deserialize_with = "duration::<_, _, 1, 60_000>")]
     pub(crate) response_timeout: Duration,
-    /// In bytes; 0 is none.
+    /// In bytes. 0 turns the cache off.
+    #[serde(deserialize_with = "size")]
     pub(crate) near_cache: usize,
 }
 
-/// One server, or who leads to several. Each address is a URL.
+/// How Redis is deployed, with the addresses to connect to first. Each address is a URL.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Place {
-    Single(Secret),
-    Sentinel { sentinels: Vec<Secret>, master: String },
-    Cluster(Vec<Secret>),
+pub(crate) enum Deployment<'a> {
+    Single(&'a Secret),
+    Sentinel { sentinels: &'a [Secret], master: &'a str },
+    Cluster(&'a [Secret]),
 }
 
-/// A text that is, or may hold, a password.
-#[derive(Clone, PartialEq)]
+/// A string that may contain a password. Its `Debug` output hides it.
+#[derive(Clone, Deserialize, PartialEq)]
 pub(crate) struct Secret(String);
 
 impl Secret {
     pub(crate) fn reveal(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
     }
 }
 
@@ -46,120 +71,29 @@ impl fmt::Debug for Secret {
 }
 
 impl Redis {
-    pub(super) fn read(source: &mut Source) -> Result<Self, Problem> {
-        let place = Place::read(source)?;
-        let file = |path: String| PathBuf::from(path);
-        let redis = Self {
-            user: source.optional("redis.user")?,
-            password: source.optional("redis.password")?.map(Secret),
-            database: source.number("redis.database", 0..=i32::MAX as u32)?,
-            tls_ca: source.optional("redis.tls_ca")?.map(file),
-            tls_client: tls_client(source)?,
-            wait_replicas: source.number("redis.wait_replicas", 0..=100_u8)?.unwrap_or(0).into(),
-            prefix: source
-                .text("redis.prefix", "a text", |text| Some(text.to_owned()))?
-                .unwrap_or_else(|| "session:".into()),
-            connect_timeout: source
-                .duration("redis.connect_timeout", MILLISECOND..=MINUTE)?
-                .unwrap_or(SECOND),
-            response_timeout: source
-                .duration("redis.response_timeout", MILLISECOND..=MINUTE)?
-                .unwrap_or(SECOND),
-            near_cache: source.text("redis.near_cache", SIZES, size)?.unwrap_or(0),
-            place,
-        };
-        if redis.database.is_some() && matches!(redis.place, Place::Cluster(_)) {
-            let allowed = "a cluster has no numbered databases; allowed is one of the two";
-            return Err(source.problem(&["redis.cluster", "redis.database"], allowed));
-        }
-        Ok(redis)
-    }
-}
-
-impl Place {
-    fn read(source: &mut Source) -> Result<Self, Problem> {
-        let url = source
-            .text("redis.url", "a URL such as \"redis://127.0.0.1:6379/0\"", non_empty)?
-            .unwrap_or_else(|| "redis://127.0.0.1:6379/0".into());
-        let mut list = |key| -> Result<Vec<Secret>, Problem> {
-            Ok(source.list(key, ADDRESSES, address)?.into_iter().map(Secret).collect())
-        };
-        let (sentinels, cluster) = (list("redis.sentinels")?, list("redis.cluster")?);
-        let master = source.optional("redis.master")?;
-        if !sentinels.is_empty() && !cluster.is_empty() {
-            let allowed = "sentinels watch over one master, a cluster has several; allowed is one \
-                           of the two, the other one empty";
-            return Err(source.problem(&["redis.sentinels", "redis.cluster"], allowed));
-        }
-        match (sentinels.is_empty(), master) {
-            (false, Some(master)) => Ok(Self::Sentinel { sentinels, master }),
-            (true, None) if cluster.is_empty() => Ok(Self::Single(Secret(url))),
-            (true, None) => Ok(Self::Cluster(cluster)),
-            (false, None) => {
-                let missing = "the name of the master is missing; allowed is redis.sentinels with \
-                               redis.master, or neither";
-                Err(source.problem(&["redis.sentinels"], missing))
-            }
-            (true, Some(_)) => {
-                let missing = "there are no sentinels to ask for it; allowed is redis.master with \
-                               redis.sentinels, or neither";
-                Err(source.problem(&["redis.master"], missing))
-            }
+    pub(crate) fn deployment(&self) -> Deployment<'_> {
+        match &self.master {
+            Some(master) => Deployment::Sentinel { sentinels: &self.sentinels, master },
+            None if self.cluster.is_empty() => Deployment::Single(&self.url),
+            None => Deployment::Cluster(&self.cluster),
         }
     }
-}
 
-/// In words, where it can hold no secret.
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Single(_) => f.write_str("one server"),
-            Self::Sentinel { master, .. } => write!(f, "the master {master} of the sentinels"),
-            Self::Cluster(_) => f.write_str("a cluster"),
-        }
+    /// Returns the keys of two settings that contradict each other, and how many are allowed.
+    pub(super) fn contradiction(&self) -> Option<([&'static str; 2], &'static str)> {
+        let [sentinels, cluster] = [&self.sentinels, &self.cluster].map(|list| !list.is_empty());
+        let half_named = sentinels != self.master.is_some();
+        let half_tls = self.tls_cert.is_some() != self.tls_key.is_some();
+        // A cluster has no numbered databases.
+        let numbered = cluster && self.database.is_some();
+        let checks = [
+            (sentinels && cluster, ["redis.sentinels", "redis.cluster"], "one of the two"),
+            (half_named, ["redis.sentinels", "redis.master"], "both or neither"),
+            (half_tls, ["redis.tls_cert", "redis.tls_key"], "both or neither"),
+            (numbered, ["redis.cluster", "redis.database"], "one of the two"),
+        ];
+        checks.into_iter().find(|(found, ..)| *found).map(|(_, keys, allowed)| (keys, allowed))
     }
-}
-
-fn tls_client(source: &mut Source) -> Result<Option<(PathBuf, PathBuf)>, Problem> {
-    let (cert, key) = (source.optional("redis.tls_cert")?, source.optional("redis.tls_key")?);
-    match (cert, key) {
-        (Some(cert), Some(key)) => Ok(Some((cert.into(), key.into()))),
-        (None, None) => Ok(None),
-        _ => {
-            let keys = ["redis.tls_cert", "redis.tls_key"];
-            let allowed = "a certificate is shown together with its key; allowed is \
-                           redis.tls_cert with redis.tls_key, or neither";
-            Err(source.problem(&keys, allowed))
-        }
-    }
-}
-
-const ADDRESSES: &str = "a list of addresses such as \"10.0.0.1:7000\" or \
-     \"redis://10.0.0.1:7000\", separated by commas in the environment";
-
-/// The URL of an address. What is wrong with one that is a URL already shows later.
-fn address(text: &str) -> Option<String> {
-    if text.contains("://") {
-        return Some(text.to_owned());
-    }
-    let (host, port) = text.rsplit_once(':')?;
-    let is_host = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
-    let is_good = !host.is_empty() && host.bytes().all(is_host);
-    let is_port = port.parse::<u16>().is_ok_and(|port| port > 0);
-    (is_good && is_port).then(|| format!("redis://{text}"))
-}
-
-const SIZES: &str = "\"0\" or a size such as \"512KiB\", \"16MiB\" or \"1GiB\"";
-
-/// Bytes in powers of 1024, which a size always names except in `0`.
-fn size(text: &str) -> Option<usize> {
-    let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
-    let Some((count, unit)) =
-        units.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, unit)))
-    else {
-        return (text == "0").then_some(0);
-    };
-    count.trim_end().parse::<usize>().ok()?.checked_mul(*unit)
 }
 
 #[cfg(test)]
@@ -169,8 +103,8 @@ mod tests {
         *,
     };
 
-    fn place(file: &str, environment: &[(&str, &str)]) -> Place {
-        read(&format!("[redis]\n{file}"), environment).expect("it is allowed").redis.place
+    fn redis(lines: &str, environment: &[(&str, &str)]) -> Redis {
+        read(&format!("[redis]\n{lines}"), environment).expect("it is allowed").redis
     }
 
     fn secrets(urls: &[&str]) -> Vec<Secret> {
@@ -181,25 +115,27 @@ mod tests {
     fn a_list_of_addresses_in_the_file_or_the_environment_leads_to_several_servers() {
         let expected = secrets(&["redis://a:1", "rediss://b:2", "redis://[::1]:3"]);
         let file = r#"cluster = ["a:1", "rediss://b:2", "[::1]:3"]"#;
-        assert_eq!(place(file, &[]), Place::Cluster(expected.clone()));
+        assert_eq!(redis(file, &[]).deployment(), Deployment::Cluster(&expected));
         let variable = [("DEMO__REDIS__CLUSTER", "a:1, rediss://b:2,[::1]:3")];
-        assert_eq!(place("", &variable), Place::Cluster(expected.clone()));
+        assert_eq!(redis("", &variable).deployment(), Deployment::Cluster(&expected));
         let master = [("DEMO__REDIS__MASTER", "shop")];
         let sentinels = r#"sentinels = ["a:1", "rediss://b:2", "[::1]:3"]"#;
-        let named = Place::Sentinel { sentinels: expected, master: "shop".into() };
-        assert_eq!(place(sentinels, &master), named);
+        let named = Deployment::Sentinel { sentinels: &expected, master: "shop" };
+        assert_eq!(redis(sentinels, &master).deployment(), named);
     }
 
     #[test]
     fn the_url_counts_where_no_list_is_given_and_an_empty_list_is_none() {
         let url = "url = \"redis://h:1\"\n";
-        let single = Place::Single(Secret("redis://h:1".to_owned()));
-        assert_eq!(place(url, &[]), single);
-        assert_eq!(place(&format!("{url}cluster = []"), &[]), single);
+        let expected = Secret("redis://h:1".to_owned());
+        let single = Deployment::Single(&expected);
+        assert_eq!(redis(url, &[]).deployment(), single);
+        assert_eq!(redis(&format!("{url}cluster = []"), &[]).deployment(), single);
         let emptied = [("DEMO__REDIS__CLUSTER", "")];
-        assert_eq!(place(&format!("{url}cluster = [\"a:1\"]"), &emptied), single);
-        let cluster = Place::Cluster(secrets(&["redis://a:1"]));
-        assert_eq!(place(&format!("{url}cluster = [\"a:1\"]"), &[]), cluster);
+        assert_eq!(redis(&format!("{url}cluster = [\"a:1\"]"), &emptied).deployment(), single);
+        let expected = secrets(&["redis://a:1"]);
+        let cluster = redis(&format!("{url}cluster = [\"a:1\"]"), &[]);
+        assert_eq!(cluster.deployment(), Deployment::Cluster(&expected));
     }
 
     #[test]
@@ -247,16 +183,5 @@ mod tests {
             let problem = read(&format!("[redis]\n{lines}"), &[]).unwrap_err();
             assert!(!problem.contains("secret"), "{problem}");
         }
-    }
-
-    #[test]
-    fn sizes_are_counted_in_powers_of_1024() {
-        assert_eq!(size("0"), Some(0));
-        assert_eq!((size("512KiB"), size("16 MiB")), (Some(512 << 10), Some(16 << 20)));
-        for bad in ["", "16", "KiB", "-1KiB", "1.5MiB", "16mib", "99999999999999999GiB"] {
-            assert_eq!(size(bad), None, "{bad}");
-        }
-        let settings = read("", &[("DEMO__REDIS__NEAR_CACHE", "1MiB")]).unwrap();
-        assert_eq!(settings.redis.near_cache, 1 << 20);
     }
 }

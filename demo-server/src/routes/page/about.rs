@@ -31,7 +31,7 @@ impl About {
     pub(crate) fn new(settings: &Settings) -> Self {
         Self {
             backend: settings.session.backend,
-            cookie: settings.session.cookie_name.clone(),
+            cookie: settings.session.cookie.name.clone(),
             max_age: settings.session.max_age,
             started: OffsetDateTime::now_utc(),
             place: Place::new(settings),
