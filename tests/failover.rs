@@ -124,8 +124,8 @@ fn fail_over(start: fn() -> RedisGroup, wait_replicas: usize) -> usize {
 /// number of lost acknowledged writes, or `None` if a failover had a second election.
 fn kill_masters(redis: RedisGroup, wait_replicas: usize) -> Option<usize> {
     let name = format!("{}: master killed, `wait_replicas = {wait_replicas}`", redis.name());
-    // If a renewal involves two masters and only one of them loses its part, a session exists twice.
-    // After several such renewals there are too many possible losses to check them all.
+    // If a renewal involves two masters and only one of them loses its part, a session exists
+    // twice. After several such renewals there are too many possible losses to check them all.
     let logins = wait_replicas > 0 || matches!(redis, RedisGroup::Sentinel(_));
     let mut run = FailoverRun::begin(&name, redis, wait_replicas, logins);
     let (mut outages, mut elections) = (Vec::new(), 0);
@@ -146,8 +146,8 @@ fn kill_masters(redis: RedisGroup, wait_replicas: usize) -> Option<usize> {
         until("a promotion", || redis.master().is_some_and(|master| master != old));
         let promoted = run.load_clock.elapsed();
         sleep(AFTER);
-        // With `wait_replicas`, writes succeed again once the new master has a replica: another one if
-        // the sentinels reconfigure it in time, else the old master.
+        // With `wait_replicas`, writes succeed again once the new master has a replica: another one
+        // if the sentinels reconfigure it in time, else the old master.
         let is_followed = |redis: &mut RedisGroup| {
             let master = redis.master().filter(|master| *master != old);
             master.is_some_and(|master| redis.server(master).replicas() > 0)

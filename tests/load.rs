@@ -209,8 +209,9 @@ fn report(
         cells[1],
     );
     println!(
-        "{storage}: {} connections ({} reopened), {} sessions started at {:.0} per second; resident {} MiB, \
-         {} MiB with them, then {} MiB with as many new ones; {} and {} probes; load average {}",
+        "{storage}: {} connections ({} reopened), {} sessions started at {:.0} per second; resident \
+         {} MiB, {} MiB with them, then {} MiB with as many new ones; {} and {} probes; load \
+         average {}",
         size.connections,
         used.reopened,
         size.sessions,

@@ -71,7 +71,7 @@ fn g7_a_write_whose_answer_is_cut_short_is_not_acknowledged() {
     let url = proxy.url();
     let server = store.serve(&[("DEMO__REDIS__URL", &url), ("DEMO__SERVER__WORKERS", "1")]);
     let mut browser = server.client();
-    // The first write includes the time to live. No separate write of it can take the fault instead.
+    // The first write includes the time to live, so no separate write of it can take the fault.
     browser.get_ok("/set?a=1");
     proxy.harm(Harm::Truncate(1));
     refused(&browser.get("/set?b=2"));

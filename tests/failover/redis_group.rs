@@ -55,7 +55,7 @@ impl RedisGroup {
         }
     }
 
-    /// Returns the number of the latest election. 0 in a cluster, which has no superfluous elections.
+    /// Returns the number of the latest election: 0 in a cluster, which has no repeated ones.
     pub(super) fn election(&self) -> u64 {
         match self {
             Self::Sentinel(sentinel) => {

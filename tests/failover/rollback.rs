@@ -1,7 +1,7 @@
 //! The rules for failovers that may lose unreplicated writes.
 //!
-//! Replicas have everything that their master did up to some moment. So a failover may roll back the
-//! last writes of each session before the kill, acknowledged or, with `wait_replicas`, not yet
+//! Replicas have everything that their master did up to some moment. So a failover may roll back
+//! the last writes of each session before the kill, acknowledged or, with `wait_replicas`, not yet
 //! acknowledged, and reads in that time prove nothing. These writes may include a logout or the end
 //! of an id that a login has replaced. All earlier and all later events must obey the rules.
 

@@ -1,5 +1,4 @@
-//! Tests of the rollback rules with small histories: some are explained by lost writes, and some are
-//! not.
+//! Tests of the rollback rules with small histories, some of which lost writes explain.
 
 use super::rollback::{Partition, lost};
 use crate::history::record::{Answer, Cookie, Event, History, Items, Moment, Operation};

@@ -1,5 +1,5 @@
-//! Tests of the check with small histories: for each rule one that breaks it, and one that only just
-//! obeys it.
+//! Tests of the check with small histories: for each rule one that breaks it, and one that only
+//! just obeys it.
 
 use std::time::Duration;
 
@@ -257,7 +257,7 @@ fn a_session_that_vanishes_without_a_reason_is_detected() {
     assert_eq!(broken(&[born(), replaced]), [Rule::OnlyEndedSessionsEnd]);
     let refused = set(2, 3, "s", &[("a", "1")]).refused();
     assert_eq!(broken(&[born(), refused]), [Rule::OnlyEndedSessionsEnd]);
-    // A later logout is no reason. An uncertain logout is one, and so is a store that lost its data.
+    // A later logout is no reason. An uncertain one is, and so is a store that lost its data.
     assert_eq!(
         broken(&[born(), got(2, 3, "s", &[]), logout(4, 5, "s").uncertain()]),
         [Rule::OnlyEndedSessionsEnd]

@@ -101,7 +101,7 @@ impl<'h> Checker<'h> {
             let event = self.event(at);
             match (&event.operation, &event.answer) {
                 (Operation::Get, Answer::Items(items)) if !items.is_empty() => {
-                    // All items were read at one moment, which is not before any of their writes was sent.
+                    // All items were read at one moment, after each of their writes was sent.
                     let shown = items.values().filter_map(|value| self.writes.get(value.as_str()));
                     let from = shown.map(|written| self.event(written.event).sent);
                     let from = from.fold(event.sent, Moment::max).min(event.answered);

@@ -221,8 +221,8 @@ impl Tab {
         }
     }
 
-    /// Returns a JSON value that is written nowhere else: a number too precise for a float, or a short
-    /// or long string.
+    /// Returns a JSON value that is written nowhere else: a number too precise for a float, or a
+    /// short or long string.
     fn value(&mut self) -> String {
         self.values += 1;
         let (tab, count) = (self.number, self.values);

@@ -112,8 +112,8 @@ async fn login(session: Session, items: Texts) -> Result<&'static str, Error> {
     Ok(if renewed.is_some() { "moved" } else { "new" })
 }
 
-/// Reads before it writes, as most handlers do but the demo does not. A session that ends in between
-/// causes a 409.
+/// Reads before it writes, as most handlers do but the demo does not. A session that ends in
+/// between causes a 409.
 async fn set(session: Session, items: Texts) -> Result<&'static str, Error> {
     session.size().await?;
     session.set_map(json(items)).await?;

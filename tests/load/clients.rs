@@ -101,8 +101,8 @@ impl Clients {
         self.run(None).await
     }
 
-    /// Uses the sessions for this time: every client uses its sessions in turn, with four reads to one
-    /// write.
+    /// Uses the sessions for this time: every client uses its sessions in turn, with four reads to
+    /// one write.
     pub(crate) async fn use_sessions(self, length: Duration) -> (Self, Outcome) {
         self.run(Some(Instant::now() + length)).await
     }

@@ -38,8 +38,8 @@ impl Connection {
         }
         self.request.push_str("\r\n");
         match self.exchange().await {
-            // Like a browser, retry on a new connection. The server has not handled the request, or it
-            // would have sent an answer.
+            // Like a browser, retry on a new connection. The server has not handled the request, or
+            // it would have sent an answer.
             Err(_) if self.received.is_empty() => {
                 self.stream = connect(self.port).await?;
                 self.reopened += 1;
