@@ -1,4 +1,4 @@
-//! Runs the servers side by side under load and writes down how they did.
+//! Runs the servers side by side under load and writes the report.
 
 mod load;
 mod machine;

@@ -1,4 +1,4 @@
-//! What is measured, and in which order.
+//! The list of measurements, in order.
 
 use crate::{
     Result,
@@ -9,23 +9,23 @@ use crate::{
     server::{Name, Route, Server, Sessions},
 };
 
-/// How much is measured.
+/// The extent of a benchmark run.
 pub(crate) struct Profile {
     pub(crate) name: &'static str,
-    /// For what the project promises, and the servers beside it.
+    /// For the measurements with a target, and for the peers beside them.
     pub(crate) main: Effort,
-    /// For everything else; none leaves it out.
+    /// For everything else. `None` omits it.
     pub(crate) rest: Option<Effort>,
 }
 
-/// What one comparison was about, and what came of it.
+/// A comparison with its results.
 pub(crate) struct Scene {
     pub(crate) title: &'static str,
     pub(crate) conditions: Conditions,
     pub(crate) outcomes: Vec<Outcome>,
 }
 
-/// Small reads of one storage with nothing beside them, and with reads of 10 MB.
+/// Small reads on one storage, alone and beside reads of 10 MB.
 pub(crate) struct Beside {
     pub(crate) storage: Name,
     pub(crate) alone: Load,
@@ -34,21 +34,21 @@ pub(crate) struct Beside {
 
 pub(crate) struct Results {
     pub(crate) main: Scene,
-    /// The same with one condition changed.
+    /// The main comparison with one condition changed.
     pub(crate) variations: Vec<Scene>,
-    /// The same over the size of a session.
+    /// The main comparison for several sizes of a session.
     pub(crate) sizes: Vec<Scene>,
     pub(crate) beside: Vec<Beside>,
     pub(crate) counts: Vec<Count>,
 }
 
-/// What one route on one storage is to show.
+/// The target for one route on one storage.
 pub(crate) struct Promise {
     pub(crate) what: &'static str,
     pub(crate) case: Case,
-    /// At least this part of the requests per second of actix-web alone.
+    /// The lowest rate relative to actix-web alone.
     pub(crate) relative: f64,
-    /// At most this many microseconds more than it.
+    /// The highest processor time beyond that of actix-web alone, in microseconds.
     pub(crate) over_bare: Option<f64>,
     pub(crate) allocations: Option<f64>,
 }
@@ -119,7 +119,7 @@ pub(crate) const PROMISES: &[Promise] = &[
     },
 ];
 
-/// As large as a usual session: a user's id, a name, a token.
+/// The size of a typical session: a user's id, a name, a token.
 const USUAL: Conditions =
     Conditions { workers: 1, connections: 32, sessions: Sessions { count: 1000, bytes: 100 } };
 
@@ -143,7 +143,7 @@ impl Profile {
 
 impl Conditions {
     fn with_size(self, bytes: usize) -> Self {
-        // Few connections and sessions, or the large ones would need gigabytes.
+        // Few connections and sessions, because many large ones would need gigabytes.
         let count = (20_000_000 / bytes).clamp(4, self.sessions.count);
         Self { connections: 4, sessions: Sessions { count, bytes }, ..self }
     }
@@ -197,7 +197,7 @@ fn promised_and_peers() -> Vec<Case> {
     cases
 }
 
-/// Large values on their way must not hold up small ones for long.
+/// Measures how much large values delay small ones.
 fn large_beside_small(redis: &Redis, storage: Name, effort: Effort) -> Result<Beside> {
     eprintln!("small reads beside large ones: {}", storage.title());
     redis.clear()?;

@@ -1,4 +1,4 @@
-//! The results as a page.
+//! Renders the results as a page.
 
 use std::fmt::Write;
 
@@ -11,20 +11,20 @@ use crate::{
 };
 
 const METHOD: &str = "\
-Every server answers the same routes with the same work, one small JSON item or the whole session,
-written the way its own documents would write it, and is checked to do so before it is measured.
-All run in the plain release profile with the system's allocator, on one machine with wrk and, where
-they need it, one Redis, which keeps nothing on disk. Within a round the servers take turns; figures
-are medians over the rounds, and ± is half the distance from the smallest to the largest.
+Every server has the same routes, which do the same work on one small JSON item or on the whole
+session. Each is written as in its own documentation, and is checked before it is measured. All use
+the plain release profile and the system's allocator. They run on one machine with wrk and, if they
+need it, one Redis without persistence. Within a round the servers take turns. The figures are
+medians over the rounds, and ± is half the distance from the smallest to the largest value.
 
-Requests per second depend on what else shares the processors. They are given as a part of what
-actix-web alone did in the same round. The figure that counts is *CPU*: microseconds of processor
-time per request, of the server and of Redis, as the kernel counts them. *over bare* is what the
-server used more than actix-web alone.
+Requests per second depend on other load on the processors, so they are given relative to actix-web
+alone in the same round (*of bare*). The figure that counts is *CPU*: microseconds of processor time
+per request, of the server and of Redis, as counted by the kernel. *over bare* is the server's
+processor time beyond that of actix-web alone.
 
-actix-session writes its session whole and the last writer wins; tower-sessions does the same. This
-project compares and sets (key-value) or writes the item under a condition (hash), so that nothing
-is lost; that is part of what a write costs here.
+actix-session and tower-sessions write the whole session, and the last writer wins. This project
+compares and sets (key-value) or writes the item under a condition (hash), so that no update is
+lost. That is part of the cost of a write here.
 ";
 
 pub(crate) fn markdown(profile: &Profile, results: &Results) -> String {
@@ -36,14 +36,14 @@ pub(crate) fn markdown(profile: &Profile, results: &Results) -> String {
     let [machine, programs, crates] = machine::describe();
     page += &format!("Made by `{command}` on: {machine}. {programs}; {crates}.\n\n{METHOD}\n");
     page += "![Processor time per request](benchmarks.svg)\n\n";
-    page += "## What it must show\n\n";
+    page += "## Targets\n\n";
     page += &about(&results.main);
     page += &promises(results);
-    page += "\n[Where the time goes](PROFILES.md), where a figure is missed.\n";
+    page += "\n[Where the time goes](PROFILES.md) explains the missed targets.\n";
     page += "\n## Side by side\n\n";
     page += &side_by_side(&results.main);
     for scene in &results.variations {
-        write!(page, "\n## With {}\n\n", scene.title).expect("a String takes everything");
+        write!(page, "\n## With {}\n\n", scene.title).expect("writing to a String never fails");
         page += &about(scene);
         page += &side_by_side(scene);
     }
@@ -52,21 +52,21 @@ pub(crate) fn markdown(profile: &Profile, results: &Results) -> String {
         page += "CPU of server + Redis per request, in microseconds, over the size of the whole \
                  session; one worker, four connections.\n";
         for route in [Route::Item, Route::Set, Route::Whole] {
-            write!(page, "\n### {}\n\n", heading(route)).expect("a String takes everything");
+            write!(page, "\n### {}\n\n", heading(route)).expect("writing to a String never fails");
             page += &sizes(&results.sizes, route);
         }
         page += &crossover(&results.sizes);
     }
     if !results.beside.is_empty() {
         page += "\n## Small reads beside large ones\n\n";
-        page += "Latency in milliseconds of reading one small item, on eight connections, with \
-                 nothing beside it and with one client that reads sessions of 10 MB whole from the \
-                 same worker.\n\n";
+        page += "Latency in milliseconds of reads of one small item on eight connections, alone \
+                 and beside one client that reads whole sessions of 10 MB from the same \
+                 worker.\n\n";
         page += &beside(results);
     }
     page += "\n## Allocations and commands\n\n";
-    page += "Per request, one after the other on a session of 100 bytes: how often the server \
-             asks for memory, and the commands it sends to Redis.\n\n";
+    page += "Memory allocations of the server and commands to Redis per request, for sequential \
+             requests on a session of 100 bytes.\n\n";
     page += &counts(results);
     page
 }
@@ -120,7 +120,7 @@ fn promises(results: &Results) -> String {
 fn side_by_side(scene: &Scene) -> String {
     let mut page = String::new();
     for &route in Route::ALL {
-        write!(page, "\n### {}\n\n", heading(route)).expect("a String takes everything");
+        write!(page, "\n### {}\n\n", heading(route)).expect("writing to a String never fails");
         let mut table = Table::new(&[
             "server",
             "requests/s",
@@ -173,7 +173,7 @@ fn cost(outcome: &Outcome) -> String {
     }
 }
 
-/// From which size the hash table is the cheaper one.
+/// Returns the size from which the hash table is cheaper than key-value.
 fn crossover(scenes: &[Scene]) -> String {
     let mut text = String::new();
     for route in [Route::Item, Route::Set, Route::Whole] {
@@ -181,14 +181,14 @@ fn crossover(scenes: &[Scene]) -> String {
             let cost = |server| find(scene, Case { server, route }).map(Outcome::cost);
             cost(Name::HASH).zip(cost(Name::KEY_VALUE)).is_some_and(|(hash, text)| hash <= text)
         };
-        // From there on up, not only there.
+        // The smallest size from which all larger sizes are cheaper as well.
         let from = scenes.iter().rev().take_while(cheaper).last();
         let from = from.map_or_else(
             || "at no size measured".to_owned(),
             |scene| format!("from {}", bytes(scene.conditions.sessions.bytes)),
         );
         write!(text, "\nTo {}, the hash table is cheaper than key-value {from}.\n", route.title())
-            .expect("a String takes everything");
+            .expect("writing to a String never fails");
     }
     text
 }

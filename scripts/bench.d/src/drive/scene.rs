@@ -1,4 +1,4 @@
-//! Servers measured side by side under the same load.
+//! Measures servers side by side under the same load.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::{
     server::{Name, Route, Server, Sessions},
 };
 
-/// The conditions that all servers of a comparison share.
+/// The conditions of a comparison, the same for all servers.
 #[derive(Clone, Copy)]
 pub(crate) struct Conditions {
     pub(crate) workers: usize,
@@ -17,54 +17,54 @@ pub(crate) struct Conditions {
     pub(crate) sessions: Sessions,
 }
 
-/// How long each measurement is, and how often it is made.
+/// The number and the length of the measurements.
 #[derive(Clone, Copy)]
 pub(crate) struct Effort {
     pub(crate) rounds: usize,
     pub(crate) seconds: u64,
 }
 
-/// A server doing one thing.
+/// A route of a server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Case {
     pub(crate) server: Name,
     pub(crate) route: Route,
 }
 
-/// One figure in several rounds.
+/// A figure measured in several rounds.
 #[derive(Clone)]
 pub(crate) struct Figure(Vec<f64>);
 
-/// What became of a case.
+/// The results for a case.
 pub(crate) struct Outcome {
     pub(crate) case: Case,
     /// Requests per second.
     pub(crate) rate: Figure,
-    /// The same as a part of what actix-web alone did in the same round.
+    /// The rate relative to actix-web alone in the same round.
     pub(crate) relative: Figure,
-    /// Microseconds of processor time per request: the server's.
+    /// Processor time of the server per request, in microseconds.
     pub(crate) cpu: Figure,
-    /// What that is more than actix-web alone used in the same round.
+    /// The processor time beyond that of actix-web alone in the same round.
     pub(crate) over_bare: Figure,
-    /// Redis's.
+    /// Processor time of Redis per request, in microseconds.
     pub(crate) redis_cpu: Figure,
-    /// Commands that Redis executed per request, those called by scripts included.
+    /// Commands that Redis executed per request, including those called by scripts.
     pub(crate) executed: Figure,
     /// Latency in microseconds.
     pub(crate) p50: Figure,
     pub(crate) p99: Figure,
-    /// Requests that failed, as a part of all.
+    /// The proportion of failed requests.
     pub(crate) failed: f64,
 }
 
 impl Outcome {
-    /// Microseconds of processor time per request: the server's and Redis's.
+    /// Returns the processor time of the server and of Redis per request, in microseconds.
     pub(crate) fn cost(&self) -> f64 {
         self.cpu.median() + self.redis_cpu.median()
     }
 }
 
-/// One case in one round.
+/// The measurement of a case in one round.
 struct Sample {
     rate: f64,
     cpu: f64,
@@ -83,7 +83,7 @@ impl Figure {
         (low + high) / 2.0
     }
 
-    /// Half of the distance between the smallest and the largest.
+    /// Returns half of the distance between the smallest and the largest value.
     pub(crate) fn spread(&self) -> f64 {
         let largest = self.0.iter().copied().fold(f64::MIN, f64::max);
         let smallest = self.0.iter().copied().fold(f64::MAX, f64::min);
@@ -91,8 +91,8 @@ impl Figure {
     }
 }
 
-/// Measures cases and, beside them, actix-web alone on the same routes. They take turns within
-/// each round, so that what disturbs the machine disturbs them all.
+/// Measures cases together with actix-web alone on the same routes. The servers take turns within
+/// each round, so that a disturbance of the machine affects all of them.
 pub(crate) fn measure(
     redis: &Redis,
     conditions: Conditions,
@@ -120,7 +120,7 @@ pub(crate) fn measure(
         seconds: effort.seconds,
     };
     let mut rounds: Vec<Vec<Sample>> = Vec::new();
-    // The round before the first only warms up.
+    // Round 0 only warms up.
     for round in 0..=effort.rounds {
         let mut samples = Vec::new();
         for (at, case) in all.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! What can be counted exactly, one request after the other.
+//! Counts allocations and commands exactly, with one request after the other.
 
 use crate::{
     Result,
@@ -7,7 +7,7 @@ use crate::{
     server::{Route, Server, Sessions},
 };
 
-/// Requests counted, after as many that are not.
+/// The number of counted requests, after the same number of uncounted ones.
 const REQUESTS: u64 = 500;
 
 /// The cost of one request of a case.
@@ -18,7 +18,7 @@ pub(crate) struct Count {
     pub(crate) commands: f64,
 }
 
-/// Counts what the requests of servers cost, on one session of 100 bytes.
+/// Counts the costs of the requests on one session of 100 bytes.
 pub(crate) fn count(redis: &Redis, cases: &[Case]) -> Result<Vec<Count>> {
     redis.clear()?;
     let mut counts = Vec::new();
@@ -27,7 +27,7 @@ pub(crate) fn count(redis: &Redis, cases: &[Case]) -> Result<Vec<Count>> {
         let server = Server::start(case.server, 1, redis, Sessions { count: 1, bytes: 100 }, true)?;
         let ask = || (0..REQUESTS).try_for_each(|_| server.ask(case.route.path()).map(drop));
         ask()?;
-        // One of these is between the two readings below.
+        // The two readings below include the cost of one reading.
         let reading = allocations(&server)?.abs_diff(allocations(&server)?);
         let before = allocations(&server)?;
         let sent = redis.sent_during(ask)?;
@@ -46,7 +46,7 @@ fn allocations(server: &Server) -> Result<u64> {
     Ok(server.ask("allocations")?.parse()?)
 }
 
-/// All routes of some servers.
+/// Returns all routes of these servers.
 pub(crate) fn cases(servers: &[crate::server::Name]) -> Vec<Case> {
     let routes = |server| Route::ALL.iter().map(move |&route| Case { server, route });
     servers.iter().copied().flat_map(routes).collect()

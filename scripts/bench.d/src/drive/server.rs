@@ -1,4 +1,4 @@
-//! The servers under test.
+//! The compared servers.
 
 use std::{
     env, fs,
@@ -15,7 +15,7 @@ use crate::{
     redis::Redis,
 };
 
-/// A server as it is named on its command line, and for people.
+/// The name of a server on the command line.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Name(&'static str);
 
@@ -53,7 +53,7 @@ impl Name {
     }
 }
 
-/// What a request does.
+/// A route, by what its requests do.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route {
     Untouched,
@@ -84,14 +84,14 @@ impl Route {
     }
 }
 
-/// How many sessions a server is given, and how large they are.
+/// The number and the size of the sessions.
 #[derive(Clone, Copy)]
 pub(crate) struct Sessions {
     pub(crate) count: usize,
     pub(crate) bytes: usize,
 }
 
-/// A server that runs, and sessions it has.
+/// A running server with sessions.
 pub(crate) struct Server {
     pub(crate) name: Name,
     place: Rc<Place>,
@@ -107,7 +107,7 @@ struct Place {
 }
 
 impl Server {
-    /// Starts a server, starts its sessions and checks that it does what it is asked to.
+    /// Starts a server with sessions and checks that its routes work.
     pub(crate) fn start(
         name: Name,
         workers: usize,
@@ -130,7 +130,7 @@ impl Server {
         Self::fill(name, Rc::new(place), sessions)
     }
 
-    /// Starts other sessions on the same server.
+    /// Starts more sessions on the same server.
     pub(crate) fn with_sessions(&self, sessions: Sessions) -> Result<Self> {
         Self::fill(self.name, self.place.clone(), sessions)
     }
@@ -146,12 +146,12 @@ impl Server {
         Ok(server)
     }
 
-    /// The address of a route.
+    /// Returns the address of a route.
     pub(crate) fn url(&self, route: Route) -> String {
         format!("{}/{}", self.place.url, route.path())
     }
 
-    /// A file with the cookies of all sessions, one a line.
+    /// Returns the file with the cookies of all sessions, one per line.
     pub(crate) fn cookie_file(&self) -> &Path {
         &self.cookie_file
     }
@@ -160,7 +160,7 @@ impl Server {
         &self.place.process
     }
 
-    /// Asks with the first session's cookie.
+    /// Sends a request with the cookie of the first session.
     pub(crate) fn ask(&self, path: &str) -> Result<String> {
         let request = self.place.agent.get(format!("{}/{path}", self.place.url));
         let mut response = request.header("cookie", &self.cookies[0]).call()?;
@@ -169,7 +169,8 @@ impl Server {
     }
 
     fn check(&self, bytes: usize) -> Result {
-        // What a cookie holds is not changed by what follows.
+        // Without a session there is nothing to check, and a session in a cookie never changes here:
+        // all requests below send the original cookie.
         if self.name == Name::BARE || self.name == Name::ACTIX_SESSION_COOKIE {
             return Ok(());
         }
@@ -177,22 +178,25 @@ impl Server {
         self.ask("set")?;
         let after: u64 = self.ask("item")?.parse()?;
         let whole = self.ask("whole")?.len();
-        // The text of small sessions is hardly ever that long to the byte.
+        // The size of small sessions is only approximate.
         if after <= before || whole.abs_diff(bytes) > bytes / 4 {
             let name = self.name.0;
-            return Err(format!("{name}: {before} became {after}, {whole} bytes").into());
+            return Err(format!(
+                "{name}: the item changed from {before} to {after}, the session has {whole} bytes"
+            )
+            .into());
         }
         Ok(())
     }
 }
 
 impl Place {
-    /// Returns the new session's cookie.
+    /// Starts a session and returns its cookie.
     fn start_session(&self, name: Name, bytes: usize) -> Result<String> {
         let response = self.agent.get(format!("{}/fill?bytes={bytes}", self.url)).call()?;
         let cookie = match response.headers().get("set-cookie") {
             Some(cookie) => cookie.to_str()?,
-            // It has no sessions, but its requests are to be as long as everybody's.
+            // This server has no sessions, but its requests must be as long as those of the others.
             None if name == Name::BARE => "id=mzxw6ytbojtg633cmfzgm33pmjqxeztp",
             None => return Err(format!("{} sends no cookie", name.0).into()),
         };

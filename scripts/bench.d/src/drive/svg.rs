@@ -1,4 +1,4 @@
-//! The results as a picture.
+//! Renders the results as a picture.
 
 use std::fmt::Write;
 
@@ -15,7 +15,7 @@ const BAR: f64 = 18.0;
 const HEADING: f64 = 34.0;
 const CHART: f64 = 260.0;
 
-/// Draws processor time per request as bars and, if it was measured, over the session's size.
+/// Draws processor time per request as bars and, if measured, over the size of the session.
 pub(crate) fn picture(results: &Results) -> String {
     let mut canvas = Canvas { body: String::new(), height: 16.0 };
     canvas.bars(&results.main);
@@ -63,7 +63,7 @@ impl Canvas {
         self.height += 28.0;
     }
 
-    /// Both axes are logarithmic.
+    /// Draws a chart with two logarithmic axes.
     fn lines(&mut self, scenes: &[Scene], route: Route) {
         let title = route.title();
         self.heading(&format!("{title}: µs of processor time (server + Redis) over session size"));
@@ -96,7 +96,7 @@ impl Canvas {
                 &bytes(scene.conditions.sessions.bytes),
             );
         }
-        // Names that would lie over each other move apart.
+        // Labels that would overlap are moved apart.
         let mut ends: Vec<(f64, Name)> = Name::OURS
             .iter()
             .map(|&server| (y(cost(&scenes[scenes.len() - 1], server)), server))
@@ -145,7 +145,7 @@ impl Canvas {
     }
 
     fn push(&mut self, element: std::fmt::Arguments<'_>) {
-        writeln!(self.body, "{element}").expect("a String takes everything");
+        writeln!(self.body, "{element}").expect("writing to a String never fails");
     }
 }
 

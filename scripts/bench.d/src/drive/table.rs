@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use crate::scene::Figure;
 
-/// A table; the first column is text, the others are numbers.
+/// A table whose first column is text and whose other columns are numbers.
 pub(crate) struct Table {
     text: String,
 }
@@ -28,16 +28,16 @@ impl Table {
 
     fn line<'a>(&mut self, cells: impl Iterator<Item = &'a str>) {
         let cells: Vec<&str> = cells.collect();
-        writeln!(self.text, "| {} |", cells.join(" | ")).expect("a String takes everything");
+        writeln!(self.text, "| {} |", cells.join(" | ")).expect("writing to a String never fails");
     }
 }
 
-/// A median with its spread, as `1.23 ± 0.04`.
+/// Formats a median with its spread, such as `1.23 ± 0.04`.
 pub(crate) fn figure(figure: &Figure, digits: usize) -> String {
     format!("{:.digits$} ± {:.digits$}", figure.median(), figure.spread())
 }
 
-/// A number of bytes, as `10 KB`.
+/// Formats a number of bytes, such as `10 KB`.
 pub(crate) fn bytes(bytes: usize) -> String {
     match bytes {
         1_000_000.. => format!("{} MB", bytes / 1_000_000),
@@ -46,7 +46,7 @@ pub(crate) fn bytes(bytes: usize) -> String {
     }
 }
 
-/// Microseconds to three digits or so.
+/// Formats microseconds with about three digits.
 pub(crate) fn micros(micros: f64) -> String {
     match micros {
         ..10.0 => format!("{micros:.2}"),
