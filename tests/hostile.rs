@@ -1,9 +1,9 @@
 //! Clients that mean no good.
 
+#[path = "support/corpus.rs"]
+mod corpus;
 #[path = "support/demo.rs"]
 mod demo;
-#[path = "support/fuzz.rs"]
-mod fuzz;
 mod support;
 
 use std::{
@@ -29,7 +29,7 @@ const HEADER: &str = "x-session-id";
 /// What clients try for an id: every claim of the corpus but the well-formed ones. As raw bytes,
 /// since little of it need be a header's text.
 fn malformed() -> Vec<Vec<u8>> {
-    let claims = fuzz::corpus("claims").into_iter();
+    let claims = corpus::read("claims").into_iter();
     let malformed = claims.filter(|claim| !claim.name.starts_with("good-"));
     malformed.map(|claim| claim.bytes).collect()
 }
