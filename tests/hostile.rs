@@ -1,9 +1,9 @@
 //! Malicious clients.
 
+#[path = "support/corpus.rs"]
+mod corpus;
 #[path = "support/demo.rs"]
 mod demo;
-#[path = "support/fuzz.rs"]
-mod fuzz;
 mod support;
 
 use std::{
@@ -28,7 +28,7 @@ const HEADER: &str = "x-session-id";
 
 /// Returns every malformed id of the corpus, as raw bytes: many of them are not valid in a header.
 fn malformed() -> Vec<Vec<u8>> {
-    let claims = fuzz::corpus("claims").into_iter();
+    let claims = corpus::read("claims").into_iter();
     let malformed = claims.filter(|claim| !claim.name.starts_with("good-"));
     malformed.map(|claim| claim.bytes).collect()
 }
