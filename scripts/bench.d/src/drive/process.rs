@@ -1,4 +1,4 @@
-//! Processes that are started, measured and ended again.
+//! Child processes and their processor time.
 
 use std::{
     fs,
@@ -10,10 +10,10 @@ use std::{
 
 use crate::Result;
 
-/// The kernel counts processor time for `/proc` in hundredths of a second.
+/// The unit in which `/proc` counts processor time.
 const TICK: Duration = Duration::from_millis(10);
 
-/// A child process, killed when dropped.
+/// A child process, killed on drop.
 pub(crate) struct Process(Child);
 
 impl Process {
@@ -33,10 +33,10 @@ impl Process {
         Ok(process)
     }
 
-    /// The processor time it has used so far, in user and in kernel mode, all threads.
+    /// Returns the processor time that all threads have used so far, in user and kernel mode.
     pub(crate) fn cpu(&self) -> Result<Duration> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
-        // The fields after the name, which is in parentheses and may hold anything.
+        // The fields after the name, which is in parentheses and may contain any character.
         let fields = stat.rsplit_once(')').ok_or("no name in stat")?.1;
         let times = fields.split_ascii_whitespace().skip(11).take(2).map(str::parse::<u32>);
         Ok(TICK * times.sum::<Result<u32, _>>()?)
@@ -50,7 +50,7 @@ impl Drop for Process {
     }
 }
 
-/// A port that nobody listens on.
+/// Returns a port that no process listens on.
 pub(crate) fn free_port() -> Result<u16> {
     Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }

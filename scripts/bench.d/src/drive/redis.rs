@@ -1,4 +1,4 @@
-//! The Redis server that those measured share.
+//! The Redis server that all measured servers share.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -12,7 +12,7 @@ use crate::{
     process::{Process, free_port},
 };
 
-/// A Redis that keeps nothing on disk.
+/// A Redis server that stores nothing on disk.
 pub(crate) struct Redis {
     process: Process,
     port: u16,
@@ -39,7 +39,7 @@ impl Redis {
         self.ask("FLUSHALL").map(drop)
     }
 
-    /// How many commands it has executed so far, those called by scripts included.
+    /// Returns the number of commands executed so far, including those called by scripts.
     pub(crate) fn executed(&self) -> Result<u64> {
         let stats = self.ask("INFO commandstats")?;
         let calls =
@@ -48,7 +48,7 @@ impl Redis {
         Ok(of_load.filter_map(calls).sum())
     }
 
-    /// Watches the commands that clients send while `work` runs. Returns how many they were.
+    /// Counts the commands that clients send while `work` runs.
     pub(crate) fn sent_during(&self, work: impl FnOnce() -> Result) -> Result<u64> {
         const END: &str = "the-end-of-the-work";
         let mut monitor = BufReader::new(self.connect()?);
@@ -64,7 +64,7 @@ impl Redis {
             if line.contains(END) {
                 return Ok(sent);
             }
-            // Called by a script, not sent by a client.
+            // Commands marked `lua` were called by a script.
             sent += u64::from(!line.contains(" lua]"));
         }
     }
@@ -75,7 +75,7 @@ impl Redis {
         Ok(stream)
     }
 
-    /// Sends a command as people type it. Returns the answer: a line, or a text.
+    /// Sends an inline command, and returns the reply: one line or a bulk string.
     fn ask(&self, command: &str) -> Result<String> {
         let mut stream = BufReader::new(self.connect()?);
         stream.get_mut().write_all(format!("{command}\r\n").as_bytes())?;

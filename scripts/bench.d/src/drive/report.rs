@@ -1,30 +1,31 @@
-//! The results as a page.
+//! The results as a Markdown page.
 
 use std::fmt::Write;
 
 use crate::{
+    comparison::{Case, Outcome},
     machine,
-    plan::{PROMISES, Profile, Results, Scene},
-    scene::{Case, Outcome},
+    plan::{Comparison, Profile, Results, TARGETS},
     server::{Name, Route},
     table::{Table, bytes, figure, micros},
 };
 
 const METHOD: &str = "\
-Every server answers the same routes with the same work, one small JSON item or the whole session,
-written the way its own documents would write it, and is checked to do so before it is measured.
-All run in the plain release profile with the system's allocator, on one machine with wrk and, where
-they need it, one Redis, which keeps nothing on disk. Within a round the servers take turns; figures
-are medians over the rounds, and ± is half the distance from the smallest to the largest.
+Every server answers the same routes with the same work: one small JSON item, or the whole session.
+Each is written as its own documentation recommends, and is checked before it is measured. All are
+built with the plain release profile and use the system's allocator. They run on one machine
+together with wrk and, if they need it, one Redis, which stores nothing on disk. The servers take
+turns within each round. Figures are medians over the rounds; ± is half the difference between the
+largest and the smallest.
 
-Requests per second depend on what else shares the processors. They are given as a part of what
-actix-web alone did in the same round. The figure that counts is *CPU*: microseconds of processor
-time per request, of the server and of Redis, as the kernel counts them. *over bare* is what the
-server used more than actix-web alone.
+Requests per second depend on the other load of the processors, so they are also given as a ratio to
+actix-web alone in the same round (*of bare*). The more reliable figure is *CPU*: the processor time
+per request in microseconds, as the kernel counts it for the server and for Redis. *Over bare* is
+the server's processor time minus that of actix-web alone.
 
-actix-session writes its session whole and the last writer wins; tower-sessions does the same. This
-project compares and sets (key-value) or writes the item under a condition (hash), so that nothing
-is lost; that is part of what a write costs here.
+actix-session and tower-sessions write the whole session, and the last writer wins. This project
+uses compare-and-set (key-value) or a conditional write of the item (hash), so that no update is
+lost. Its figures for writes include this cost.
 ";
 
 pub(crate) fn markdown(profile: &Profile, results: &Results) -> String {
@@ -34,45 +35,44 @@ pub(crate) fn markdown(profile: &Profile, results: &Results) -> String {
         name => format!("scripts/bench --{name}"),
     };
     let [machine, programs, crates] = machine::describe();
-    page += &format!("Made by `{command}` on: {machine}. {programs}; {crates}.\n\n{METHOD}\n");
+    page += &format!("Measured by `{command}` on: {machine}. {programs}; {crates}.\n\n{METHOD}\n");
     page += "![Processor time per request](benchmarks.svg)\n\n";
-    page += "## What it must show\n\n";
+    page += "## Targets\n\n";
     page += &about(&results.main);
-    page += &promises(results);
-    page += "\n[Where the time goes](PROFILES.md), where a figure is missed.\n";
+    page += &targets(results);
+    page += "\n[Where the time goes](PROFILES.md) explains the figures that miss their target.\n";
     page += "\n## Side by side\n\n";
     page += &side_by_side(&results.main);
-    for scene in &results.variations {
-        write!(page, "\n## With {}\n\n", scene.title).expect("a String takes everything");
-        page += &about(scene);
-        page += &side_by_side(scene);
+    for comparison in &results.variations {
+        write!(page, "\n## With {}\n\n", comparison.title).expect("a String takes everything");
+        page += &about(comparison);
+        page += &side_by_side(comparison);
     }
     if !results.sizes.is_empty() {
         page += "\n## Size of a session\n\n";
-        page += "CPU of server + Redis per request, in microseconds, over the size of the whole \
-                 session; one worker, four connections.\n";
+        page += "Processor time of server and Redis per request, in microseconds, by the size of \
+                 the whole session;\none worker, four connections.\n";
         for route in [Route::Item, Route::Set, Route::Whole] {
             write!(page, "\n### {}\n\n", heading(route)).expect("a String takes everything");
             page += &sizes(&results.sizes, route);
         }
         page += &crossover(&results.sizes);
     }
-    if !results.beside.is_empty() {
-        page += "\n## Small reads beside large ones\n\n";
-        page += "Latency in milliseconds of reading one small item, on eight connections, with \
-                 nothing beside it and with one client that reads sessions of 10 MB whole from the \
-                 same worker.\n\n";
-        page += &beside(results);
+    if !results.interference.is_empty() {
+        page += "\n## Small reads during large reads\n\n";
+        page += "Latency in milliseconds of reading one small item on eight connections: alone, \
+                 and while one client\nreads whole sessions of 10 MB from the same worker.\n\n";
+        page += &interference(results);
     }
     page += "\n## Allocations and commands\n\n";
-    page += "Per request, one after the other on a session of 100 bytes: how often the server \
-             asks for memory, and the commands it sends to Redis.\n\n";
+    page += "Memory allocations of the server and commands sent to Redis, per request, with one \
+             request after the\nother on a session of 100 bytes.\n\n";
     page += &counts(results);
     page
 }
 
-fn about(scene: &Scene) -> String {
-    let conditions = scene.conditions;
+fn about(comparison: &Comparison) -> String {
+    let conditions = comparison.conditions;
     let plural = |count, word| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
     format!(
         "{}, {}, {} of {}.\n\n",
@@ -83,7 +83,7 @@ fn about(scene: &Scene) -> String {
     )
 }
 
-fn promises(results: &Results) -> String {
+fn targets(results: &Results) -> String {
     let mut table = Table::new(&[
         "route, storage",
         "rps of bare",
@@ -95,21 +95,21 @@ fn promises(results: &Results) -> String {
         "actix-session",
         "tower-sessions",
     ]);
-    for promise in PROMISES {
-        let Some(outcome) = find(&results.main, promise.case) else { continue };
+    for target in TARGETS {
+        let Some(outcome) = find(&results.main, target.case) else { continue };
         let peer = |server| {
-            let peer = find(&results.main, Case { server, ..promise.case });
+            let peer = find(&results.main, Case { server, ..target.case });
             peer.map_or_else(String::new, |peer| format!("{:.2}", peer.relative.median()))
         };
         let limit = |limit: Option<f64>| limit.map_or_else(String::new, |limit| limit.to_string());
         table.row([
-            promise.what.to_owned(),
+            target.title.to_owned(),
             figure(&outcome.relative, 2),
-            format!("{:.2}", promise.relative),
+            format!("{:.2}", target.relative),
             figure(&outcome.over_bare, 2),
-            limit(promise.over_bare),
-            allocations(results, promise.case),
-            limit(promise.allocations),
+            limit(target.over_bare),
+            allocations(results, target.case),
+            limit(target.allocations),
             peer(Name::ACTIX_SESSION),
             peer(Name::TOWER_SESSIONS),
         ]);
@@ -117,7 +117,7 @@ fn promises(results: &Results) -> String {
     table.finish()
 }
 
-fn side_by_side(scene: &Scene) -> String {
+fn side_by_side(comparison: &Comparison) -> String {
     let mut page = String::new();
     for &route in Route::ALL {
         write!(page, "\n### {}\n\n", heading(route)).expect("a String takes everything");
@@ -132,7 +132,7 @@ fn side_by_side(scene: &Scene) -> String {
             "p50 ms",
             "p99 ms",
         ]);
-        for outcome in scene.outcomes.iter().filter(|outcome| outcome.case.route == route) {
+        for outcome in comparison.outcomes.iter().filter(|outcome| outcome.case.route == route) {
             table.row([
                 title(outcome),
                 format!("{:.0}", outcome.rate.median()),
@@ -150,15 +150,16 @@ fn side_by_side(scene: &Scene) -> String {
     page
 }
 
-fn sizes(scenes: &[Scene], route: Route) -> String {
-    let columns = scenes.iter().map(|scene| bytes(scene.conditions.sessions.bytes));
+fn sizes(comparisons: &[Comparison], route: Route) -> String {
+    let columns = comparisons.iter().map(|comparison| bytes(comparison.conditions.sessions.bytes));
     let columns: Vec<String> = std::iter::once("storage".to_owned()).chain(columns).collect();
     let mut table = Table::new(&columns.iter().map(String::as_str).collect::<Vec<_>>());
     for &server in Name::OURS {
         let case = Case { server, route };
-        let cell = |scene: &Scene| find(scene, case).map_or_else(String::new, cost);
-        let cells: Vec<String> =
-            std::iter::once(server.title().to_owned()).chain(scenes.iter().map(cell)).collect();
+        let cell = |comparison: &Comparison| find(comparison, case).map_or_else(String::new, cost);
+        let cells: Vec<String> = std::iter::once(server.title().to_owned())
+            .chain(comparisons.iter().map(cell))
+            .collect();
         table.row(cells);
     }
     table.finish()
@@ -173,19 +174,19 @@ fn cost(outcome: &Outcome) -> String {
     }
 }
 
-/// From which size the hash table is the cheaper one.
-fn crossover(scenes: &[Scene]) -> String {
+/// Names the sizes from which on the hash table costs less than key-value.
+fn crossover(comparisons: &[Comparison]) -> String {
     let mut text = String::new();
     for route in [Route::Item, Route::Set, Route::Whole] {
-        let cheaper = |scene: &&Scene| {
-            let cost = |server| find(scene, Case { server, route }).map(Outcome::cost);
+        let cheaper = |comparison: &&Comparison| {
+            let cost = |server| find(comparison, Case { server, route }).map(Outcome::cost);
             cost(Name::HASH).zip(cost(Name::KEY_VALUE)).is_some_and(|(hash, text)| hash <= text)
         };
-        // From there on up, not only there.
-        let from = scenes.iter().rev().take_while(cheaper).last();
+        // The hash table has to be cheaper at every larger size too.
+        let from = comparisons.iter().rev().take_while(cheaper).last();
         let from = from.map_or_else(
-            || "at no size measured".to_owned(),
-            |scene| format!("from {}", bytes(scene.conditions.sessions.bytes)),
+            || "at none of the measured sizes".to_owned(),
+            |comparison| format!("from {} on", bytes(comparison.conditions.sessions.bytes)),
         );
         write!(text, "\nTo {}, the hash table is cheaper than key-value {from}.\n", route.title())
             .expect("a String takes everything");
@@ -193,16 +194,17 @@ fn crossover(scenes: &[Scene]) -> String {
     text
 }
 
-fn beside(results: &Results) -> String {
-    let mut table = Table::new(&["storage", "alone p50", "alone p99", "beside p50", "beside p99"]);
+fn interference(results: &Results) -> String {
+    let columns = ["storage", "alone p50", "alone p99", "disturbed p50", "disturbed p99"];
+    let mut table = Table::new(&columns);
     let millis = |micros: f64| format!("{:.2}", micros / 1e3);
-    for result in &results.beside {
+    for result in &results.interference {
         table.row([
             result.storage.title().to_owned(),
             millis(result.alone.p50),
             millis(result.alone.p99),
-            millis(result.beside.p50),
-            millis(result.beside.p99),
+            millis(result.disturbed.p50),
+            millis(result.disturbed.p99),
         ]);
     }
     table.finish()
@@ -239,6 +241,6 @@ fn heading(route: Route) -> String {
     title[..1].to_uppercase() + &title[1..]
 }
 
-fn find(scene: &Scene, case: Case) -> Option<&Outcome> {
-    scene.outcomes.iter().find(|outcome| outcome.case == case)
+fn find(comparison: &Comparison, case: Case) -> Option<&Outcome> {
+    comparison.outcomes.iter().find(|outcome| outcome.case == case)
 }

@@ -1,16 +1,16 @@
-//! What can be counted exactly, one request after the other.
+//! Exact counts of allocations and commands, with one request after the other.
 
 use crate::{
     Result,
+    comparison::Case,
     redis::Redis,
-    scene::Case,
     server::{Route, Server, Sessions},
 };
 
-/// Requests counted, after as many that are not.
+/// The number of requests counted, after the same number for warming up.
 const REQUESTS: u64 = 500;
 
-/// The cost of one request of a case.
+/// The average cost of a request of one case.
 pub(crate) struct Count {
     pub(crate) case: Case,
     pub(crate) allocations: f64,
@@ -18,7 +18,7 @@ pub(crate) struct Count {
     pub(crate) commands: f64,
 }
 
-/// Counts what the requests of servers cost, on one session of 100 bytes.
+/// Counts the allocations and commands of each case, on one session of 100 bytes.
 pub(crate) fn count(redis: &Redis, cases: &[Case]) -> Result<Vec<Count>> {
     redis.clear()?;
     let mut counts = Vec::new();
@@ -27,7 +27,7 @@ pub(crate) fn count(redis: &Redis, cases: &[Case]) -> Result<Vec<Count>> {
         let server = Server::start(case.server, 1, redis, Sessions { count: 1, bytes: 100 }, true)?;
         let ask = || (0..REQUESTS).try_for_each(|_| server.ask(case.route.path()).map(drop));
         ask()?;
-        // One of these is between the two readings below.
+        // The allocations of one reading, which falls between the two readings below.
         let reading = allocations(&server)?.abs_diff(allocations(&server)?);
         let before = allocations(&server)?;
         let sent = redis.sent_during(ask)?;
@@ -46,7 +46,7 @@ fn allocations(server: &Server) -> Result<u64> {
     Ok(server.ask("allocations")?.parse()?)
 }
 
-/// All routes of some servers.
+/// Returns all routes of the servers.
 pub(crate) fn cases(servers: &[crate::server::Name]) -> Vec<Case> {
     let routes = |server| Route::ALL.iter().map(move |&route| Case { server, route });
     servers.iter().copied().flat_map(routes).collect()

@@ -1,4 +1,4 @@
-//! The servers under test.
+//! The servers that are measured.
 
 use std::{
     env, fs,
@@ -15,7 +15,7 @@ use crate::{
     redis::Redis,
 };
 
-/// A server as it is named on its command line, and for people.
+/// The name of a server, as on its command line.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Name(&'static str);
 
@@ -40,6 +40,7 @@ impl Name {
         Self::TOWER_SESSIONS,
     ];
 
+    /// Returns the name for the report.
     pub(crate) fn title(self) -> &'static str {
         match self.0 {
             "bare" => "actix-web alone",
@@ -53,7 +54,7 @@ impl Name {
     }
 }
 
-/// What a request does.
+/// A route that all servers have.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route {
     Untouched,
@@ -84,22 +85,23 @@ impl Route {
     }
 }
 
-/// How many sessions a server is given, and how large they are.
+/// The number and the size of a server's sessions.
 #[derive(Clone, Copy)]
 pub(crate) struct Sessions {
     pub(crate) count: usize,
     pub(crate) bytes: usize,
 }
 
-/// A server that runs, and sessions it has.
+/// A running server, with some of its sessions.
 pub(crate) struct Server {
     pub(crate) name: Name,
-    place: Rc<Place>,
+    instance: Rc<Instance>,
     cookies: Vec<String>,
     cookie_file: PathBuf,
 }
 
-struct Place {
+/// The process of a server, shared by all [`Server`]s with sessions on it.
+struct Instance {
     process: Process,
     url: String,
     agent: Agent,
@@ -107,7 +109,7 @@ struct Place {
 }
 
 impl Server {
-    /// Starts a server, starts its sessions and checks that it does what it is asked to.
+    /// Starts a server and its sessions, and checks that its routes work.
     pub(crate) fn start(
         name: Name,
         workers: usize,
@@ -126,50 +128,50 @@ impl Server {
         }
         let url = format!("http://127.0.0.1:{port}");
         let process = Process::listening(&mut command, port)?;
-        let place = Place { process, url, agent: Agent::new_with_defaults(), directory };
-        Self::fill(name, Rc::new(place), sessions)
+        let instance = Instance { process, url, agent: Agent::new_with_defaults(), directory };
+        Self::fill(name, Rc::new(instance), sessions)
     }
 
     /// Starts other sessions on the same server.
     pub(crate) fn with_sessions(&self, sessions: Sessions) -> Result<Self> {
-        Self::fill(self.name, self.place.clone(), sessions)
+        Self::fill(self.name, self.instance.clone(), sessions)
     }
 
-    fn fill(name: Name, place: Rc<Place>, sessions: Sessions) -> Result<Self> {
+    fn fill(name: Name, instance: Rc<Instance>, sessions: Sessions) -> Result<Self> {
         let Sessions { count, bytes } = sessions;
-        let cookies = (0..count).map(|_| place.start_session(name, bytes));
+        let cookies = (0..count).map(|_| instance.start_session(name, bytes));
         let cookies = cookies.collect::<Result<Vec<_>>>()?;
-        let cookie_file = place.directory.join(format!("cookies-{bytes}"));
+        let cookie_file = instance.directory.join(format!("cookies-{bytes}"));
         fs::write(&cookie_file, cookies.join("\n") + "\n")?;
-        let server = Self { name, place, cookies, cookie_file };
+        let server = Self { name, instance, cookies, cookie_file };
         server.check(bytes)?;
         Ok(server)
     }
 
-    /// The address of a route.
+    /// Returns the address of a route.
     pub(crate) fn url(&self, route: Route) -> String {
-        format!("{}/{}", self.place.url, route.path())
+        format!("{}/{}", self.instance.url, route.path())
     }
 
-    /// A file with the cookies of all sessions, one a line.
+    /// Returns a file with the cookies of all sessions, one per line.
     pub(crate) fn cookie_file(&self) -> &Path {
         &self.cookie_file
     }
 
     pub(crate) fn process(&self) -> &Process {
-        &self.place.process
+        &self.instance.process
     }
 
-    /// Asks with the first session's cookie.
+    /// Sends a request with the cookie of the first session, and returns the body.
     pub(crate) fn ask(&self, path: &str) -> Result<String> {
-        let request = self.place.agent.get(format!("{}/{path}", self.place.url));
+        let request = self.instance.agent.get(format!("{}/{path}", self.instance.url));
         let mut response = request.header("cookie", &self.cookies[0]).call()?;
         let body = response.body_mut().with_config().limit(1 << 30);
         Ok(body.read_to_string()?)
     }
 
     fn check(&self, bytes: usize) -> Result {
-        // What a cookie holds is not changed by what follows.
+        // Sessions in cookies cannot be checked, because this sends the same cookie each time.
         if self.name == Name::BARE || self.name == Name::ACTIX_SESSION_COOKIE {
             return Ok(());
         }
@@ -177,7 +179,7 @@ impl Server {
         self.ask("set")?;
         let after: u64 = self.ask("item")?.parse()?;
         let whole = self.ask("whole")?.len();
-        // The text of small sessions is hardly ever that long to the byte.
+        // The text of a small session rarely has exactly the requested length.
         if after <= before || whole.abs_diff(bytes) > bytes / 4 {
             let name = self.name.0;
             return Err(format!("{name}: {before} became {after}, {whole} bytes").into());
@@ -186,13 +188,13 @@ impl Server {
     }
 }
 
-impl Place {
-    /// Returns the new session's cookie.
+impl Instance {
+    /// Starts a session, and returns its cookie.
     fn start_session(&self, name: Name, bytes: usize) -> Result<String> {
         let response = self.agent.get(format!("{}/fill?bytes={bytes}", self.url)).call()?;
         let cookie = match response.headers().get("set-cookie") {
             Some(cookie) => cookie.to_str()?,
-            // It has no sessions, but its requests are to be as long as everybody's.
+            // It has no sessions, but its requests should be as long as those of other servers.
             None if name == Name::BARE => "id=mzxw6ytbojtg633cmfzgm33pmjqxeztp",
             None => return Err(format!("{} sends no cookie", name.0).into()),
         };
@@ -200,7 +202,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Instance {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.directory);
     }

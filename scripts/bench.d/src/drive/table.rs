@@ -1,10 +1,10 @@
-//! Tables in Markdown.
+//! Markdown tables.
 
 use std::fmt::Write;
 
-use crate::scene::Figure;
+use crate::comparison::Figure;
 
-/// A table; the first column is text, the others are numbers.
+/// A table whose first column is text and whose other columns are numbers.
 pub(crate) struct Table {
     text: String,
 }
@@ -32,12 +32,12 @@ impl Table {
     }
 }
 
-/// A median with its spread, as `1.23 ± 0.04`.
+/// Formats a median with its spread, such as `1.23 ± 0.04`.
 pub(crate) fn figure(figure: &Figure, digits: usize) -> String {
     format!("{:.digits$} ± {:.digits$}", figure.median(), figure.spread())
 }
 
-/// A number of bytes, as `10 KB`.
+/// Formats a number of bytes, such as `10 KB`.
 pub(crate) fn bytes(bytes: usize) -> String {
     match bytes {
         1_000_000.. => format!("{} MB", bytes / 1_000_000),
@@ -46,7 +46,7 @@ pub(crate) fn bytes(bytes: usize) -> String {
     }
 }
 
-/// Microseconds to three digits or so.
+/// Formats microseconds with about three digits.
 pub(crate) fn micros(micros: f64) -> String {
     match micros {
         ..10.0 => format!("{micros:.2}"),

@@ -1,4 +1,4 @@
-//! actix-session, on Redis with one connection and with a pool, and in cookies.
+//! actix-session with each of its stores: Redis with one connection, Redis with a pool, cookies.
 
 use actix_session::{
     Session, SessionGetError, SessionInsertError, SessionMiddleware,
@@ -62,7 +62,7 @@ async fn item(session: Session) -> Result<String, SessionGetError> {
     Ok(session.get(COUNT)?.unwrap_or(0u64).to_string())
 }
 
-// It keeps each item as JSON text, which goes out as it is.
+// actix-session keeps each item as JSON text, which is sent unchanged.
 async fn whole(session: Session) -> actix_web::Result<String> {
     let entries = session.entries();
     let items =

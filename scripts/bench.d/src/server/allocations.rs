@@ -1,12 +1,12 @@
-//! How often the process asks for memory.
+//! Counts the memory allocations of the process.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
 
-/// The system's allocator, which counts if told to. While timing it is not told to, and costs a
-/// look at a flag that never changes.
+/// The system's allocator with an optional counter. During timing the counter is off, and costs one
+/// read of a flag that never changes.
 struct Counting;
 
 #[global_allocator]
@@ -15,12 +15,12 @@ static ALLOCATOR: Counting = Counting;
 static COUNTS: AtomicBool = AtomicBool::new(false);
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
-/// Counts from now on.
+/// Starts to count.
 pub(crate) fn count() {
     COUNTS.store(true, Relaxed);
 }
 
-/// The body of `/allocations`.
+/// Returns the body of `/allocations`: the number so far.
 pub(crate) fn report() -> String {
     COUNT.load(Relaxed).to_string()
 }
@@ -31,7 +31,7 @@ fn note() {
     }
 }
 
-// SAFETY: every call goes on to the system's allocator as it is.
+// SAFETY: every call is passed unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         note();

@@ -1,10 +1,10 @@
-//! The limit: actix-web alone, answering constants.
+//! The upper limit: actix-web alone, with constant responses.
 
 use actix_web::{App, web};
 
 use crate::{Result, Settings, allocations, serve_app};
 
-/// What a session of 100 bytes looks like.
+/// The text of a session of 100 bytes.
 const WHOLE: &str = r#"{"count":1234567,"item000":"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}"#;
 
 pub(crate) async fn serve(settings: &Settings) -> Result {

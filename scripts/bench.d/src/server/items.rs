@@ -1,4 +1,4 @@
-//! What the sessions hold, the same in every server.
+//! The items of the sessions, which are the same in every server.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -14,22 +14,23 @@ pub(crate) struct Size {
 }
 
 impl Size {
-    /// The items beside the number: texts of about 100 bytes, and longer where 100 of those do
-    /// not make up the size.
+    /// Returns the items besides the number: texts of about 100 bytes, or 100 longer ones if the
+    /// session is large.
     pub(crate) fn fillers(&self) -> impl Iterator<Item = (String, String)> {
         let count = (self.bytes / 100).clamp(1, 100);
-        // A key, its quotes, colon and comma come to 12 bytes; the number is counted as one more.
+        // A key with its quotes, colon and comma has 12 bytes; the item of the number has about as
+        // many.
         let length = (self.bytes / count).saturating_sub(12 + 12 / count).max(1);
         (0..count).map(move |at| (filler(at), "x".repeat(length)))
     }
 }
 
-/// The key of a filler.
+/// Returns the key of a filler.
 pub(crate) fn filler(at: usize) -> String {
     format!("item{at:03}")
 }
 
-/// A number that was not written before: some peers skip a write that changes nothing.
+/// Returns a new number each time, because some peers skip a write that changes nothing.
 pub(crate) fn next() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
     LAST.fetch_add(1, Relaxed) + 1

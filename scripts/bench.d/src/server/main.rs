@@ -1,13 +1,14 @@
-//! One of the servers that are compared: `server NAME PORT WORKERS REDIS_URL DIRECTORY`.
+//! One of the measured servers: `server NAME PORT WORKERS REDIS_URL DIRECTORY`.
 //!
-//! Each answers the same routes with the same work, the way its own documents would write it:
+//! Each server has the same routes, which do the same work, written as its own documentation
+//! recommends:
 //!
 //! - `/fill?bytes=N`: starts a session of about that size
 //! - `/untouched`: does not use the session
-//! - `/item`: answers one item
-//! - `/whole`: answers all items as one JSON object
+//! - `/item`: returns one item
+//! - `/whole`: returns all items as one JSON object
 //! - `/set`: writes one item
-//! - `/allocations`: how often memory was asked for so far, if `BENCH_ALLOCATIONS` is set
+//! - `/allocations`: returns the number of allocations so far, if `BENCH_ALLOCATIONS` is set
 
 mod actix_session;
 mod allocations;
@@ -26,7 +27,7 @@ use actix_web::{
 
 type Result<T = (), E = Box<dyn Error>> = std::result::Result<T, E>;
 
-/// What the command line says.
+/// The arguments of the command line.
 struct Settings {
     name: String,
     port: u16,
@@ -60,7 +61,7 @@ fn main() -> Result {
     }
 }
 
-/// Serves an actix-web app, the same way for all that are one.
+/// Serves an actix-web app with the settings that all such servers share.
 async fn serve_app<F, T, B>(settings: &Settings, app: F) -> Result
 where
     F: Fn() -> App<T> + Send + Clone + 'static,

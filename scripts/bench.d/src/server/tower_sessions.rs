@@ -15,12 +15,12 @@ use crate::{
     items::{self, COUNT, Size},
 };
 
-/// As many connections as in its documents.
+/// The number of connections in the documentation of the store.
 const CONNECTIONS: usize = 6;
 
 pub(crate) fn serve(settings: &Settings) -> Result {
     use tokio::runtime::Builder;
-    // With one worker the runtime that serves it best.
+    // A current-thread runtime is the fastest for one worker.
     let mut runtime = match settings.workers {
         1 => Builder::new_current_thread(),
         _ => Builder::new_multi_thread(),
@@ -54,7 +54,7 @@ async fn item(session: Session) -> Result<String, StatusCode> {
     Ok(session.get::<u64>(COUNT).await.map_err(failed)?.unwrap_or(0).to_string())
 }
 
-// It does not tell which items there are.
+// tower-sessions has no method that lists the items.
 async fn whole(session: Session) -> Result<String, StatusCode> {
     let mut items: BTreeMap<String, Value> = BTreeMap::new();
     for key in [items::filler(0), COUNT.to_owned()] {

@@ -1,10 +1,10 @@
-//! Servers measured side by side under the same load.
+//! Measuring servers side by side under the same load.
 
 use std::time::Duration;
 
 use crate::{
     Result,
-    load::{self, Pressure},
+    load::{self, LoadOptions},
     redis::Redis,
     server::{Name, Route, Server, Sessions},
 };
@@ -17,54 +17,54 @@ pub(crate) struct Conditions {
     pub(crate) sessions: Sessions,
 }
 
-/// How long each measurement is, and how often it is made.
+/// The number and the duration of the measurements.
 #[derive(Clone, Copy)]
 pub(crate) struct Effort {
     pub(crate) rounds: usize,
     pub(crate) seconds: u64,
 }
 
-/// A server doing one thing.
+/// One route of one server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Case {
     pub(crate) server: Name,
     pub(crate) route: Route,
 }
 
-/// One figure in several rounds.
+/// One figure, measured in several rounds.
 #[derive(Clone)]
 pub(crate) struct Figure(Vec<f64>);
 
-/// What became of a case.
+/// The results of a case.
 pub(crate) struct Outcome {
     pub(crate) case: Case,
     /// Requests per second.
     pub(crate) rate: Figure,
-    /// The same as a part of what actix-web alone did in the same round.
+    /// The ratio to the requests per second of actix-web alone in the same round.
     pub(crate) relative: Figure,
-    /// Microseconds of processor time per request: the server's.
+    /// The server's processor time per request, in microseconds.
     pub(crate) cpu: Figure,
-    /// What that is more than actix-web alone used in the same round.
+    /// The difference of `cpu` to that of actix-web alone in the same round.
     pub(crate) over_bare: Figure,
-    /// Redis's.
+    /// The processor time of Redis per request, in microseconds.
     pub(crate) redis_cpu: Figure,
-    /// Commands that Redis executed per request, those called by scripts included.
+    /// Commands that Redis executed per request, including those called by scripts.
     pub(crate) executed: Figure,
     /// Latency in microseconds.
     pub(crate) p50: Figure,
     pub(crate) p99: Figure,
-    /// Requests that failed, as a part of all.
+    /// The share of requests that failed.
     pub(crate) failed: f64,
 }
 
 impl Outcome {
-    /// Microseconds of processor time per request: the server's and Redis's.
+    /// Returns the processor time of server and Redis per request, in microseconds.
     pub(crate) fn cost(&self) -> f64 {
         self.cpu.median() + self.redis_cpu.median()
     }
 }
 
-/// One case in one round.
+/// The measurements of one case in one round.
 struct Sample {
     rate: f64,
     cpu: f64,
@@ -83,7 +83,7 @@ impl Figure {
         (low + high) / 2.0
     }
 
-    /// Half of the distance between the smallest and the largest.
+    /// Returns half of the difference between the largest and the smallest value.
     pub(crate) fn spread(&self) -> f64 {
         let largest = self.0.iter().copied().fold(f64::MIN, f64::max);
         let smallest = self.0.iter().copied().fold(f64::MAX, f64::min);
@@ -91,8 +91,9 @@ impl Figure {
     }
 }
 
-/// Measures cases and, beside them, actix-web alone on the same routes. They take turns within
-/// each round, so that what disturbs the machine disturbs them all.
+/// Measures the cases, and actix-web alone on the same routes.
+///
+/// The servers take turns within each round, so that other load on the machine affects all of them.
 pub(crate) fn measure(
     redis: &Redis,
     conditions: Conditions,
@@ -114,21 +115,21 @@ pub(crate) fn measure(
             servers.push(Server::start(case.server, workers, redis, sessions, false)?);
         }
     }
-    let pressure = Pressure {
+    let options = LoadOptions {
         threads: conditions.workers,
         connections: conditions.connections,
         seconds: effort.seconds,
     };
     let mut rounds: Vec<Vec<Sample>> = Vec::new();
-    // The round before the first only warms up.
+    // Round 0 only warms up.
     for round in 0..=effort.rounds {
         let mut samples = Vec::new();
         for (at, case) in all.iter().enumerate() {
             eprint!("\r  round {round} of {}: {}/{}   ", effort.rounds, at + 1, all.len());
             let server = servers.iter().find(|server| server.name == case.server);
             let server = server.expect("every case's server was started");
-            let seconds = if round == 0 { 1 } else { pressure.seconds };
-            samples.push(sample(redis, server, case.route, Pressure { seconds, ..pressure })?);
+            let seconds = if round == 0 { 1 } else { options.seconds };
+            samples.push(sample(redis, server, case.route, LoadOptions { seconds, ..options })?);
         }
         if round > 0 {
             rounds.push(samples);
@@ -156,9 +157,9 @@ pub(crate) fn measure(
     Ok(all.iter().enumerate().map(outcome).collect())
 }
 
-fn sample(redis: &Redis, server: &Server, route: Route, pressure: Pressure) -> Result<Sample> {
+fn sample(redis: &Redis, server: &Server, route: Route, options: LoadOptions) -> Result<Sample> {
     let before = (server.process().cpu()?, redis.cpu()?, redis.executed()?);
-    let load = load::press(server, route, pressure)?;
+    let load = load::run(server, route, options)?;
     let after = (server.process().cpu()?, redis.cpu()?, redis.executed()?);
     let each = |spent: Duration| spent.as_secs_f64() * 1e6 / load.requests;
     Ok(Sample {
