@@ -1,7 +1,7 @@
-# Shared by the scripts; sourced by bash.
+# Functions for all scripts. Sourced by bash.
 # shellcheck shell=bash
 
-# Colour only where somebody sees it.
+# Colour only in a terminal.
 if [[ -t 1 && -z ${NO_COLOR:-} ]]; then
   bold=$'\e[1m' green=$'\e[32m' red=$'\e[31m' dim=$'\e[2m' plain=$'\e[0m'
 else
@@ -15,15 +15,15 @@ fail() {
   exit 1
 }
 
-# need COMMAND PACKAGE... - installs the first package that a package manager here knows by
-# one of the names, unless the command is there.
+# need COMMAND PACKAGE... - installs a command unless it exists. PACKAGE are its names in various
+# package managers; the first one that can be installed is used.
 need() {
   local command=$1
   shift
   command -v "$command" >/dev/null && return
   local root=()
   if [[ $(id -u) -ne 0 ]]; then
-    # Never hang waiting for a password in a script.
+    # A script must not wait for a password.
     command -v sudo >/dev/null && sudo -n true 2>/dev/null && root=(sudo -n)
     [[ ${#root[@]} -eq 0 ]] && ! command -v brew >/dev/null &&
       fail "$command is missing: install it ($* in most package managers)"
@@ -47,7 +47,7 @@ need() {
   fail "$command is missing and cannot be installed here: install it ($* in most package managers)"
 }
 
-# free_port - prints a port that nobody listens on.
+# free_port - prints a free port.
 free_port() {
   local port
   while :; do

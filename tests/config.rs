@@ -1,4 +1,4 @@
-//! What the server says when it cannot run as configured.
+//! The errors of a server that cannot run as configured.
 
 #[path = "support/demo.rs"]
 mod demo;
@@ -6,14 +6,14 @@ mod support;
 
 use std::{fs, net::TcpListener};
 
-use demo::{server::run_to_its_end, store::Store};
+use demo::{server::run_until_exit, store::Store};
 
-/// Expects one line with these words, and exit code 2.
+/// Expects exit code 2 and an error of one line that contains these words.
 fn refused(settings: &[(&str, &str)], arguments: &[&str], file: &str, words: &[&str]) {
     let directory = tempfile::tempdir().unwrap();
     fs::write(directory.path().join("config.toml"), file).unwrap();
     fs::write(directory.path().join("occupied"), "").unwrap();
-    let (code, errors) = run_to_its_end(directory.path(), settings, arguments);
+    let (code, errors) = run_until_exit(directory.path(), settings, arguments);
     assert_eq!(code, Some(2), "{errors}");
     assert_eq!(errors.lines().count(), 1, "{errors}");
     for word in words {
@@ -23,7 +23,7 @@ fn refused(settings: &[(&str, &str)], arguments: &[&str], file: &str, words: &[&
 }
 
 #[test]
-fn a_bad_value_is_one_line_that_names_its_place_and_what_is_allowed() {
+fn a_bad_value_is_reported_in_one_line_with_its_place_and_the_allowed_values() {
     refused(&[], &[], "[server]\nport = 99999", &["config.toml", "server.port", "99999", "65535"]);
     refused(
         &[("DEMO__SESSION__MAX_AGE", "0s")],
@@ -98,7 +98,7 @@ fn a_bad_redis_url_is_refused_without_showing_its_password() {
 }
 
 #[test]
-fn settings_of_redis_that_contradict_each_other_are_refused() {
+fn contradicting_redis_settings_are_refused() {
     const SENTINELS: &str = "sentinels = [\"a:1\"]\nmaster = \"shop\"\n";
     const CLUSTER: &str = "cluster = [\"b:2\", \"c:3\"]\n";
     let both = ["config.toml: redis.sentinels = [\"a:1\"]", "redis.cluster = [\"b:2\",\"c:3\"]"];
@@ -116,7 +116,7 @@ fn settings_of_redis_that_contradict_each_other_are_refused() {
 }
 
 #[test]
-fn what_the_library_refuses_of_redis_names_the_setting() {
+fn redis_errors_of_the_library_name_the_setting() {
     let url = |url| format!("url = \"{url}\"\n");
     redis_refused(&[], "user = \"bob\"", &["redis.user = \"bob\"", "with a password"]);
     let password = [("DEMO__REDIS__PASSWORD", "secret")];
@@ -150,7 +150,7 @@ fn redis_refused(settings: &[(&str, &str)], section: &str, words: &[&str]) {
 }
 
 #[test]
-fn a_file_that_is_named_must_be_there_and_be_toml() {
+fn a_config_file_given_on_the_command_line_must_exist_and_be_valid_toml() {
     refused(&[], &["--config", "other.toml"], "", &["other.toml"]);
     refused(&[], &["--config", "occupied/other.toml"], "", &["occupied/other.toml"]);
     refused(&[], &[], "[server]\nport = = 1", &["config.toml", "line 2"]);
@@ -158,7 +158,7 @@ fn a_file_that_is_named_must_be_there_and_be_toml() {
 }
 
 #[test]
-fn the_environment_beats_the_file_and_the_file_beats_the_default() {
+fn the_environment_overrides_the_file_and_the_file_overrides_the_default() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("named.toml");
     let text =
@@ -168,22 +168,22 @@ fn the_environment_beats_the_file_and_the_file_beats_the_default() {
         &[("DEMO__SESSION__COOKIE__PATH", "/environment")],
         &["--config", file.to_str().unwrap()],
     );
-    let cookie = server.client().ask("/set").set_cookie.expect("a cookie");
+    let cookie = server.client().get("/set").set_cookie.expect("a cookie");
     assert!(cookie.contains("Path=/environment"), "{cookie}");
     assert!(cookie.contains("Max-Age=5"), "{cookie}");
     assert!(cookie.contains("HttpOnly; SameSite=Lax"), "{cookie}");
 }
 
 #[test]
-fn the_id_comes_and_goes_in_a_header_only_if_one_is_named() {
+fn the_id_travels_in_a_header_only_if_one_is_configured() {
     let server = Store::Memory.serve(&[("DEMO__SESSION__HEADER", "x-session-id")]);
-    let told = ureq::get(format!("http://127.0.0.1:{}/set?a=1", server.port())).call().unwrap();
-    let id = told.headers().get("x-session-id").expect("the id is told").clone();
-    let ask = |server: &demo::server::Server| {
+    let response = ureq::get(format!("http://127.0.0.1:{}/set?a=1", server.port())).call().unwrap();
+    let id = response.headers().get("x-session-id").expect("the id").clone();
+    let get = |server: &demo::server::Server| {
         let request = ureq::get(format!("http://127.0.0.1:{}/get", server.port()));
         request.header("x-session-id", &id).call().unwrap().body_mut().read_to_string().unwrap()
     };
-    assert_eq!(ask(&server), r#"{"a":1}"#);
-    let deaf = Store::Memory.serve(&[]);
-    assert_eq!(ask(&deaf), "{}");
+    assert_eq!(get(&server), r#"{"a":1}"#);
+    let without_header = Store::Memory.serve(&[]);
+    assert_eq!(get(&without_header), "{}");
 }

@@ -1,4 +1,4 @@
-//! What the documents say is so.
+//! The links, names and examples in the documentation are correct.
 
 use std::{
     collections::BTreeSet,
@@ -7,7 +7,7 @@ use std::{
 };
 
 fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the server lies in the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the server is a member of the workspace")
 }
 
 fn read(path: impl AsRef<Path>) -> String {
@@ -15,7 +15,7 @@ fn read(path: impl AsRef<Path>) -> String {
     fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The files under a folder with this ending, leaving out what is built.
+/// Returns the files in a folder and its subfolders with this ending, except build output.
 fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -30,19 +30,19 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     found
 }
 
-/// What stands between `open` and `close`, as often as it does.
+/// Returns each text between `open` and the next `close`.
 fn between<'a>(text: &'a str, open: &'a str, close: &'a str) -> impl Iterator<Item = &'a str> {
     text.split(open).skip(1).filter_map(move |rest| Some(rest.split_once(close)?.0))
 }
 
 #[test]
-fn every_link_to_a_file_leads_there() {
+fn every_link_to_a_file_resolves() {
     for document in files(root(), ".md") {
         let text = fs::read_to_string(&document).unwrap();
         for target in between(&text, "](", ")") {
             let file = target.split('#').next().unwrap();
-            let there = document.with_file_name(file).exists();
-            assert!(there || target.contains("://"), "{}: {target}", document.display());
+            let exists = document.with_file_name(file).exists();
+            assert!(exists || target.contains("://"), "{}: {target}", document.display());
         }
     }
 }
@@ -80,7 +80,7 @@ fn the_code_of_the_guides_is_compiled_as_a_test_or_an_example() {
 }
 
 #[test]
-fn every_test_that_a_document_names_is_there() {
+fn every_test_named_in_a_document_exists() {
     let defined: BTreeSet<String> = files(root(), ".rs")
         .iter()
         .flat_map(|file| {
@@ -88,19 +88,19 @@ fn every_test_that_a_document_names_is_there() {
             between(&text, "fn ", "(").map(str::to_owned).collect::<Vec<_>>()
         })
         .collect();
-    let is_there = |name: &str| match name.strip_suffix('…') {
+    let exists = |name: &str| match name.strip_suffix('…') {
         Some(beginning) => defined.iter().any(|test| test.starts_with(beginning)),
         None => defined.contains(name),
     };
     for document in files(root(), ".md") {
         let text = fs::read_to_string(&document).unwrap();
         for name in text.split('`').filter(|name| is_guarantee(name)) {
-            assert!(is_there(name), "{}: {name}", document.display());
+            assert!(exists(name), "{}: {name}", document.display());
         }
     }
 }
 
-/// Whether it is the name of a test that shows a guarantee, such as `g4_renewing_…`.
+/// Returns whether a name is that of a test for a guarantee, such as `g4_renewing_…`.
 fn is_guarantee(name: &str) -> bool {
     let number = name.strip_prefix('g').and_then(|rest| rest.split_once('_'));
     number.is_some_and(|(number, rest)| number.parse::<u8>().is_ok() && !rest.is_empty())
@@ -108,7 +108,7 @@ fn is_guarantee(name: &str) -> bool {
 }
 
 #[test]
-fn every_item_of_gsession_has_an_answer() {
+fn every_gsession_item_has_a_counterpart() {
     let guide = read("docs/FROM-GOFRAME.md");
     let (_, table) = guide.split_once("| `gsession` | here |\n").expect("the table");
     let rows: Vec<_> = table.lines().take_while(|line| line.starts_with('|')).skip(1).collect();
@@ -120,7 +120,7 @@ fn every_item_of_gsession_has_an_answer() {
 }
 
 #[test]
-fn every_dependency_is_accounted_for() {
+fn every_dependency_is_explained_in_the_architecture() {
     let manifest = read("Cargo.toml");
     let architecture = read("ARCHITECTURE.md");
     let (_, list) = manifest.split_once("[workspace.dependencies]\n").expect("the dependencies");

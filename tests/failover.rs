@@ -1,8 +1,9 @@
-//! Masters die, slots move and nodes come and go under three servers of each Redis storage, and
-//! an application with a login.
+//! Failovers and resharding under the load of three servers for each Redis storage and an
+//! application with a login.
 //!
-//! Each run does its worst once, or again and again for `HISTORY_SECONDS`. One at a time, since
-//! they measure time. With `RELIABILITY_TABLE=1` the lines go into `docs/RELIABILITY.md`.
+//! Each test does its change once, or repeatedly for `HISTORY_SECONDS`. The tests run one at a time
+//! because they measure time. With `RELIABILITY_TABLE=1` they write their figures into
+//! `docs/RELIABILITY.md`.
 
 #[path = "support/demo.rs"]
 mod demo;
@@ -10,87 +11,90 @@ mod demo;
 mod history;
 mod support;
 
-/// Shows that not everything is excused.
-#[path = "failover/explained.rs"]
-mod explained;
+#[path = "failover/failover_run.rs"]
+mod failover_run;
 #[path = "failover/figures.rs"]
 mod figures;
-#[path = "failover/group.rs"]
-mod group;
-#[allow(dead_code, reason = "when it was asked does not matter here")]
-#[path = "faults/health.rs"]
-mod health;
+#[allow(dead_code, reason = "the time of the request does not matter here")]
+#[path = "faults/health_probe.rs"]
+mod health_probe;
+#[path = "failover/outage.rs"]
+mod outage;
+#[path = "failover/redis_group.rs"]
+mod redis_group;
 #[path = "failover/rollback.rs"]
 mod rollback;
-#[path = "failover/run.rs"]
-mod run;
+/// Tests that the rules excuse only lost writes.
+#[path = "failover/rollback_tests.rs"]
+mod rollback_tests;
 #[path = "faults/table.rs"]
 mod table;
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
     thread::sleep,
     time::{Duration, Instant},
 };
 
-use group::Group;
-use history::load::length_or;
-use run::{Run, Window};
+use demo::alone::alone;
+use failover_run::FailoverRun;
+use history::load::duration_or;
+use outage::Outage;
+use redis_group::RedisGroup;
 use support::{
     cluster::RedisCluster,
     sentinel::{RedisSentinel, until},
 };
 
-/// How long the replicas of a master hear nothing before it dies, so that there is something to
-/// be lost.
-const DEAF: Duration = Duration::from_millis(200);
-/// Between two deaths, so that errors that come too late are seen.
-const AFTERWARDS: Duration = Duration::from_millis(1500);
-/// How long the other replica is waited for before the old master comes back.
-const SOON: Duration = Duration::from_secs(10);
-/// How many slots move in a row, whatever is in them, and how many of those that are in use.
+/// The time for which the replicas are disconnected before their master is killed, so that there
+/// are writes to lose.
+const PARTITION: Duration = Duration::from_millis(200);
+/// The time between two failovers, in which late errors are noticed.
+const AFTER: Duration = Duration::from_millis(1500);
+/// The time limit for another replica to follow the new master before the old one is restarted.
+const REPLICA_WAIT: Duration = Duration::from_secs(10);
+/// The number of consecutive slots that move, and the number of slots with keys.
 const SLOTS: usize = 100;
-const IN_USE: usize = 8;
+const SLOTS_IN_USE: usize = 8;
 
 #[test]
-fn g8_the_master_of_sentinels_dies_and_only_unreplicated_writes_are_lost() {
+fn g8_a_sentinel_failover_loses_only_unreplicated_writes() {
     let _alone = alone();
-    let lost = masters_die(sentinel, 0);
-    assert!(lost > 0, "replicas that hear nothing lose something, or nothing is tested here");
+    let lost = fail_over(sentinel, 0);
+    assert!(lost > 0, "without a lost write this test would prove nothing");
 }
 
 #[test]
-fn g7_the_master_of_sentinels_dies_and_no_confirmed_write_is_lost() {
+fn g7_a_sentinel_failover_loses_no_confirmed_write() {
     let _alone = alone();
-    assert_eq!(masters_die(sentinel, 1), 0);
+    assert_eq!(fail_over(sentinel, 1), 0);
 }
 
 #[test]
-fn g8_a_master_of_a_cluster_dies_and_only_unreplicated_writes_are_lost() {
+fn g8_a_cluster_failover_loses_only_unreplicated_writes() {
     let _alone = alone();
-    // Of a third of the sessions; there may be few or none.
-    masters_die(cluster, 0);
+    // A third of the sessions is on this master. Few or none of their writes may be lost.
+    fail_over(cluster, 0);
 }
 
 #[test]
-fn g7_a_master_of_a_cluster_dies_and_no_confirmed_write_is_lost() {
+fn g7_a_cluster_failover_loses_no_confirmed_write() {
     let _alone = alone();
-    assert_eq!(masters_die(cluster, 1), 0);
+    assert_eq!(fail_over(cluster, 1), 0);
 }
 
 #[test]
-fn g7_slots_move_nodes_join_and_leave_and_no_request_fails() {
+fn g7_no_request_fails_while_slots_move_and_nodes_join_and_leave() {
     let _alone = alone();
-    let mut run = Run::begin("Cluster: slots move", cluster(), 0, true);
+    let mut run = FailoverRun::begin("Cluster: slots move", cluster(), 0, true);
     repeat(|| {
-        let Group::Cluster(cluster) = &mut run.group else { unreachable!("just made") };
+        let RedisGroup::Cluster(cluster) = &mut run.redis else { unreachable!("just made") };
         cluster.reshard(0, 1, SLOTS);
-        let there = cluster.move_slots_in_use(0, 1, IN_USE);
+        let moved_to_master = cluster.move_slots_in_use(0, 1, SLOTS_IN_USE);
         let new = cluster.add_node();
         cluster.reshard(1, new, SLOTS);
-        let here = cluster.move_slots_in_use(2, new, IN_USE);
-        assert!(there > 0 && here > 0, "there were sessions to be moved");
-        cluster.reshard(new, 0, SLOTS + here);
+        let moved_to_new = cluster.move_slots_in_use(2, new, SLOTS_IN_USE);
+        assert!(moved_to_master > 0 && moved_to_new > 0, "there were sessions to move");
+        cluster.reshard(new, 0, SLOTS + moved_to_new);
         cluster.remove_node();
         run.count();
     });
@@ -98,89 +102,87 @@ fn g7_slots_move_nodes_join_and_leave_and_no_request_fails() {
     assert_eq!((figures.errors, figures.lost), (0, 0));
 }
 
-fn sentinel() -> Group {
-    Group::Sentinel(RedisSentinel::start())
+fn sentinel() -> RedisGroup {
+    RedisGroup::Sentinel(RedisSentinel::start())
 }
 
-fn cluster() -> Group {
-    Group::Cluster(RedisCluster::start())
+fn cluster() -> RedisGroup {
+    RedisGroup::Cluster(RedisCluster::start())
 }
 
-/// Returns how many acknowledged writes were lost where each death is followed by one election.
+/// Kills masters and returns the number of lost acknowledged writes. Repeats a run in which a
+/// failover had a second election.
 ///
-/// A sentinel that has missed the election may hold another one and depose the new master, which
-/// is well, for a replica that has less: then there is nothing that anybody could promise.
-fn masters_die(start: fn() -> Group, wait_replicas: usize) -> usize {
-    let mut runs = (0..5).filter_map(|_| die_one_by_one(start(), wait_replicas));
-    runs.next().expect("one of five runs without a second election")
+/// A sentinel that missed the election may start another one and replace the healthy new master by
+/// a replica that has fewer writes. Redis guarantees nothing in that case.
+fn fail_over(start: fn() -> RedisGroup, wait_replicas: usize) -> usize {
+    let mut runs = (0..5).filter_map(|_| kill_masters(start(), wait_replicas));
+    runs.next().expect("one of five runs has no second election")
 }
 
-/// Kills the master, waits for the next one, starts the old one again as its replica. Returns
-/// how many acknowledged writes were lost; nothing if there was an election too many.
-fn die_one_by_one(group: Group, wait_replicas: usize) -> Option<usize> {
-    let name = format!("{}: master killed, `wait_replicas = {wait_replicas}`", group.name());
-    // A renewal of which one master forgets its part, and another one does not, leaves a session
-    // twice; after several of them there are too many ways in which something may have been lost.
-    let logins = wait_replicas > 0 || matches!(group, Group::Sentinel(_));
-    let mut run = Run::begin(&name, group, wait_replicas, logins);
-    let (mut windows, mut elections) = (Vec::new(), 0);
+/// Kills the master, waits for a new one, and restarts the old one as its replica. Returns the
+/// number of lost acknowledged writes, or `None` if a failover had a second election.
+fn kill_masters(redis: RedisGroup, wait_replicas: usize) -> Option<usize> {
+    let name = format!("{}: master killed, `wait_replicas = {wait_replicas}`", redis.name());
+    // If a renewal involves two masters and only one of them loses its part, a session exists
+    // twice. After several such renewals there are too many possible losses to check them all.
+    let logins = wait_replicas > 0 || matches!(redis, RedisGroup::Sentinel(_));
+    let mut run = FailoverRun::begin(&name, redis, wait_replicas, logins);
+    let (mut outages, mut elections) = (Vec::new(), 0);
     repeat(|| {
-        let group = &mut run.group;
-        let old = group.master().expect("there is one");
-        // Sentinels take their time to notice one that is back.
-        until("it has its replicas", || group.is_whole(old));
-        let replicas = group.replicas(old);
-        let election = group.election();
+        let redis = &mut run.redis;
+        let old = redis.master().expect("a master");
+        // Sentinels notice a restarted replica only after a while.
+        until("the replicas of the master", || redis.is_complete(old));
+        let replicas = redis.replicas(old);
+        let election = redis.election();
         let began = run.load_clock.elapsed();
-        replicas.iter().for_each(|&replica| group.server(replica).pause());
-        group.server(old).cli(&["CLIENT", "KILL", "TYPE", "replica"]);
-        sleep(DEAF);
-        group.server(old).kill();
+        replicas.iter().for_each(|&replica| redis.server(replica).pause());
+        redis.server(old).cli(&["CLIENT", "KILL", "TYPE", "replica"]);
+        sleep(PARTITION);
+        redis.server(old).kill();
         let killed = run.load_clock.elapsed();
-        replicas.iter().for_each(|&replica| group.server(replica).resume());
-        until("a replica is promoted", || group.master().is_some_and(|master| master != old));
+        replicas.iter().for_each(|&replica| redis.server(replica).resume());
+        until("a promotion", || redis.master().is_some_and(|master| master != old));
         let promoted = run.load_clock.elapsed();
-        sleep(AFTERWARDS);
-        // Where writes are confirmed, they are again once the new master has a replica: another
-        // one, if the sentinels see to it soon, or the old master.
-        let is_followed = |group: &mut Group| {
-            let master = group.master().filter(|master| *master != old);
-            master.is_some_and(|master| group.server(master).replicas() > 0)
+        sleep(AFTER);
+        // With `wait_replicas`, writes succeed again once the new master has a replica: another one
+        // if the sentinels reconfigure it in time, else the old master.
+        let is_followed = |redis: &mut RedisGroup| {
+            let master = redis.master().filter(|master| *master != old);
+            master.is_some_and(|master| redis.server(master).replicas() > 0)
         };
-        let soon = Instant::now() + SOON;
-        while replicas.len() > 1 && !is_followed(group) && Instant::now() < soon {
+        let deadline = Instant::now() + REPLICA_WAIT;
+        while replicas.len() > 1 && !is_followed(redis) && Instant::now() < deadline {
             sleep(Duration::from_millis(20));
         }
-        group.server(old).restart();
-        until("the new master has a replica", || is_followed(group));
+        redis.server(old).restart();
+        until("a replica of the new master", || is_followed(redis));
         let followed = run.load_clock.elapsed();
-        sleep(AFTERWARDS);
-        elections += 1 + usize::from(run.group.election() > election + 1);
+        sleep(AFTER);
+        elections += 1 + usize::from(run.redis.election() > election + 1);
         let writes_back = if wait_replicas == 0 { promoted } else { followed };
-        windows.push(Window { began, killed, promoted, writes_back });
+        outages.push(Outage { began, killed, promoted, writes_back });
         run.count();
     });
-    if elections > windows.len() {
-        println!("{name}: {elections} elections, {} deaths; once more", windows.len());
+    if elections > outages.len() {
+        println!(
+            "{name}: {elections} elections after {} kills; the run is repeated",
+            outages.len()
+        );
         run.give_up();
         return None;
     }
-    Some(run.end(&windows).lost)
+    Some(run.end(&outages).lost)
 }
 
-/// Once, or for so long as is asked for.
+/// Calls `round` once, or repeatedly for `HISTORY_SECONDS`.
 fn repeat(mut round: impl FnMut()) {
-    let end = Instant::now() + length_or(Duration::ZERO);
+    let end = Instant::now() + duration_or(Duration::ZERO);
     loop {
         round();
         if Instant::now() >= end {
             return;
         }
     }
-}
-
-/// Waits until nothing else happens.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }

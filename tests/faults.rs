@@ -1,8 +1,8 @@
-//! Real servers under load while their store fails in every way it can.
+//! Real servers under load while their store fails in every possible way.
 //!
-//! Each fault is one test: the histories of all clients are checked, and the promises of a sick
-//! store are measured and told in one line. One at a time, since they measure time. With
-//! `RELIABILITY_TABLE=1` the lines go into `docs/RELIABILITY.md`.
+//! Each test injects one fault, checks the histories of all clients, measures the promises for an
+//! unavailable store and prints the figures in one line. The tests run one at a time because they
+//! measure time. With `RELIABILITY_TABLE=1` they write the lines into `docs/RELIABILITY.md`.
 
 #[path = "support/demo.rs"]
 mod demo;
@@ -10,31 +10,23 @@ mod demo;
 mod history;
 mod support;
 
+#[path = "faults/fault_run.rs"]
+mod fault_run;
 #[path = "faults/figures.rs"]
 mod figures;
 #[path = "faults/file.rs"]
 mod file;
-#[path = "faults/health.rs"]
-mod health;
+#[path = "faults/health_probe.rs"]
+mod health_probe;
 #[path = "faults/killed.rs"]
 mod killed;
-#[path = "faults/near.rs"]
-mod near;
-#[path = "faults/ordeal.rs"]
-mod ordeal;
+#[path = "faults/near_cache.rs"]
+mod near_cache;
+#[path = "faults/network.rs"]
+mod network;
 #[path = "faults/redis.rs"]
 mod redis;
 #[path = "faults/renewals.rs"]
 mod renewals;
 #[path = "faults/table.rs"]
 mod table;
-#[path = "faults/wire.rs"]
-mod wire;
-
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// Waits until no other fault happens.
-fn alone() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}

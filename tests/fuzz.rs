@@ -4,8 +4,8 @@
 mod fuzz;
 
 #[allow(dead_code, reason = "what the routes alone need")]
-#[path = "../demo-server/src/routes/people.rs"]
-mod people;
+#[path = "../demo-server/src/routes/pretty_json.rs"]
+mod pretty_json;
 #[allow(dead_code, reason = "what the routes alone need")]
 #[path = "../demo-server/src/routes/query.rs"]
 mod query;
@@ -54,9 +54,9 @@ fn encoded(text: &str) -> String {
 fn shown(value: &str) {
     let item = RawValue::from_string(value.to_owned())
         .unwrap_or_else(|_| to_raw_value(value).expect("a text is always JSON"));
-    let lines = people::indented(item.get());
+    let lines = pretty_json::indent(item.get());
     let again = RawValue::from_string(lines.clone()).expect("it is still JSON");
-    assert_eq!(people::indented(again.get()), lines);
+    assert_eq!(pretty_json::indent(again.get()), lines);
     let values = [item.get(), &lines].map(serde_json::from_str::<serde_json::Value>);
     if let [Ok(before), Ok(after)] = &values {
         assert_eq!(before, after);

@@ -1,7 +1,6 @@
-//! What many clients ask of real servers, recorded and checked against the rules.
+//! Histories of many clients on real servers, checked against the rules.
 //!
-//! Each run lasts `HISTORY_SECONDS` (default 2) and begins with `HISTORY_SEED` (default: by
-//! chance).
+//! Each run lasts `HISTORY_SECONDS` (default 2) and uses the seed `HISTORY_SEED` (default: random).
 
 #[path = "support/demo.rs"]
 mod demo;
@@ -9,101 +8,102 @@ mod demo;
 mod history;
 mod support;
 
-/// Shows that the checker finds what it should, and nothing else.
-#[path = "history/checker.rs"]
-mod checker;
+/// Tests of the check itself.
+#[path = "history/check_tests.rs"]
+mod check_tests;
 
 use std::{sync::Arc, thread, time::Duration};
 
 use demo::{server::Server, store::Store};
 use history::{
-    check::{Expiry, Report, Violation, check},
-    load::{Load, Plan, length_or},
+    check::check,
+    load::{Load, Plan, duration_or},
     login::Application,
-    near::check_near,
+    near_cache::check_near_cache,
     record::{Answer, Cookie, Event, History, Items, Operation},
+    rule::{Expiry, Report, Violation},
 };
 use session_core::{
     FileStorage, MemoryStorage, Redis, RedisHashTableStorage, RedisKeyValueStorage,
 };
 
 #[test]
-fn histories_are_true_in_memory() {
+fn histories_are_consistent_in_memory() {
     run("memory", &Store::Memory, 1, None);
 }
 
 #[test]
-fn histories_with_logins_are_true_in_memory() {
+fn histories_with_logins_are_consistent_in_memory() {
     run("memory, with logins", &Store::Memory, 0, Some(login(&Store::Memory)));
 }
 
 #[test]
-fn histories_are_true_in_files_of_one_process() {
+fn histories_are_consistent_in_files_of_one_process() {
     run("file", &Store::file(), 1, None);
 }
 
 #[test]
-fn histories_with_logins_are_true_in_files_of_three_processes() {
+fn histories_with_logins_are_consistent_in_files_of_three_processes() {
     let store = Store::file();
     run("file", &store, 3, Some(login(&store)));
 }
 
 #[test]
-fn histories_are_true_in_redis_strings_of_one_process() {
+fn histories_are_consistent_in_redis_strings_of_one_process() {
     run("redis-key-value", &Store::key_value(), 1, None);
 }
 
 #[test]
-fn histories_with_logins_are_true_in_redis_strings_of_three_processes() {
+fn histories_with_logins_are_consistent_in_redis_strings_of_three_processes() {
     let store = Store::key_value();
     run("redis-key-value", &store, 3, Some(login(&store)));
 }
 
 #[test]
-fn histories_are_true_in_redis_hashes_of_one_process() {
+fn histories_are_consistent_in_redis_hashes_of_one_process() {
     run("redis-hash-table", &Store::hash_table(), 1, None);
 }
 
 #[test]
-fn histories_with_logins_are_true_in_redis_hashes_of_three_processes() {
+fn histories_with_logins_are_consistent_in_redis_hashes_of_three_processes() {
     let store = Store::hash_table();
     run("redis-hash-table", &store, 3, Some(login(&store)));
 }
 
 #[test]
-fn g9_histories_of_short_sessions_are_true_in_files() {
+fn g9_histories_of_short_sessions_are_consistent_in_files() {
     run_short_sessions("file", &Store::file());
 }
 
 #[test]
-fn g9_histories_of_short_sessions_are_true_in_redis_strings() {
+fn g9_histories_of_short_sessions_are_consistent_in_redis_strings() {
     run_short_sessions("redis-key-value", &Store::key_value());
 }
 
 #[test]
-fn g9_histories_of_short_sessions_are_true_in_redis_hashes() {
+fn g9_histories_of_short_sessions_are_consistent_in_redis_hashes() {
     run_short_sessions("redis-hash-table", &Store::hash_table());
 }
 
 #[test]
-fn histories_with_logins_are_true_in_redis_strings_kept_near() {
+fn histories_with_logins_are_consistent_in_redis_strings_with_near_caches() {
     let store = Store::key_value();
     let url = store.redis().url();
-    let near = || {
+    let start = || {
         let redis = Redis::builder(&url).prefix("session:").near_cache(1 << 20);
         let redis = redis.build().expect("a good URL");
         Application::start(|| Arc::new(RedisKeyValueStorage::new(redis)))
     };
-    let applications = [near(), near(), near()];
+    let applications = [start(), start(), start()];
     let ports = applications.each_ref().map(Application::port);
     let plan = Plan { logins: vec![0], ..Plan::new() };
     let history = record(&plan, &ports, Duration::from_secs(3));
     let what = "redis-key-value with near caches, 3 applications";
-    is_true(what, &plan, &history, &check_near(&history, Duration::from_secs(1)));
+    assert_consistent(what, &plan, &history, &check_near_cache(&history, Duration::from_secs(1)));
 }
 
 #[test]
-fn g12_no_log_shows_an_id_or_a_value_however_much_is_logged() {
+fn g12_no_log_level_shows_ids_or_values() {
     for mut store in [Store::file(), Store::key_value(), Store::hash_table()] {
         let servers =
             serve(&store, 1, &[("RUST_LOG", "session_core=trace,session_actix=trace,info")]);
@@ -120,17 +120,17 @@ fn g12_no_log_shows_an_id_or_a_value_however_much_is_logged() {
         for event in &history.events {
             let id = event.claim.as_deref().filter(|id| id.len() >= 32);
             assert!(id.is_none_or(|id| !log.contains(id)), "an id");
-            // The short ones may stand there by chance.
+            // Short values may occur in the log by chance.
             let values = event.items_set().into_iter().flat_map(|items| items.values());
             for value in values.filter(|value| value.len() > 20) {
                 assert!(!log.contains(value.trim_matches('"')), "a value");
             }
         }
-        assert!(log.contains("is unknown to"), "something was logged");
+        assert!(log.contains("is unknown to"), "the log has debug messages");
     }
 }
 
-/// An application with a login on the same store.
+/// Starts an application with a login on the same store.
 fn login(store: &Store) -> Application {
     match store {
         Store::Memory => Application::start(|| Arc::new(MemoryStorage::new())),
@@ -153,7 +153,7 @@ fn redis(url: String) -> Redis {
     Redis::builder(url).prefix("session:").build().expect("a good URL")
 }
 
-/// Lets clients loose on servers that share a store, and checks what they saw.
+/// Runs clients against servers that share a store, and checks the history.
 fn run(what: &str, store: &Store, processes: usize, login: Option<Application>) {
     let servers = serve(store, processes, &[("RUST_LOG", "info")]);
     let mut ports: Vec<u16> = servers.iter().map(Server::port).collect();
@@ -164,13 +164,13 @@ fn run(what: &str, store: &Store, processes: usize, login: Option<Application>) 
     }
     let history = record(&plan, &ports, Duration::from_secs(2));
     let what = format!("{what}, {} servers", ports.len());
-    is_true(&what, &plan, &history, &check(&history, None));
-    no_panic(&servers);
+    assert_consistent(&what, &plan, &history, &check(&history, None));
+    assert_no_panic(&servers);
     assert!(count(&history, |event| event.operation == Operation::Logout) > 0);
-    assert!(login.is_none() || count(&history, |event| event.answer == Answer::Moved) > 0);
+    assert!(login.is_none() || count(&history, |event| event.answer == Answer::Renewed) > 0);
 }
 
-/// As [`run`], with pauses about as long as sessions live.
+/// Does the same with short sessions and pauses of about their time to live.
 fn run_short_sessions(what: &str, store: &Store) {
     let expiry = Expiry { ttl: Duration::from_secs(2), tolerance: Duration::from_secs(1) };
     let settings = [("DEMO__SESSION__MAX_AGE", "2s"), ("RUST_LOG", "info")];
@@ -179,10 +179,11 @@ fn run_short_sessions(what: &str, store: &Store) {
     let plan = Plan { browsers: 100, tabs: 1, pause: 2 * expiry.ttl, ..Plan::new() };
     let history = record(&plan, &ports, Duration::from_secs(9));
     let what = format!("{what}, {} servers, sessions of 2 s", ports.len());
-    is_true(&what, &plan, &history, &check(&history, Some(expiry)));
-    no_panic(&servers);
-    let gone = |event: &Event| event.claim.is_some() && event.answer == Answer::Items(Items::new());
-    assert!(count(&history, gone) > 0, "some have expired");
+    assert_consistent(&what, &plan, &history, &check(&history, Some(expiry)));
+    assert_no_panic(&servers);
+    let is_expired =
+        |event: &Event| event.claim.is_some() && event.answer == Answer::Items(Items::new());
+    assert!(count(&history, is_expired) > 0, "some sessions have expired");
 }
 
 fn serve(store: &Store, processes: usize, settings: &[(&str, &str)]) -> Vec<Server> {
@@ -191,11 +192,11 @@ fn serve(store: &Store, processes: usize, settings: &[(&str, &str)]) -> Vec<Serv
 
 fn record(plan: &Plan, ports: &[u16], length: Duration) -> History {
     let load = Load::start(plan, ports);
-    thread::sleep(length_or(length));
+    thread::sleep(duration_or(length));
     load.finish()
 }
 
-fn is_true(what: &str, plan: &Plan, history: &History, violations: &[Violation]) {
+fn assert_consistent(what: &str, plan: &Plan, history: &History, violations: &[Violation]) {
     assert!(violations.is_empty(), "{what}, seed {}: {}", plan.seed, Report(history, violations));
     println!(
         "{what}: {} requests, {} sessions, {} conflicts, no violation (seed {})",
@@ -204,17 +205,17 @@ fn is_true(what: &str, plan: &Plan, history: &History, violations: &[Violation])
         count(history, |event| event.answer == Answer::Refused),
         plan.seed,
     );
-    let unsure = history.events.iter().find(|event| event.is_unsure());
-    assert_eq!(unsure.map(ToString::to_string), None, "nothing was wrong with the store");
+    let uncertain = history.events.iter().find(|event| event.is_uncertain());
+    assert_eq!(uncertain.map(ToString::to_string), None, "the store was available");
     assert!(history.events.len() > 100, "a history worth checking");
 }
 
-fn no_panic(servers: &[Server]) {
+fn assert_no_panic(servers: &[Server]) {
     for server in servers {
         assert!(!server.log().contains("panicked"), "{}", server.log());
     }
 }
 
-fn count(history: &History, is_so: impl Fn(&Event) -> bool) -> usize {
-    history.events.iter().filter(|event| is_so(event)).count()
+fn count(history: &History, predicate: impl Fn(&Event) -> bool) -> usize {
+    history.events.iter().filter(|event| predicate(event)).count()
 }

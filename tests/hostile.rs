@@ -1,4 +1,4 @@
-//! Clients that mean no good.
+//! Malicious clients.
 
 #[path = "support/demo.rs"]
 mod demo;
@@ -16,18 +16,17 @@ use std::{
 
 use demo::{
     client::COOKIE,
-    server::{Server, files_below},
+    server::{Server, files_under},
     store::Store,
 };
 use support::proxy::Proxy;
 
-/// A well-formed id that nobody has been given.
+/// A well-formed id that no server has issued.
 const INVENTED: &str = "inventedinventedinventedinvented";
-/// May carry an id in place of the cookie.
+/// The header that may carry an id instead of the cookie.
 const HEADER: &str = "x-session-id";
 
-/// What clients try for an id: every claim of the corpus but the well-formed ones. As raw bytes,
-/// since little of it need be a header's text.
+/// Returns every malformed id of the corpus, as raw bytes: many of them are not valid in a header.
 fn malformed() -> Vec<Vec<u8>> {
     let claims = fuzz::corpus("claims").into_iter();
     let malformed = claims.filter(|claim| !claim.name.starts_with("good-"));
@@ -38,17 +37,17 @@ fn malformed() -> Vec<Vec<u8>> {
 fn g3_an_id_that_is_not_in_the_store_is_never_adopted() {
     for store in [Store::Memory, Store::file(), Store::key_value(), Store::hash_table()] {
         let server = store.serve(&[]);
-        let thief = server.client().claiming(INVENTED);
-        let answer = thief.clone().ask("/get");
+        let thief = server.client().with_id(INVENTED);
+        let answer = thief.clone().get("/get");
         assert_eq!((answer.body.as_str(), answer.set_cookie), ("{}", None));
         let mut victim = thief.clone();
-        victim.expect("/set?name=bob");
+        victim.get_ok("/set?name=bob");
         assert_ne!(victim.id.as_deref(), Some(INVENTED));
-        assert_eq!(victim.expect("/get"), r#"{"name":"bob"}"#);
-        assert_eq!(thief.clone().expect("/get"), "{}");
-        assert_eq!(thief.clone().expect("/del"), "ok");
+        assert_eq!(victim.get_ok("/get"), r#"{"name":"bob"}"#);
+        assert_eq!(thief.clone().get_ok("/get"), "{}");
+        assert_eq!(thief.clone().get_ok("/del"), "ok");
         if !matches!(store, Store::Memory) {
-            assert_eq!(store.look(INVENTED), None);
+            assert_eq!(store.read_raw(INVENTED), None);
         }
         assert!(!server.log().contains(INVENTED), "{}", server.log());
     }
@@ -59,25 +58,32 @@ fn g3_malformed_ids_touch_no_file() {
     let store = Store::file();
     let Store::File(directory) = &store else { unreachable!() };
     let server = store.serve(&[("DEMO__SESSION__HEADER", HEADER)]);
-    server.client().expect("/set?a=1");
+    server.client().get_ok("/set?a=1");
     let outside = directory.path().parent().unwrap().join("x.session");
-    let before = [files_below(directory.path()), files_below(server.directory())];
-    // Whatever asks for a file now, or only looks for one, fails.
+    let before = [files_under(directory.path()), files_under(server.directory())];
+    // Without the directory every access to a file fails.
     let away = directory.path().with_extension("away");
     fs::rename(directory.path(), &away).unwrap();
-    let asked = claim_everywhere(&server);
-    assert_eq!(server.client().claiming(INVENTED).ask("/get").status, 503, "it would be noticed");
+    let requests = claim_everywhere(&server);
+    assert_eq!(
+        server.client().with_id(INVENTED).get("/get").status,
+        503,
+        "an access to a file would fail"
+    );
     fs::rename(&away, directory.path()).unwrap();
-    assert_eq!(before, [files_below(directory.path()), files_below(server.directory())]);
+    assert_eq!(before, [files_under(directory.path()), files_under(server.directory())]);
     assert!(!outside.exists());
-    println!("{asked} requests, no file");
-    // A write finds no session, and starts one of its own.
+    println!("{requests} requests, no access to a file");
+    // A write finds no session and starts a new one.
     for id in malformed() {
         let answer = request(&server, "/set?a=1", &id);
-        assert!(is_no_http(&id) || answer.contains("set-cookie: gfsessionid="), "{answer}");
+        assert!(
+            is_invalid_in_header(&id) || answer.contains("set-cookie: gfsessionid="),
+            "{answer}"
+        );
     }
     assert!(!outside.exists() && !Path::new("/etc/passwd.session").exists());
-    assert!(files_below(server.directory()).is_empty());
+    assert!(files_under(server.directory()).is_empty());
 }
 
 #[test]
@@ -91,21 +97,21 @@ fn g3_malformed_ids_send_redis_no_command() {
             ("DEMO__SESSION__HEADER", HEADER),
         ];
         let server = store.serve(&settings);
-        server.client().expect("/set?a=1");
-        proxy.wait_for_silence();
+        server.client().get_ok("/set?a=1");
+        proxy.wait_until_idle();
         proxy.reset();
-        let asked = claim_everywhere(&server);
+        let requests = claim_everywhere(&server);
         assert_eq!(proxy.commands(), [""; 0]);
-        println!("{asked} requests, no command");
-        server.client().claiming(INVENTED).expect("/get");
-        assert!(!proxy.commands().is_empty(), "a command would be noticed");
+        println!("{requests} requests, no command");
+        server.client().with_id(INVENTED).get_ok("/get");
+        assert!(!proxy.commands().is_empty(), "the proxy sees commands");
     }
 }
 
-/// Claims everything malformed in every place where a claim can stand, and counts the requests.
+/// Sends every malformed id in every place that can carry one. Returns the number of requests.
 fn claim_everywhere(server: &Server) -> usize {
     let malformed = malformed();
-    let mut asked = 0;
+    let mut requests = 0;
     for id in &malformed {
         for (path, expected) in [("/get", "{}"), ("/get?key=a", "null"), ("/del", "ok")] {
             let mut twice = id.clone();
@@ -114,24 +120,24 @@ fn claim_everywhere(server: &Server) -> usize {
             let pair = [COOKIE.as_bytes(), b"=", id].concat();
             let quoted = [COOKIE.as_bytes(), b"=\"", id, b"\""].concat();
             let answers = [
-                ask_with(server, path, "Cookie", &pair),
-                ask_with(server, path, "Cookie", &quoted),
+                request_with(server, path, "Cookie", &pair),
+                request_with(server, path, "Cookie", &quoted),
                 request(server, path, &twice),
-                ask_with(server, path, HEADER, id),
+                request_with(server, path, HEADER, id),
             ];
-            asked += answers.len();
+            requests += answers.len();
             for answer in answers {
-                // What is not even HTTP is refused before anybody looks for an id.
-                let is_refused = is_no_http(id) && answer.starts_with("HTTP/1.1 400");
+                // The HTTP parser refuses invalid header bytes before the id is read.
+                let is_refused = is_invalid_in_header(id) && answer.starts_with("HTTP/1.1 400");
                 assert!(is_refused || body(&answer) == expected, "{}: {answer}", id.escape_ascii());
             }
         }
     }
-    asked
+    requests
 }
 
-/// Whether these bytes cannot stand in a header, or end it.
-fn is_no_http(id: &[u8]) -> bool {
+/// Returns whether these bytes are invalid in a header or end it.
+fn is_invalid_in_header(id: &[u8]) -> bool {
     id.iter().any(|&byte| byte < b' ' && byte != b'\t' || byte == 0x7f)
 }
 
@@ -195,32 +201,32 @@ fn g11_no_request_makes_the_server_panic() {
             send(&server, raw);
         }
         let mut browser = server.client();
-        assert_eq!(browser.expect("/healthz"), "ok");
-        browser.expect("/set?a=1");
-        assert_eq!(browser.expect("/get"), r#"{"a":1}"#);
+        assert_eq!(browser.get_ok("/healthz"), "ok");
+        browser.get_ok("/set?a=1");
+        assert_eq!(browser.get_ok("/get"), r#"{"a":1}"#);
         assert!(server.is_running());
         assert!(!server.log().contains("panicked"), "{}", server.log());
     }
 }
 
 #[test]
-fn a_query_that_is_not_percent_encoded_utf_8_is_refused_and_stores_nothing() {
+fn a_malformed_query_is_refused_and_stores_nothing() {
     let server = Store::Memory.serve(&[]);
     let mut browser = server.client();
     for path in ["/set?a=%", "/set?a=1&b=%zz", "/set?%ff=1", "/get?key=%c3", "/del?kye=a"] {
-        let answer = browser.ask(path);
+        let answer = browser.get(path);
         assert_eq!((answer.status, answer.set_cookie), (400, None), "{path}");
         assert!(answer.body.contains("query") || answer.body.contains("key="), "{}", answer.body);
     }
-    assert_eq!(browser.expect("/get"), "{}");
+    assert_eq!(browser.get_ok("/get"), "{}");
 }
 
-/// Asks with whatever bytes for an id and returns the whole answer.
+/// Sends a request with any bytes as the id and returns the whole response.
 fn request(server: &Server, path: &str, id: &[u8]) -> String {
-    ask_with(server, path, "Cookie", &[COOKIE.as_bytes(), b"=", id].concat())
+    request_with(server, path, "Cookie", &[COOKIE.as_bytes(), b"=", id].concat())
 }
 
-fn ask_with(server: &Server, path: &str, header: &str, value: &[u8]) -> String {
+fn request_with(server: &Server, path: &str, header: &str, value: &[u8]) -> String {
     let mut raw = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n").into_bytes();
     raw.extend_from_slice(format!("{header}: ").as_bytes());
     raw.extend_from_slice(value);
@@ -229,9 +235,9 @@ fn ask_with(server: &Server, path: &str, header: &str, value: &[u8]) -> String {
 }
 
 fn send(server: &Server, raw: &[u8]) -> String {
-    let mut stream = TcpStream::connect(("127.0.0.1", server.port())).expect("it listens");
+    let mut stream = TcpStream::connect(("127.0.0.1", server.port())).expect("the server listens");
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    // The server may have seen enough before it has seen all.
+    // The server may respond and close the connection before it has read everything.
     let _ = stream.write_all(raw);
     let mut answer = Vec::new();
     let _ = stream.read_to_end(&mut answer);

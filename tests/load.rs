@@ -1,18 +1,18 @@
-//! Many connections and very many sessions, all of which are gone in the end.
+//! Many connections and sessions, all of which expire in the end.
 //!
-//! A small form for every day; `scripts/load` runs the large one, 2,000 connections and 100,000
+//! `cargo test` runs a small load; `scripts/load` runs a large one, 2,000 connections and 100,000
 //! sessions for a minute on each storage.
 
 #[path = "support/demo.rs"]
 mod demo;
 mod support;
 
+#[path = "load/clients.rs"]
+mod clients;
 #[path = "load/connection.rs"]
 mod connection;
-#[path = "load/crowd.rs"]
-mod crowd;
-#[path = "load/probe.rs"]
-mod probe;
+#[path = "load/latency_probe.rs"]
+mod latency_probe;
 
 use std::{
     env, fs,
@@ -21,14 +21,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crowd::{Crowd, Outcome, Size};
+use clients::{Clients, Outcome, Size};
 use demo::{server::Server, store::Store};
-use probe::{Latency, Probe};
+use latency_probe::{Latency, LatencyProbe};
 
-/// Of the server, before it has any session.
-const ROOM: usize = 64 << 20;
-/// For what one session of a hundred bytes may take anywhere.
-const ROOM_OF_A_SESSION: usize = 8 << 10;
+/// The memory of a server without sessions, in bytes.
+const BASE_MEMORY: usize = 64 << 20;
+/// The limit for a session of a hundred bytes, in memory or in the store.
+const MEMORY_PER_SESSION: usize = 8 << 10;
 
 #[test]
 fn many_sessions_in_memory_come_and_go() {
@@ -54,19 +54,19 @@ fn is_large() -> bool {
     env::var_os("LOAD").is_some()
 }
 
-fn run(what: &str, store: &Store) {
+fn run(storage: &str, store: &Store) {
     let seconds = Duration::from_secs;
     let is_file = matches!(store, Store::File(_));
-    // A disk that others use as well does not keep up with more.
-    let pace = if is_file { 3_000.0 } else { 1_000_000.0 };
-    // Sessions are used in turn, and must not expire before it is their turn again.
+    // A disk that other processes use as well cannot sustain more.
+    let rate = if is_file { 3_000.0 } else { 1_000_000.0 };
+    // Sessions are used in turn and must not expire before their next turn.
     let (size, ttl) = match is_large() {
         true => (
-            Size { connections: 2_000, at_once: 100, pace, sessions: 100_000, length: seconds(60) },
+            Size { connections: 2_000, at_once: 100, rate, sessions: 100_000, length: seconds(60) },
             if is_file { seconds(120) } else { seconds(30) },
         ),
         false => (
-            Size { connections: 200, at_once: 10, pace, sessions: 2_000, length: seconds(2) },
+            Size { connections: 200, at_once: 10, rate, sessions: 2_000, length: seconds(2) },
             seconds(8),
         ),
     };
@@ -76,31 +76,36 @@ fn run(what: &str, store: &Store) {
         ("RUST_LOG", "warn,demo_server=info,session_actix=debug"),
     ]);
     let runtime = actix_rt::Runtime::new().expect("a runtime");
-    let crowd = runtime.block_on(Crowd::connect(server.port(), size)).expect("it listens");
-    let empty = [server.resident(), stored(store)];
+    let clients =
+        runtime.block_on(Clients::connect(server.port(), size)).expect("the server listens");
+    let empty = [server.resident_bytes(), stored(store)];
 
-    let (crowd, begun) = runtime.block_on(crowd.begin());
-    no_error(&begun);
-    let (crowd, used) = runtime.block_on(crowd.go_on(size.length));
-    no_error(&used);
-    let full = [server.resident(), stored(store)];
+    let (clients, started) = runtime.block_on(clients.start_sessions());
+    assert_no_error(&started);
+    let (clients, used) = runtime.block_on(clients.use_sessions(size.length));
+    assert_no_error(&used);
+    let full = [server.resident_bytes(), stored(store)];
     assert_eq!(sessions(store, size), size.sessions);
-    assert!(full[0] < ROOM + size.sessions * ROOM_OF_A_SESSION, "{} bytes resident", full[0]);
-    assert!(full[1] < ROOM + size.sessions * ROOM_OF_A_SESSION, "{} bytes stored", full[1]);
-    drop(crowd);
+    assert!(
+        full[0] < BASE_MEMORY + size.sessions * MEMORY_PER_SESSION,
+        "{} bytes resident",
+        full[0]
+    );
+    assert!(full[1] < BASE_MEMORY + size.sessions * MEMORY_PER_SESSION, "{} bytes stored", full[1]);
+    drop(clients);
 
-    let probe = Probe::start(server.port());
+    let probe = LatencyProbe::start(server.port());
     sleep(Duration::from_millis(500));
-    let calm = Instant::now();
+    let quiet = Instant::now();
     let (first, last) = used.last_uses.expect("there are sessions");
     sleep((first + ttl).saturating_duration_since(Instant::now()));
     let expiring = Instant::now();
-    // A sweep begins every time to live, every minute at the latest. In memory nobody sees it but
-    // by the room there is again.
+    // Sweeps are a time to live apart, at most a minute. In memory a sweep only shows by the memory
+    // that it frees.
     let over = last + ttl + ttl.min(seconds(60)) + seconds(1);
     let is_over = || match store {
         Store::Memory => Instant::now() > over,
-        // To count files takes the processor and the directory, which are being watched.
+        // Counting files would disturb the measurement.
         Store::File(_) => Instant::now() > over && sessions(store, size) <= 1,
         _ => sessions(store, size) <= 1,
     };
@@ -109,37 +114,43 @@ fn run(what: &str, store: &Store) {
         sleep(Duration::from_millis(500));
     }
     let gone = Instant::now();
-    let beats = probe.finish();
-    let (calm, sweeping) =
-        (Latency::between(&beats, calm, expiring), Latency::between(&beats, expiring, gone));
-    let again = again(store, &server, size, &runtime);
-    tell(what, size, &begun, &used, [empty, full], again, &[calm, sweeping]);
+    let samples = probe.finish();
+    let (quiet, sweeping) =
+        (Latency::between(&samples, quiet, expiring), Latency::between(&samples, expiring, gone));
+    let second = memory_of_second_load(store, &server, size, &runtime);
+    report(storage, size, &started, &used, [empty, full], second, &[quiet, sweeping]);
     assert!(!server.log().contains("panicked"), "{}", server.log());
 }
 
-/// Where nobody can look, as many sessions once more take no more room.
-fn again(store: &Store, server: &Server, size: Size, runtime: &actix_rt::Runtime) -> Option<usize> {
+/// Checks for sessions in memory that as many new ones take no more memory. Returns that memory.
+fn memory_of_second_load(
+    store: &Store,
+    server: &Server,
+    size: Size,
+    runtime: &actix_rt::Runtime,
+) -> Option<usize> {
     if !matches!(store, Store::Memory) {
         return None;
     }
-    let before = server.resident();
-    let crowd = runtime.block_on(Crowd::connect(server.port(), size)).expect("it listens");
-    let (_crowd, begun) = runtime.block_on(crowd.begin());
-    no_error(&begun);
-    let after = server.resident();
-    let room = size.sessions * ROOM_OF_A_SESSION / 16;
-    assert!(after < before + ROOM / 8 + room, "{before} bytes resident, then {after}");
+    let before = server.resident_bytes();
+    let clients =
+        runtime.block_on(Clients::connect(server.port(), size)).expect("the server listens");
+    let (_clients, started) = runtime.block_on(clients.start_sessions());
+    assert_no_error(&started);
+    let after = server.resident_bytes();
+    let room = size.sessions * MEMORY_PER_SESSION / 16;
+    assert!(after < before + BASE_MEMORY / 8 + room, "{before} bytes resident, then {after}");
     Some(after)
 }
 
-fn no_error(outcome: &Outcome) {
+fn assert_no_error(outcome: &Outcome) {
     if let [first, .., last] = &outcome.errors[..] {
         panic!("{} errors: {first} … {last}", outcome.errors.len());
     }
     assert_eq!(outcome.errors, [""; 0]);
 }
 
-/// How many sessions are stored, as far as anybody can look.
+/// Counts the stored sessions. Those in memory cannot be counted.
 fn sessions(store: &Store, size: Size) -> usize {
     match store {
         Store::Memory => size.sessions,
@@ -156,7 +167,7 @@ fn sessions(store: &Store, size: Size) -> usize {
     }
 }
 
-/// The bytes that the store itself takes: on the disk, or of Redis' memory.
+/// Returns the bytes that the store uses on disk or in Redis.
 fn stored(store: &Store) -> usize {
     match store {
         Store::Memory => 0,
@@ -171,14 +182,14 @@ fn stored(store: &Store) -> usize {
     }
 }
 
-/// Prints a row of the table in `docs/RELIABILITY.md`, and what stands beside it.
-fn tell(
-    what: &str,
+/// Prints a row of the table in `docs/RELIABILITY.md`, and more figures.
+fn report(
+    storage: &str,
     size: Size,
-    begun: &Outcome,
+    started: &Outcome,
     used: &Outcome,
     [empty, full]: [[usize; 2]; 2],
-    again: Option<usize>,
+    second: Option<usize>,
     latencies: &[Latency; 2],
 ) {
     let rate = |outcome: &Outcome| outcome.requests as f64 / outcome.took.as_secs_f64();
@@ -189,24 +200,25 @@ fn tell(
         times.join(" / ")
     });
     println!(
-        "| {what} | {:.0} | {} | {} | {} | {} | {} |",
+        "| {storage} | {:.0} | {} | {} | {} | {} | {} |",
         rate(used),
-        begun.requests + used.requests,
+        started.requests + used.requests,
         each(0),
         if full[1] > 0 { each(1).to_string() } else { "-".to_owned() },
         cells[0],
         cells[1],
     );
     println!(
-        "{what}: {} connections ({} reopened), {} sessions begun at {:.0} a second; resident {} MiB, {} MiB with \
-         them, then {} MiB with as many new ones; {} and {} probes; load average {}",
+        "{storage}: {} connections ({} reopened), {} sessions started at {:.0} per second; resident \
+         {} MiB, {} MiB with them, then {} MiB with as many new ones; {} and {} probes; load \
+         average {}",
         size.connections,
         used.reopened,
         size.sessions,
-        rate(begun),
+        rate(started),
         empty[0] >> 20,
         full[0] >> 20,
-        again.map_or("-".to_owned(), |bytes| (bytes >> 20).to_string()),
+        second.map_or("-".to_owned(), |bytes| (bytes >> 20).to_string()),
         latencies[0].requests,
         latencies[1].requests,
         fs::read_to_string("/proc/loadavg").unwrap_or_default().trim(),

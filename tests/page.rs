@@ -1,4 +1,4 @@
-//! The demo's page as it travels: what its routes answer, and what they leave alone.
+//! The routes of the demo's page: their responses, and their effect on sessions.
 
 #[path = "support/demo.rs"]
 mod demo;
@@ -15,36 +15,36 @@ use serde_json::Value;
 const HTML: &str = "text/html,application/xhtml+xml,*/*;q=0.8";
 
 #[test]
-fn g9_looking_at_the_page_is_no_use_of_a_session_in_memory() {
-    looks(&Store::Memory);
+fn g9_viewing_the_page_does_not_extend_a_session_in_memory() {
+    view(&Store::Memory);
 }
 
 #[test]
-fn g9_looking_at_the_page_is_no_use_of_a_session_in_a_file() {
-    looks(&Store::file());
+fn g9_viewing_the_page_does_not_extend_a_session_in_a_file() {
+    view(&Store::file());
 }
 
 #[test]
-fn g9_looking_at_the_page_is_no_use_of_a_session_in_a_redis_string() {
-    looks(&Store::key_value());
+fn g9_viewing_the_page_does_not_extend_a_session_in_a_redis_string() {
+    view(&Store::key_value());
 }
 
 #[test]
-fn g9_looking_at_the_page_is_no_use_of_a_session_in_a_redis_hash() {
-    looks(&Store::hash_table());
+fn g9_viewing_the_page_does_not_extend_a_session_in_a_redis_hash() {
+    view(&Store::hash_table());
 }
 
-fn looks(store: &Store) {
+fn view(store: &Store) {
     let server = store.serve(&[("DEMO__SESSION__MAX_AGE", "1s")]);
     let mut browser = server.client();
     let before = Instant::now();
-    browser.expect("/set?a=1&b=2.50");
+    browser.get_ok("/set?a=1&b=2.50");
     let after = Instant::now();
     loop {
-        let page = browser.ask("/plain");
+        let page = browser.get("/plain");
         assert_eq!((page.status, page.set_cookie), (200, None));
-        let asked = after.elapsed();
-        let answer = browser.ask("/status");
+        let elapsed = after.elapsed();
+        let answer = browser.get("/status");
         assert_eq!((answer.status, answer.set_cookie), (200, None));
         let status: Value = serde_json::from_str(&answer.body).unwrap();
         assert_eq!(status["store"]["answers"], true);
@@ -56,17 +56,17 @@ fn looks(store: &Store) {
         assert!(id.chars().count() <= 7, "six characters and an ellipsis: {id}");
         let left = status["session"]["expires_in"].as_u64().unwrap();
         assert!(left <= 1000);
-        assert!(asked < Duration::from_millis(1500), "looking has kept it alive");
-        // Real time has to pass: the server is another process.
+        assert!(elapsed < Duration::from_millis(1500), "viewing has extended the session");
+        // Real time has to pass, because the server is another process.
         thread::sleep(Duration::from_millis(50));
     }
-    assert!(before.elapsed() >= Duration::from_millis(990), "gone too early");
+    assert!(before.elapsed() >= Duration::from_millis(990), "the session expired too early");
 }
 
 #[test]
-fn the_page_has_nothing_inline_and_nothing_from_elsewhere() {
+fn the_page_loads_nothing_inline_and_nothing_from_other_origins() {
     let server = Store::Memory.serve(&[]);
-    let mut answer = ureq::get(address(&server, "/")).call().unwrap();
+    let mut answer = ureq::get(url(&server, "/")).call().unwrap();
     let header = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
     assert!(header("content-security-policy").starts_with("default-src 'none';"));
     assert!(!header("content-security-policy").contains("unsafe"));
@@ -75,28 +75,28 @@ fn the_page_has_nothing_inline_and_nothing_from_elsewhere() {
     for forbidden in ["<style", " style=", "<script>", "javascript:", " onclick", "//cdn"] {
         assert!(!page.contains(forbidden), "{forbidden}");
     }
-    for (part, kind) in [
+    for (asset, content_type) in [
         ("/page.css", "text/css; charset=utf-8"),
         ("/page.js", "text/javascript; charset=utf-8"),
         ("/page.svg", "image/svg+xml"),
     ] {
-        assert!(page.contains(&format!("\"{part}\"")), "{part}");
-        let mut answer = ureq::get(address(&server, part)).call().unwrap();
-        assert_eq!(answer.headers()["content-type"], kind);
+        assert!(page.contains(&format!("\"{asset}\"")), "{asset}");
+        let mut answer = ureq::get(url(&server, asset)).call().unwrap();
+        assert_eq!(answer.headers()["content-type"], content_type);
         let text = answer.body_mut().read_to_string().unwrap();
         let foreign = text.replace("http://www.w3.org/2000/svg", "").contains("http");
-        assert!(!foreign, "{part} refers to elsewhere");
+        assert!(!foreign, "{asset} refers to another origin");
     }
 }
 
 #[test]
-fn forms_lead_back_to_the_page_and_programs_get_their_answer() {
+fn forms_redirect_to_the_page_and_programs_receive_a_plain_answer() {
     let server = Store::Memory.serve(&[]);
     for path in ["/set", "/set?a=1", "/del"] {
         let program = post(&server, path, "*/*", "");
         assert_eq!((program.0, program.2.as_str()), (200, "ok"));
-        let person = post(&server, path, HTML, "");
-        assert_eq!((person.0, person.1.as_deref()), (303, Some("/plain")));
+        let browser = post(&server, path, HTML, "");
+        assert_eq!((browser.0, browser.1.as_deref()), (303, Some("/plain")));
     }
     let item = post(&server, "/item", HTML, "key=a+b&value=%7B%22c%22%3A2.50%7D");
     assert_eq!((item.0, item.1.as_deref()), (303, Some("/plain")));
@@ -105,13 +105,13 @@ fn forms_lead_back_to_the_page_and_programs_get_their_answer() {
 }
 
 #[test]
-fn people_get_indented_json_and_programs_the_stored_text() {
+fn browsers_receive_indented_json_and_programs_the_stored_text() {
     let server = Store::Memory.serve(&[]);
     let mut browser = server.client();
-    browser.expect("/set?a=%5B1E5,2.50%5D");
-    assert_eq!(browser.expect("/get"), r#"{"a":[1E5,2.50]}"#);
+    browser.get_ok("/set?a=%5B1E5,2.50%5D");
+    assert_eq!(browser.get_ok("/get"), r#"{"a":[1E5,2.50]}"#);
     let cookie = format!("{}={}", demo::client::COOKIE, browser.id.unwrap());
-    let mut answer = ureq::get(address(&server, "/get"))
+    let mut answer = ureq::get(url(&server, "/get"))
         .header("Accept", HTML)
         .header("Cookie", cookie)
         .call()
@@ -123,33 +123,33 @@ fn people_get_indented_json_and_programs_the_stored_text() {
 }
 
 #[test]
-fn a_store_that_is_down_leaves_the_page_up() {
+fn the_page_works_while_the_store_is_down() {
     let mut store = Store::key_value();
     let server = store.serve(&[]);
     let mut browser = server.client();
-    browser.expect("/set?a=1");
+    browser.get_ok("/set?a=1");
     let Store::KeyValue(redis) = &mut store else { unreachable!() };
     redis.kill();
     for mut visitor in [browser, server.client()] {
-        let status: Value = serde_json::from_str(&visitor.expect("/status")).unwrap();
+        let status: Value = serde_json::from_str(&visitor.get_ok("/status")).unwrap();
         assert_eq!(status["store"]["answers"], false);
         assert_eq!(status["store"]["start"], format!("scripts/redis --port {}", redis.port()));
-        assert!(visitor.expect("/").contains("<h1>"));
-        let page = visitor.expect("/plain");
+        assert!(visitor.get_ok("/").contains("<h1>"));
+        let page = visitor.get_ok("/plain");
         assert!(page.contains("<p>The store does not answer."), "{page}");
     }
 }
 
-fn address(server: &Server, path: &str) -> String {
+fn url(server: &Server, path: &str) -> String {
     format!("http://127.0.0.1:{}{path}", server.port())
 }
 
-/// Sends a form; returns status, location and body.
+/// Submits a form. Returns status, location and body.
 fn post(server: &Server, path: &str, accept: &str, form: &str) -> (u16, Option<String>, String) {
     let agent = ureq::Agent::config_builder().max_redirects(0).http_status_as_error(false).build();
     let mut answer = agent
         .new_agent()
-        .post(address(server, path))
+        .post(url(server, path))
         .header("Accept", accept)
         .header("Content-Type", "application/x-www-form-urlencoded")
         .send(form)

@@ -1,4 +1,4 @@
-//! How the server ends.
+//! The shutdown of the server.
 
 #[path = "support/demo.rs"]
 mod demo;
@@ -15,47 +15,48 @@ use support::proxy::{Harm, Proxy};
 
 type Request = thread::JoinHandle<Result<Answer, ureq::Error>>;
 
-/// Starts `/set` while harm is done to Redis's answers, and returns once it is under way.
-fn a_slow_request(server: &Server, proxy: &Proxy, harm: Harm) -> Request {
+/// Starts a request to `/set` with a fault in the answers of Redis. Returns once Redis has
+/// received its command.
+fn start_slow_request(server: &Server, proxy: &Proxy, harm: Harm) -> Request {
     let mut browser = server.client();
-    browser.expect("/healthz");
-    proxy.wait_for_silence();
+    browser.get_ok("/healthz");
+    proxy.wait_until_idle();
     proxy.harm(harm);
     proxy.reset();
-    let request = thread::spawn(move || browser.try_ask("/set?a=1"));
-    eventually("Redis is asked", || !proxy.commands().is_empty());
+    let request = thread::spawn(move || browser.try_get("/set?a=1"));
+    eventually("a command to Redis", || !proxy.commands().is_empty());
     request
 }
 
 #[test]
-fn sigterm_and_ctrl_c_let_the_request_under_way_finish() {
+fn sigterm_and_ctrl_c_let_requests_in_flight_finish() {
     for signal in ["TERM", "INT"] {
         let store = Store::key_value();
         let proxy = Proxy::before(store.redis().port());
         let url = proxy.url();
-        // One worker, so that its connection is warm.
+        // One worker, whose connection to Redis the first request opens.
         let mut server = store.serve(&[("DEMO__REDIS__URL", &url), ("DEMO__SERVER__WORKERS", "1")]);
-        server.client().expect("/set?warm=1");
-        let request = a_slow_request(&server, &proxy, Harm::Delay(Duration::from_millis(400)));
+        server.client().get_ok("/set?warm=1");
+        let request = start_slow_request(&server, &proxy, Harm::Delay(Duration::from_millis(400)));
         server.signal(signal);
-        let answer = request.join().unwrap().expect("it is answered");
+        let answer = request.join().unwrap().expect("a response");
         assert_eq!((answer.status, answer.body.as_str()), (200, "ok"));
         assert_eq!(server.wait().code(), Some(0));
-        assert!(!store.redis().cli(&["KEYS", "*"]).is_empty(), "and stored");
+        assert!(!store.redis().cli(&["KEYS", "*"]).is_empty(), "the session is stored");
     }
 }
 
 #[test]
-fn a_second_ctrl_c_ends_the_server_at_once() {
+fn a_second_ctrl_c_stops_the_server_at_once() {
     let store = Store::key_value();
     let proxy = Proxy::before(store.redis().port());
     let url = proxy.url();
     let settings = [("DEMO__REDIS__URL", url.as_str()), ("DEMO__REDIS__RESPONSE_TIMEOUT", "30s")];
     let mut server = store.serve(&settings);
-    server.client().expect("/set?warm=1");
-    let request = a_slow_request(&server, &proxy, Harm::Swallow);
+    server.client().get_ok("/set?warm=1");
+    let request = start_slow_request(&server, &proxy, Harm::Swallow);
     server.signal("INT");
-    eventually("the first is heard", || server.log().contains("stopping"));
+    eventually("the first signal", || server.log().contains("stopping"));
     assert!(server.is_running());
     server.signal("INT");
     assert_eq!(server.wait().code(), Some(130));
@@ -63,29 +64,29 @@ fn a_second_ctrl_c_ends_the_server_at_once() {
 }
 
 #[test]
-fn g9_the_times_to_live_that_are_owed_are_written_at_the_end() {
+fn g9_delayed_ttl_writes_are_flushed_at_shutdown() {
     for store in [Store::file(), Store::key_value(), Store::hash_table()] {
         let settings =
             [("DEMO__SESSION__MAX_AGE", "100s"), ("DEMO__SESSION__TOUCH_INTERVAL", "10s")];
         let mut server = store.serve(&settings);
         let mut browser = server.client();
-        browser.expect("/set?a=1");
+        browser.get_ok("/set?a=1");
         let id = browser.id.clone().expect("a cookie");
         thread::sleep(Duration::from_millis(1500));
-        browser.expect("/get");
-        let owed = store.milliseconds_left(&id);
-        assert!(owed <= 98_500, "the use is not written yet: {owed}");
+        browser.get_ok("/get");
+        let before = store.ttl_millis(&id);
+        assert!(before <= 98_500, "the extension is not written yet: {before}");
         server.terminate();
-        let paid = store.milliseconds_left(&id);
-        assert!((98_501..=100_000).contains(&paid), "the use is written: {paid}");
+        let after = store.ttl_millis(&id);
+        assert!((98_501..=100_000).contains(&after), "the extension is written: {after}");
     }
 }
 
 #[test]
-fn the_server_ends_in_order_with_its_store_down() {
+fn the_server_shuts_down_cleanly_while_its_store_hangs() {
     let store = Store::key_value();
     let mut server = store.serve(&[]);
-    server.client().expect("/set?a=1");
+    server.client().get_ok("/set?a=1");
     store.redis().pause();
     server.terminate();
     store.redis().resume();

@@ -1,4 +1,4 @@
-//! A server whose settings name sentinels, a cluster, or a Redis that speaks TLS.
+//! Servers on Redis with Sentinel, Cluster or TLS.
 
 #[path = "support/demo.rs"]
 mod demo;
@@ -22,23 +22,23 @@ use support::redis::{RedisServer, free_port, is_free};
 use tls::Certificates;
 
 #[test]
-fn what_the_script_says_about_sentinels_is_all_it_takes() {
+fn the_instructions_of_the_script_suffice_to_run_on_sentinels() {
     let script = Script::start("--sentinel");
-    survives_the_death_of_a_master(&script, "the master mymaster of the sentinels");
-    script.ends_and_leaves_nothing();
+    assert_survives_the_loss_of_a_master(&script, "the master mymaster of the sentinels");
+    script.assert_stops_and_cleans_up();
 }
 
 #[test]
-fn what_the_script_says_about_a_cluster_is_all_it_takes() {
+fn the_instructions_of_the_script_suffice_to_run_on_a_cluster() {
     let script = Script::start("--cluster");
-    survives_the_death_of_a_master(&script, "a cluster");
-    script.ends_and_leaves_nothing();
+    assert_survives_the_loss_of_a_master(&script, "a cluster");
+    script.assert_stops_and_cleans_up();
 }
 
 #[test]
-fn a_store_that_is_down_is_started_by_the_script_with_its_option() {
-    let nobody = free_port();
-    let [sentinel, node] = [nobody + 20_000, nobody].map(|port| format!("127.0.0.1:{port}"));
+fn the_hint_for_a_store_that_is_down_names_the_option_of_the_script() {
+    let port = free_port();
+    let [sentinel, node] = [port + 20_000, port].map(|port| format!("127.0.0.1:{port}"));
     for (settings, command) in [
         (
             vec![("DEMO__REDIS__SENTINELS", &*sentinel), ("DEMO__REDIS__MASTER", "mymaster")],
@@ -48,15 +48,15 @@ fn a_store_that_is_down_is_started_by_the_script_with_its_option() {
     ] {
         let settings = [&settings[..], &[("DEMO__SESSION__BACKEND", "redis-hash-table")]].concat();
         let server = Server::start(&settings);
-        let hint = format!("`scripts/redis --{command} --port {nobody}` starts one");
-        eventually("the log says what to do", || server.log().contains(&hint));
-        let status = server.client().expect("/status");
-        assert!(status.contains(&format!("scripts/redis --{command} --port {nobody}")), "{status}");
+        let hint = format!("`scripts/redis --{command} --port {port}` starts one");
+        eventually("a hint in the log", || server.log().contains(&hint));
+        let status = server.client().get_ok("/status");
+        assert!(status.contains(&format!("scripts/redis --{command} --port {port}")), "{status}");
     }
 }
 
 #[test]
-fn a_redis_that_speaks_tls_is_trusted_and_shown_the_certificate() {
+fn the_server_verifies_a_tls_redis_and_presents_its_client_certificate() {
     let (certificates, port) = (Certificates::issue(), free_port());
     let settings = certificates.settings(port, true);
     let settings: Vec<_> = settings.iter().map(String::as_str).collect();
@@ -73,47 +73,50 @@ fn a_redis_that_speaks_tls_is_trusted_and_shown_the_certificate() {
     ];
     let shown = [("DEMO__REDIS__TLS_CERT", &*cert), ("DEMO__REDIS__TLS_KEY", &*key)];
     let server = Server::start(&[&usual[..], &shown].concat());
-    works(&mut server.client());
+    assert_works(&mut server.client());
     assert_eq!(redis.cli(&["-a", "secret", "-n", "3", "DBSIZE"]), "1");
     assert!(!server.log().contains("secret"), "{}", server.log());
 
     let stranger = Server::start(&usual);
-    assert_eq!(stranger.client().ask("/set").status, 503);
+    assert_eq!(stranger.client().get("/set").status, 503);
     assert!(!stranger.log().contains("secret"), "{}", stranger.log());
 }
 
-fn works(browser: &mut Client) {
-    assert_eq!(browser.expect("/set?a=1"), "ok");
-    assert_eq!(browser.expect("/get"), r#"{"a":1}"#);
+fn assert_works(browser: &mut Client) {
+    assert_eq!(browser.get_ok("/set?a=1"), "ok");
+    assert_eq!(browser.get_ok("/get"), r#"{"a":1}"#);
 }
 
-fn survives_the_death_of_a_master(script: &Script, place: &str) {
+fn assert_survives_the_loss_of_a_master(script: &Script, description: &str) {
     let server = Server::start(&script.settings());
-    let storage = format!("storage redis-key-value ({place})");
+    let storage = format!("storage redis-key-value ({description})");
     assert!(server.log().contains(&storage), "{}", server.log());
-    works(&mut server.client());
+    assert_works(&mut server.client());
     script.kill_a_master();
     let killed = Instant::now();
     // In a cluster every third new session belongs to the master that was killed.
     let mut good = 0;
     while good < 30 {
-        let is_good = server.client().ask("/set?a=1").status == 200;
+        let is_good = server.client().get("/set?a=1").status == 200;
         good = if is_good { good + 1 } else { 0 };
         assert!(killed.elapsed() < Duration::from_secs(15), "{}", server.log());
     }
-    println!("{place}: all is well {:?} after a master was killed", killed.elapsed());
+    println!(
+        "{description}: all requests succeed {:?} after a master was killed",
+        killed.elapsed()
+    );
 }
 
-/// `scripts/redis`, running.
+/// A running `scripts/redis`.
 struct Script {
     process: Child,
-    said: String,
+    output: String,
     ports: Vec<u16>,
     temporary: tempfile::TempDir,
 }
 
 impl Script {
-    /// Starts it and reads what it says, until it has said all.
+    /// Starts the script and reads its instructions.
     fn start(option: &str) -> Self {
         let temporary = tempfile::tempdir().expect("a temporary directory");
         let (first, ports) = ports(option);
@@ -125,33 +128,33 @@ impl Script {
             .spawn()
             .expect("the script starts");
         let mut lines = BufReader::new(process.stdout.take().expect("it is piped")).lines();
-        let mut said = String::new();
-        while !said.contains("\nAsk who ") {
-            let line = lines.next().expect("it goes on speaking").expect("UTF-8");
-            said.push_str(&line);
-            said.push('\n');
+        let mut output = String::new();
+        while !output.contains("\nAsk who ") {
+            let line = lines.next().expect("more instructions").expect("UTF-8");
+            output.push_str(&line);
+            output.push('\n');
         }
-        // What it says later has to go somewhere.
+        // A full pipe would block the script.
         std::thread::spawn(move || lines.for_each(drop));
-        Self { process, said, ports, temporary }
+        Self { process, output, ports, temporary }
     }
 
-    /// The settings in the line that starts the demo.
+    /// Returns the settings in the command that starts the demo.
     fn settings(&self) -> Vec<(&str, &str)> {
         let line =
-            self.said.lines().find_map(|line| line.strip_suffix(" cargo run -p demo-server"));
-        let words = line.expect("it says how").split_whitespace();
+            self.output.lines().find_map(|line| line.strip_suffix(" cargo run -p demo-server"));
+        let words = line.expect("the command").split_whitespace();
         words.map(|word| word.split_once('=').expect("a setting")).collect()
     }
 
     fn kill_a_master(&self) {
-        let line = self.said.lines().find(|line| line.contains("kill -9 ")).expect("it says how");
+        let line = self.output.lines().find(|line| line.contains("kill -9 ")).expect("the command");
         let done = Command::new("sh").args(["-c", line]).status();
-        assert!(done.expect("there is a shell").success(), "{line}");
+        assert!(done.expect("a shell").success(), "{line}");
     }
 
-    fn ends_and_leaves_nothing(mut self) {
-        let status = self.end();
+    fn assert_stops_and_cleans_up(mut self) {
+        let status = self.stop();
         assert_eq!(status.code(), Some(143));
         let left: Vec<_> = fs::read_dir(self.temporary.path()).unwrap().collect();
         assert!(left.is_empty(), "{left:?}");
@@ -160,22 +163,22 @@ impl Script {
         }
     }
 
-    fn end(&mut self) -> ExitStatus {
+    fn stop(&mut self) -> ExitStatus {
         let id = self.process.id().to_string();
         let _ = Command::new("kill").args(["-TERM", &id]).status();
-        self.process.wait().expect("it ends")
+        self.process.wait().expect("the script exits")
     }
 }
 
 impl Drop for Script {
     fn drop(&mut self) {
         if self.process.try_wait().is_ok_and(|ended| ended.is_none()) {
-            self.end();
+            self.stop();
         }
     }
 }
 
-/// The first of the ports that the script takes, and all of them: below those of other tests.
+/// Returns the first port for the script and all ports that it uses, below those of other tests.
 fn ports(option: &str) -> (u16, Vec<u16>) {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let offset = (std::process::id() % 150) as u16 * 12;

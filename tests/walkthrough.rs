@@ -1,4 +1,4 @@
-//! The documents' walkthrough on each storage, against the real server.
+//! The walkthrough of GoFrame's session documentation on each storage, against the real server.
 
 #[path = "support/demo.rs"]
 mod demo;
@@ -11,33 +11,33 @@ use std::{
 
 use demo::{server::eventually, store::Store};
 
-/// The default, in milliseconds.
+/// The default time to live, in milliseconds.
 const MAX_AGE: i64 = 60_000;
 
 #[test]
-fn a_session_outlives_restarts_and_shows_what_is_edited_by_hand_in_a_file() {
+fn a_session_survives_restarts_and_shows_edits_by_hand_in_a_file() {
     walk(&Store::file());
 }
 
 #[test]
-fn a_session_outlives_restarts_and_shows_what_is_edited_by_hand_in_a_redis_string() {
+fn a_session_survives_restarts_and_shows_edits_by_hand_in_a_redis_string() {
     walk(&Store::key_value());
 }
 
 #[test]
-fn a_session_outlives_restarts_and_shows_what_is_edited_by_hand_in_a_redis_hash() {
+fn a_session_survives_restarts_and_shows_edits_by_hand_in_a_redis_hash() {
     walk(&Store::hash_table());
 }
 
 fn walk(store: &Store) {
     let mut server = store.serve(&[]);
     let mut browser = server.client();
-    assert_eq!(browser.expect("/get"), "{}");
+    assert_eq!(browser.get_ok("/get"), "{}");
     assert_eq!(browser.id, None, "a session without items does not exist");
 
-    assert_eq!(browser.expect("/set"), "ok");
+    assert_eq!(browser.get_ok("/set"), "ok");
     let id = browser.id.clone().expect("the first item brings a cookie");
-    let items = browser.expect("/get");
+    let items = browser.get_ok("/get");
     let time: u64 = items
         .strip_prefix(r#"{"time":"#)
         .and_then(|rest| rest.strip_suffix('}')?.parse().ok())
@@ -46,43 +46,43 @@ fn walk(store: &Store) {
     assert!((now - 10..=now).contains(&time), "{time} is now");
 
     server.terminate();
-    server.start_again();
-    assert_eq!(browser.expect("/get"), items, "after a restart");
+    server.restart();
+    assert_eq!(browser.get_ok("/get"), items, "after a restart");
 
     server.kill();
-    server.start_again();
-    let asked = Instant::now();
-    assert_eq!(browser.expect("/get"), items, "after kill -9");
+    server.restart();
+    let requested = Instant::now();
+    assert_eq!(browser.get_ok("/get"), items, "after kill -9");
 
-    // An editor takes no lock, so an edit can be lost to a write of the time to live. The one
-    // that this first use has set off counts from it.
-    eventually("the use is written", || {
-        store.milliseconds_left(&id) > MAX_AGE - 2 - asked.elapsed().as_millis() as i64
+    // An editor takes no lock, so a concurrent write of the time to live can overwrite an edit.
+    // The read above triggers such a write, which is complete once the time to live is longer.
+    eventually("the write of the time to live", || {
+        store.ttl_millis(&id) > MAX_AGE - 2 - requested.elapsed().as_millis() as i64
     });
-    store.edit(&id);
-    assert_eq!(browser.expect("/get"), r#"{"time":1}"#, "after an edit by hand");
+    store.edit_by_hand(&id);
+    assert_eq!(browser.get_ok("/get"), r#"{"time":1}"#, "after an edit by hand");
 
-    let answer = browser.ask("/del");
+    let answer = browser.get("/del");
     assert_eq!(answer.body, "ok");
     let cookie = answer.set_cookie.expect("an ended session expires its cookie");
     assert!(cookie.starts_with("gfsessionid=;") && cookie.contains("Max-Age=0"), "{cookie}");
-    assert_eq!(browser.claiming(&id).expect("/get"), "{}", "the old cookie opens nothing");
-    assert_eq!(store.look(&id), None, "nothing is left");
+    assert_eq!(browser.with_id(&id).get_ok("/get"), "{}", "the old id is invalid");
+    assert_eq!(store.read_raw(&id), None, "nothing is stored");
 }
 
 #[test]
 fn a_session_in_memory_ends_with_its_process() {
     let mut server = Store::Memory.serve(&[]);
     let mut browser = server.client();
-    browser.expect("/set?a=1");
-    assert_eq!(browser.expect("/get"), r#"{"a":1}"#);
+    browser.get_ok("/set?a=1");
+    assert_eq!(browser.get_ok("/get"), r#"{"a":1}"#);
     server.terminate();
-    server.start_again();
-    assert_eq!(browser.expect("/get"), "{}");
-    browser.expect("/set?a=2");
-    assert_eq!(browser.expect("/del"), "ok");
+    server.restart();
+    assert_eq!(browser.get_ok("/get"), "{}");
+    browser.get_ok("/set?a=2");
+    assert_eq!(browser.get_ok("/del"), "ok");
     assert_eq!(browser.id, None);
-    assert_eq!(browser.expect("/get"), "{}");
+    assert_eq!(browser.get_ok("/get"), "{}");
 }
 
 #[test]
@@ -120,36 +120,39 @@ fn keeps_every_byte(store: &Store) {
         ("%22123%22", r#""123""#),
         ("%22%C3%BC%5Cu00e9%22", r#""ü\u00e9""#),
         ("%22%22", r#""""#),
-        // What is not JSON is a string.
+        // Text that is not JSON becomes a string.
         ("", r#""""#),
         ("bob", r#""bob""#),
         ("1+2", r#""1 2""#),
         ("%F0%9F%A6%80%00", r#""🦀\u0000""#),
     ];
     let mut all = Vec::new();
-    for (place, (sent, stored)) in values.iter().enumerate() {
-        let key = char::from(b'a' + place as u8);
-        assert_eq!(browser.expect(&format!("/set?{key}={sent}")), "ok");
-        assert_eq!(browser.expect(&format!("/get?key={key}")), *stored);
+    for (index, (sent, stored)) in values.iter().enumerate() {
+        let key = char::from(b'a' + index as u8);
+        assert_eq!(browser.get_ok(&format!("/set?{key}={sent}")), "ok");
+        assert_eq!(browser.get_ok(&format!("/get?key={key}")), *stored);
         all.push(format!(r#""{key}":{stored}"#));
     }
-    assert_eq!(browser.expect("/get"), format!("{{{}}}", all.join(",")));
+    assert_eq!(browser.get_ok("/get"), format!("{{{}}}", all.join(",")));
 }
 
 #[test]
-fn one_request_sets_several_items_and_removes_one_of_them() {
+fn one_request_sets_or_removes_several_items() {
     for store in [Store::Memory, Store::file(), Store::key_value(), Store::hash_table()] {
         let server = store.serve(&[]);
         let mut browser = server.client();
-        browser.expect("/set?b=x&a=1&=none&%C3%A9=2");
-        assert_eq!(browser.expect("/get"), r#"{"":"none","a":1,"b":"x","é":2}"#);
-        let answer = browser.ask("/get");
+        browser.get_ok("/set?b=x&a=1&=none&%C3%A9=2");
+        assert_eq!(browser.get_ok("/get"), r#"{"":"none","a":1,"b":"x","é":2}"#);
+        let answer = browser.get("/get");
         assert_eq!(answer.content_type.as_deref(), Some("application/json"));
-        assert_eq!(browser.expect("/get?key=none"), "null");
-        browser.expect("/del?key=&key=a&key=%C3%A9");
-        assert_eq!(browser.expect("/get"), r#"{"b":"x"}"#);
-        let emptied = browser.ask("/del?key=b");
-        assert!(emptied.set_cookie.is_some(), "without items it does not exist: {emptied:?}");
+        assert_eq!(browser.get_ok("/get?key=none"), "null");
+        browser.get_ok("/del?key=&key=a&key=%C3%A9");
+        assert_eq!(browser.get_ok("/get"), r#"{"b":"x"}"#);
+        let emptied = browser.get("/del?key=b");
+        assert!(
+            emptied.set_cookie.is_some(),
+            "a session without items does not exist: {emptied:?}"
+        );
         assert_eq!(browser.id, None);
     }
 }
@@ -177,16 +180,16 @@ fn g9_a_read_keeps_a_session_alive_and_idleness_ends_it_in_a_redis_hash() {
 fn expires(store: &Store) {
     let server = store.serve(&[("DEMO__SESSION__MAX_AGE", "2s")]);
     let mut browser = server.client();
-    browser.expect("/set?a=1");
+    browser.get_ok("/set?a=1");
     let id = browser.id.clone().expect("a cookie");
-    // Real time has to pass: the server is another process.
+    // Real time has to pass, because the server is another process.
     for _ in 0..3 {
         thread::sleep(Duration::from_millis(1200));
-        assert_eq!(browser.expect("/get"), r#"{"a":1}"#, "used within its time");
+        assert_eq!(browser.get_ok("/get"), r#"{"a":1}"#, "used within its time to live");
     }
     thread::sleep(Duration::from_millis(2200));
-    assert_eq!(browser.expect("/get"), "{}", "idle for longer than its time");
+    assert_eq!(browser.get_ok("/get"), "{}", "idle for longer than its time to live");
     if !matches!(store, Store::Memory) {
-        eventually("nothing is left", || store.look(&id).is_none());
+        eventually("nothing is stored", || store.read_raw(&id).is_none());
     }
 }

@@ -1,4 +1,4 @@
-//! What one request costs where it crosses the wire to Redis.
+//! The commands and round trips to Redis that one request costs.
 
 #[path = "support/demo.rs"]
 mod demo;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use demo::{client::Client, server::Server, store::Store};
 use support::proxy::Proxy;
 
-/// A server with a proxy before its Redis, and a browser with a session that has been used.
+/// A server that reaches Redis through a proxy, and a client with a session in use.
 struct Bench {
     proxy: Proxy,
     server: Server,
@@ -19,13 +19,13 @@ struct Bench {
 
 impl Bench {
     fn new(store: Store) -> Self {
-        Self::with(store, &[])
+        Self::with_settings(store, &[])
     }
 
-    fn with(store: Store, more: &[(&str, &str)]) -> Self {
+    fn with_settings(store: Store, more: &[(&str, &str)]) -> Self {
         let proxy = Proxy::before(store.redis().port());
         let url = proxy.url();
-        // One worker, hence one connection, and no time to live due while the test looks.
+        // One worker, hence one connection; and no write of a time to live while the test counts.
         let usual = [
             ("DEMO__REDIS__URL", url.as_str()),
             ("DEMO__SERVER__WORKERS", "1"),
@@ -34,11 +34,11 @@ impl Bench {
         ];
         let server = store.serve(&[&usual, more].concat());
         let mut browser = server.client();
-        browser.expect("/set?a=1&b=2");
-        browser.expect("/get");
-        browser.expect("/set?a=1");
+        browser.get_ok("/set?a=1&b=2");
+        browser.get_ok("/get");
+        browser.get_ok("/set?a=1");
         let bench = Self { proxy, server, browser, _store: store };
-        bench.proxy.wait_for_silence();
+        bench.proxy.wait_until_idle();
         bench
     }
 
@@ -50,22 +50,22 @@ impl Bench {
         Self::new(Store::hash_table())
     }
 
-    fn near() -> Self {
-        Self::with(Store::key_value(), &[("DEMO__REDIS__NEAR_CACHE", "16MiB")])
+    fn near_cache() -> Self {
+        Self::with_settings(Store::key_value(), &[("DEMO__REDIS__NEAR_CACHE", "16MiB")])
     }
 
-    /// Asks and returns which commands that took, and in how many round trips.
+    /// Requests a path. Returns the commands to Redis and the number of round trips.
     fn cost(&mut self, path: &str) -> (Vec<String>, usize) {
         self.proxy.reset();
-        self.browser.expect(path);
-        self.proxy.wait_for_silence();
+        self.browser.get_ok(path);
+        self.proxy.wait_until_idle();
         (self.proxy.commands(), self.proxy.round_trips())
     }
 }
 
 #[test]
-fn a_request_that_does_not_use_its_session_costs_nothing() {
-    for mut bench in [Bench::key_value(), Bench::near(), Bench::hash_table()] {
+fn a_request_that_does_not_use_its_session_sends_no_command() {
+    for mut bench in [Bench::key_value(), Bench::near_cache(), Bench::hash_table()] {
         for path in ["/", "/healthz"] {
             assert_eq!(bench.cost(path), (vec![], 0), "{path}");
         }
@@ -73,7 +73,7 @@ fn a_request_that_does_not_use_its_session_costs_nothing() {
 }
 
 #[test]
-fn a_request_without_a_session_reads_for_nothing() {
+fn reading_or_ending_without_a_session_sends_no_command() {
     for mut bench in [Bench::key_value(), Bench::hash_table()] {
         bench.browser = bench.server.client();
         assert_eq!(bench.cost("/get"), (vec![], 0));
@@ -82,18 +82,18 @@ fn a_request_without_a_session_reads_for_nothing() {
 }
 
 #[test]
-fn reading_a_session_is_one_command() {
+fn reading_a_session_takes_one_command() {
     assert_eq!(Bench::key_value().cost("/get"), (vec!["GET".to_owned()], 1));
     assert_eq!(Bench::hash_table().cost("/get"), (vec!["HGETALL".to_owned()], 1));
 }
 
 #[test]
-fn reading_one_item_of_a_hash_fetches_only_that() {
+fn reading_one_item_of_a_hash_fetches_only_that_field() {
     assert_eq!(Bench::hash_table().cost("/get?key=a"), (vec!["HGET".to_owned()], 1));
 }
 
 #[test]
-fn writing_to_a_session_is_one_command_in_a_hash_and_two_in_a_string() {
+fn writing_to_a_session_takes_one_command_in_a_hash_and_two_in_a_string() {
     for path in ["/set?a=2", "/set?a=3&b=4&c=5", "/del?key=a"] {
         assert_eq!(Bench::hash_table().cost(path), (vec!["EVALSHA".to_owned()], 1), "{path}");
         let two = vec!["GET".to_owned(), "EVALSHA".to_owned()];
@@ -102,43 +102,46 @@ fn writing_to_a_session_is_one_command_in_a_hash_and_two_in_a_string() {
 }
 
 #[test]
-fn with_a_warm_near_cache_reading_is_no_command_and_writing_one() {
-    let mut bench = Bench::near();
+fn with_a_warm_near_cache_reading_takes_no_command_and_writing_takes_one() {
+    let mut bench = Bench::near_cache();
     for value in 1..4 {
-        // A session kept near is read again after a second, and counting takes its time.
+        // A cache entry expires after a second, and counting takes a while, so each request is
+        // preceded by one that fills the cache.
         for path in ["/get", "/get?key=a"] {
-            bench.browser.expect("/get");
+            bench.browser.get_ok("/get");
             assert_eq!(bench.cost(path), (vec![], 0), "{path}");
         }
-        bench.browser.expect("/get");
+        bench.browser.get_ok("/get");
         let one = vec!["EVALSHA".to_owned()];
         assert_eq!(bench.cost(&format!("/set?a={value}")), (one, 1));
-        assert_eq!(bench.browser.expect("/get?key=a"), value.to_string());
+        assert_eq!(bench.browser.get_ok("/get?key=a"), value.to_string());
     }
 }
 
 #[test]
-fn beginning_and_ending_a_session_is_one_command() {
-    for (mut bench, begin) in
-        [(Bench::key_value(), "SET"), (Bench::near(), "SET"), (Bench::hash_table(), "EVALSHA")]
-    {
-        // The first session has made the server know the scripts of all but the end.
-        bench.browser.expect("/del");
+fn creating_or_ending_a_session_takes_one_command() {
+    for (mut bench, create) in [
+        (Bench::key_value(), "SET"),
+        (Bench::near_cache(), "SET"),
+        (Bench::hash_table(), "EVALSHA"),
+    ] {
+        // The first session has loaded all scripts but the one that ends a session.
+        bench.browser.get_ok("/del");
         bench.browser = bench.server.client();
-        assert_eq!(bench.cost("/set?a=1"), (vec![begin.to_owned()], 1));
+        assert_eq!(bench.cost("/set?a=1"), (vec![create.to_owned()], 1));
         assert_eq!(bench.cost("/del"), (vec!["EVALSHA".to_owned()], 1));
     }
 }
 
 #[test]
-fn a_session_that_is_used_all_the_time_is_extended_once_an_interval() {
+fn a_session_in_constant_use_is_extended_once_per_interval() {
     for store in [Store::key_value(), Store::hash_table()] {
         let interval = [("DEMO__SESSION__TOUCH_INTERVAL", "1s")];
-        let mut bench = Bench::with(store, &interval);
+        let mut bench = Bench::with_settings(store, &interval);
         bench.proxy.reset();
         let (begin, mut reads) = (Instant::now(), 0);
         while begin.elapsed() < Duration::from_millis(3500) {
-            bench.browser.expect("/get");
+            bench.browser.get_ok("/get");
             reads += 1;
         }
         let elapsed = begin.elapsed().as_secs() as usize;
@@ -150,12 +153,12 @@ fn a_session_that_is_used_all_the_time_is_extended_once_an_interval() {
 }
 
 #[test]
-fn no_request_brings_a_ping_an_unwatch_or_a_connection() {
+fn no_request_sends_a_ping_or_unwatch_or_opens_a_connection() {
     for mut bench in [Bench::key_value(), Bench::hash_table()] {
         for path in ["/get", "/set?x=1", "/del?key=x", "/get?key=a", "/del"] {
             let (commands, _) = bench.cost(path);
-            let idle = ["PING", "UNWATCH", "WATCH", "HELLO", "AUTH", "SELECT", "CLIENT"];
-            let found = commands.iter().find(|command| idle.contains(&command.as_str()));
+            let overhead = ["PING", "UNWATCH", "WATCH", "HELLO", "AUTH", "SELECT", "CLIENT"];
+            let found = commands.iter().find(|command| overhead.contains(&command.as_str()));
             assert_eq!(found, None, "{path}: {commands:?}");
         }
     }

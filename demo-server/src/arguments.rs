@@ -5,16 +5,16 @@ use std::{ffi::OsString, path::PathBuf};
 use crate::settings::Problem;
 
 pub(crate) const HELP: &str = "\
-The walkthrough of server-side sessions: /set, /get and /del on a storage of your choice.
+A walkthrough of server-side sessions: /set, /get and /del on a configurable storage.
 
 Usage: demo-server [--config FILE]
 
   --config FILE  read the settings from FILE instead of ./config.toml
-  --help         print this
+  --help         print this help
 
-Every setting can also be made by an environment variable, which has the last word:
+An environment variable overrides the same setting in the file:
 DEMO__SESSION__BACKEND=redis-hash-table, DEMO__SESSION__MAX_AGE=5s, DEMO__SERVER__PORT=9000.
-RUST_LOG=debug shows more in the log.
+RUST_LOG=debug makes the log more detailed.
 ";
 
 #[derive(Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl Arguments {
                 Some("--help" | "-h") => return Ok(Self::Help),
                 Some("--config") => match arguments.next() {
                     Some(file) => config = Some(PathBuf::from(file)),
-                    None => return Err(Problem::new("--config: the name of a file must follow")),
+                    None => return Err(Problem::new("--config: needs the name of a file")),
                 },
                 _ => {
                     return Err(Problem::new(format!(
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_can_be_named() {
+    fn the_config_file_can_be_chosen() {
         assert_eq!(parse(&[]), Ok(Arguments::Serve { config: None }));
         let named = Arguments::Serve { config: Some("other.toml".into()) };
         assert_eq!(parse(&["--config", "other.toml"]), Ok(named));
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn unknown_arguments_are_refused() {
         assert!(parse(&["--config"]).unwrap_err().contains("--config"));
         assert!(parse(&["--port", "1"]).unwrap_err().contains("\"--port\""));
     }

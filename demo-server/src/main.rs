@@ -1,11 +1,13 @@
-//! The walkthrough of GoFrame's session documents as a server: `/set`, `/get` and `/del` on a
-//! storage of your choice.
+//! A server for the walkthrough in GoFrame's session documentation: `/set`, `/get` and `/del` on
+//! a configurable storage.
 
 mod arguments;
-mod by_hand;
+mod loopback;
+mod redis_commands;
 mod routes;
 mod serve;
 mod settings;
+mod shell;
 mod storage;
 
 use std::process::ExitCode;
@@ -13,7 +15,7 @@ use std::process::ExitCode;
 use arguments::Arguments;
 use settings::{Problem, Settings};
 
-/// What a server that cannot run as configured exits with.
+/// The exit code for a server that cannot run as configured.
 const MISCONFIGURED: u8 = 2;
 
 #[actix_rt::main]

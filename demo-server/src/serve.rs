@@ -1,4 +1,4 @@
-//! Building the server and running it to its end.
+//! Builds the server and runs it until a signal stops it.
 
 use std::{future::poll_fn, io, process, task::Poll, time::Duration};
 
@@ -11,15 +11,16 @@ use session_actix::SessionMiddleware;
 use session_core::Manager;
 
 use crate::{
-    by_hand, routes,
+    redis_commands, routes,
     settings::{Problem, Settings},
     storage,
 };
 
-/// How long requests in flight may take to finish, and then the owed times to live.
+/// The time limit for requests in flight at shutdown, and then for writing delayed extensions of
+/// sessions.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// Serves until a signal ends it, then finishes what is under way.
+/// Serves until a signal, then finishes the requests in flight.
 pub(crate) async fn serve(settings: &Settings) -> Result<(), Problem> {
     let manager = manager(settings)?;
     let sessions = middleware(&manager, settings)?;
@@ -39,18 +40,19 @@ pub(crate) async fn serve(settings: &Settings) -> Result<(), Problem> {
     }
     let signals = Signals::listen().map_err(|error| Problem::new(format!("signals: {error}")))?;
     let address = (settings.server.host.as_str(), settings.server.port);
-    let server = server.bind(address).map_err(|error| unusable(settings, &error))?;
+    let server = server.bind(address).map_err(|error| bind_problem(settings, &error))?;
     for address in server.addrs() {
         log::info!("listening on http://{address}, storage {}", settings.storage());
     }
     if settings.session.backend.is_redis() {
-        actix_rt::spawn(hint_if_down(manager.clone(), by_hand::start(&settings.redis)));
+        let start_command = redis_commands::start_command(&settings.redis);
+        actix_rt::spawn(warn_if_redis_is_down(manager.clone(), start_command));
     }
     let server = server.run();
     actix_rt::spawn(stop_on_signal(signals, server.handle()));
     server.await.map_err(|error| Problem::new(format!("the server ended: {error}")))?;
     if timeout(GRACE, manager.flush()).await.is_err() {
-        log::warn!("the store was too slow: some sessions may expire early");
+        log::warn!("the store did not answer in time: some sessions may expire early");
     }
     log::info!("stopped");
     Ok(())
@@ -82,34 +84,35 @@ fn middleware(manager: &Manager, settings: &Settings) -> Result<SessionMiddlewar
     sessions.build().map_err(|error| settings.problem(&keys, error))
 }
 
-fn unusable(settings: &Settings, error: &io::Error) -> Problem {
-    let what = match error.kind() {
+fn bind_problem(settings: &Settings, error: &io::Error) -> Problem {
+    let reason = match error.kind() {
         io::ErrorKind::AddrInUse => "in use by another program".to_owned(),
         _ => error.to_string(),
     };
     let (host, port) = (&settings.server.host, settings.server.port);
-    let allowed = "allowed is an address of this machine with a free port, or port 0 for any";
+    let allowed =
+        "allowed is an address of this machine with a free port, or with port 0 for any free one";
     let keys = ["server.host", "server.port"];
-    settings.problem(&keys, format_args!("{host}:{port} cannot be used: {what}; {allowed}"))
+    settings.problem(&keys, format_args!("{host}:{port} cannot be used: {reason}; {allowed}"))
 }
 
-/// Says what to do; `start` is the command that starts the store, if that is known.
-async fn hint_if_down(manager: Manager, start: Option<String>) {
+/// Logs a warning with the command that starts Redis, if one is known.
+async fn warn_if_redis_is_down(manager: Manager, start_command: Option<String>) {
     if !manager.is_ready().await {
-        let start = start.map_or_else(
-            || "start it where it runs".to_owned(),
+        let advice = start_command.map_or_else(
+            || "start it on its own machine".to_owned(),
             |command| format!("`{command}` starts one on this machine"),
         );
         log::warn!(
-            "Redis is not ready: /set, /get and /del answer 503 until it is, which is noticed \
-             by itself; {start}"
+            "Redis is not ready: /set, /get and /del answer 503 and recover by themselves once \
+             it is; {advice}"
         );
     }
 }
 
 async fn stop_on_signal(mut signals: Signals, server: ServerHandle) {
     signals.next().await;
-    log::info!("stopping: finishing the requests under way");
+    log::info!("stopping: finishing the requests in flight");
     actix_rt::spawn(server.stop(true));
     signals.next().await;
     process::exit(130);

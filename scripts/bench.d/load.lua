@@ -1,5 +1,5 @@
--- Sends GET requests for one path, each with the next of the cookies in a file.
--- Arguments: the file, a cookie to a line; how many threads there are.
+-- Sends GET requests for one path, with the cookies of a file in turn.
+-- Arguments: the file, with one cookie per line; the number of threads.
 local threads = 0
 
 function setup(thread)

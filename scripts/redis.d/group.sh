@@ -1,10 +1,10 @@
-# Several servers that are started, kept and ended together; sourced by bash.
+# A group of servers that are started, supervised and stopped together. Sourced by bash.
 # shellcheck shell=bash
 
-# One entry for each server, in the order in which they start.
+# One entry for each server, in the order of their start.
 ports=() processes=() died=() commands=()
 
-# add PORT ARGUMENT... - starts a server that is one of the group.
+# add PORT ARGUMENT... - starts a server of the group.
 add() {
   local port=$1
   shift
@@ -17,9 +17,9 @@ add() {
   launch $((${#ports[@]} - 1))
 }
 
-# launch PLACE - starts a server, again or for the first time.
+# launch INDEX - starts or restarts a server.
 launch() {
-  # With a process group of its own: Ctrl-C in the terminal is for this script to pass on.
+  # In its own process group, so that Ctrl-C in the terminal reaches only this script.
   set -m
   eval "exec ${commands[$1]}" >/dev/null &
   processes[$1]=$!
@@ -27,62 +27,62 @@ launch() {
   disown "${processes[$1]}"
 }
 
-# until_so WHAT COMMAND... - polls for half a minute.
-until_so() {
-  local what=$1 tries=0
+# wait_until DESCRIPTION COMMAND... - polls until the command succeeds, for half a minute at most.
+wait_until() {
+  local description=$1 tries=0
   shift
   until "$@" 2>/dev/null; do
     tries=$((tries + 1))
-    [[ $tries -lt 300 ]] || fail "still not so: $what; see $directory"
+    [[ $tries -lt 300 ]] || fail "timed out waiting until $description; see $directory"
     sleep 0.1
   done
 }
 
 answers() { [[ $(redis-cli -p "$1" PING) == PONG ]]; }
 
-# keep - starts again what dies, until a signal ends this script.
-keep() {
-  local place
+# supervise - restarts servers that exit, until a signal stops this script.
+supervise() {
+  local index
   while :; do
-    for place in "${!ports[@]}"; do
-      if kill -0 "${processes[$place]}" 2>/dev/null; then
-        died[place]=0
-      elif [[ ${died[$place]} -eq 0 ]]; then
-        died[place]=$((SECONDS + 1))
-        say "127.0.0.1:${ports[$place]} has died; it is started again in 10 seconds"
-      elif [[ $((SECONDS + 1 - died[place])) -ge 10 ]]; then
-        launch "$place"
-        say "127.0.0.1:${ports[$place]} is started again, process ${processes[$place]}"
+    for index in "${!ports[@]}"; do
+      if kill -0 "${processes[$index]}" 2>/dev/null; then
+        died[index]=0
+      elif [[ ${died[$index]} -eq 0 ]]; then
+        died[index]=$((SECONDS + 1))
+        say "127.0.0.1:${ports[$index]} has exited; it will be restarted in 10 seconds"
+      elif [[ $((SECONDS + 1 - died[index])) -ge 10 ]]; then
+        launch "$index"
+        say "127.0.0.1:${ports[$index]} was restarted, process ${processes[$index]}"
       fi
     done
     sleep 0.2
   done
 }
 
-# end - ends the servers, the last one first: no sentinel and no replica is left to take a master's
-# end for a failure, and no master waits for replicas.
-end() {
-  local place
+# tear_down - stops the servers, the last one first, so that no sentinel or replica reacts to the
+# end of a master and no master waits for replicas.
+tear_down() {
+  local index
   trap '' INT TERM
-  for ((place = ${#ports[@]} - 1; place >= 0; place--)); do
-    kill -TERM "${processes[$place]}" 2>/dev/null || continue
-    # One that somebody has stopped, too.
-    kill -CONT "${processes[$place]}" 2>/dev/null || true
-    while kill -0 "${processes[$place]}" 2>/dev/null; do sleep 0.02; done
+  for ((index = ${#ports[@]} - 1; index >= 0; index--)); do
+    kill -TERM "${processes[$index]}" 2>/dev/null || continue
+    # A stopped process handles the signal only after it continues.
+    kill -CONT "${processes[$index]}" 2>/dev/null || true
+    while kill -0 "${processes[$index]}" 2>/dev/null; do sleep 0.02; done
   done
   rm -rf "$directory"
 }
 
-# begin - makes the directory; however this script is ended, nothing is left behind.
-begin() {
+# set_up - creates the directory. The traps remove everything however this script is stopped.
+set_up() {
   directory=$(mktemp -d)
-  trap end EXIT
+  trap tear_down EXIT
   trap 'exit 130' INT
   trap 'exit 143' TERM
 }
 
-# start_line SETTING... - says how to start the demo.
-start_line() {
+# print_demo_command SETTING... - prints the command that starts the demo.
+print_demo_command() {
   echo "In another terminal, start the demo:"
   echo "  DEMO__SESSION__BACKEND=redis-key-value $* cargo run -p demo-server"
 }

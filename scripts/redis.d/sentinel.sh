@@ -1,20 +1,20 @@
-# A master with two replicas and three sentinels; sourced by scripts/redis.
+# A master with two replicas and three sentinels. Sourced by scripts/redis.
 # shellcheck shell=bash
-# What stands in group.sh and scripts/redis.
+# These variables are set in group.sh and scripts/redis.
 # shellcheck disable=SC2154
 
 first=${port:-6379}
 refuse_used "$first" $((first + 1)) $((first + 2)) \
   $((first + 20000)) $((first + 20001)) $((first + 20002))
-begin
+set_up
 
-usual=(--save '' --appendonly no --repl-diskless-sync-delay 0 --repl-ping-replica-period 1)
-add "$first" "${usual[@]}"
-until_so "the master answers" answers "$first"
-add $((first + 1)) "${usual[@]}" --replicaof "127.0.0.1 $first"
-add $((first + 2)) "${usual[@]}" --replicaof "127.0.0.1 $first"
+options=(--save '' --appendonly no --repl-diskless-sync-delay 0 --repl-ping-replica-period 1)
+add "$first" "${options[@]}"
+wait_until "the master answers" answers "$first"
+add $((first + 1)) "${options[@]}" --replicaof "127.0.0.1 $first"
+add $((first + 2)) "${options[@]}" --replicaof "127.0.0.1 $first"
 are_followed() { [[ $(redis-cli -p "$first" INFO replication | grep -c state=online) -eq 2 ]]; }
-until_so "the replicas follow" are_followed
+wait_until "the replicas follow" are_followed
 
 add_sentinel() {
   local file=$directory/sentinel-$1.conf
@@ -32,26 +32,26 @@ for number in 0 1 2; do
   sentinels+=,127.0.0.1:$((first + 20000 + number))
 done
 agree() {
-  local number told
+  local number info
   for number in 0 1 2; do
-    told=$(redis-cli -p $((first + 20000 + number)) SENTINEL MASTER mymaster | paste -d ' ' - -)
-    [[ $told == *'num-slaves 2'* && $told == *'num-other-sentinels 2'* ]] || return 1
+    info=$(redis-cli -p $((first + 20000 + number)) SENTINEL MASTER mymaster | paste -d ' ' - -)
+    [[ $info == *'num-slaves 2'* && $info == *'num-other-sentinels 2'* ]] || return 1
   done
 }
-until_so "the sentinels agree" agree
+wait_until "the sentinels agree" agree
 
 say "Redis with Sentinel, until Ctrl-C"
-for place in 0 1 2; do
+for index in 0 1 2; do
   role=replica
-  [[ $place -gt 0 ]] || role=master
-  echo "  127.0.0.1:${ports[$place]}   $role, process ${processes[$place]}"
+  [[ $index -gt 0 ]] || role=master
+  echo "  127.0.0.1:${ports[$index]}   $role, process ${processes[$index]}"
 done
-for place in 3 4 5; do
-  echo "  127.0.0.1:${ports[$place]}  sentinel, process ${processes[$place]}"
+for index in 3 4 5; do
+  echo "  127.0.0.1:${ports[$index]}  sentinel, process ${processes[$index]}"
 done
-start_line "DEMO__REDIS__SENTINELS=${sentinels#,}" DEMO__REDIS__MASTER=mymaster
-echo "Kill the master, and about two seconds later a replica has taken its place:"
+print_demo_command "DEMO__REDIS__SENTINELS=${sentinels#,}" DEMO__REDIS__MASTER=mymaster
+echo "Kill the master; about two seconds later a replica replaces it:"
 echo "  kill -9 ${processes[0]}"
 echo "Ask who the master is:"
 echo "  redis-cli -p $((first + 20000)) SENTINEL GET-MASTER-ADDR-BY-NAME mymaster"
-keep
+supervise

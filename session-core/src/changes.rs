@@ -1,4 +1,4 @@
-//! What a request did to a session.
+//! The changes that a request makes to a session.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
@@ -7,15 +7,15 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{Error, Result, Snapshot};
 
-/// Items to set and keys to remove, in the order of the keys; of one key the last word counts.
+/// A set of changes to a session: items to set and keys to remove, ordered by key.
 ///
-/// The only thing that is ever written to a storage. An item is one piece of JSON text and is
-/// stored as it is, whatever the size and precision of its numbers.
+/// The last change of a key replaces earlier ones. Every write to a storage is a set of changes. An
+/// item is JSON text and is stored as it is, so numbers of any size and precision survive.
 #[derive(Clone, Default)]
 pub struct Changes(BTreeMap<String, Option<Box<RawValue>>>);
 
 impl Changes {
-    /// Changes nothing yet.
+    /// Creates an empty set of changes.
     ///
     /// # Examples
     ///
@@ -46,7 +46,7 @@ impl Changes {
         self.0.insert(key.into(), Some(item));
     }
 
-    /// Removes an item, if it is there.
+    /// Removes an item, if it exists.
     ///
     /// # Examples
     ///
@@ -60,7 +60,7 @@ impl Changes {
         self.0.insert(key.into(), None);
     }
 
-    /// What is to become of `key`: `Some(None)` if it is removed, `None` if it is left alone.
+    /// Returns the change of `key`: `Some(None)` if the item is removed, `None` if it is unchanged.
     ///
     /// # Examples
     ///
@@ -70,7 +70,7 @@ impl Changes {
     /// let mut changes = Changes::new();
     /// changes.set("age", to_raw_value(&42)?);
     /// assert_eq!(changes.get("age").flatten().map(|item| item.get()), Some("42"));
-    /// assert!(changes.get("name").is_none(), "it is left alone");
+    /// assert!(changes.get("name").is_none(), "unchanged");
     /// # Ok::<(), serde_json::Error>(())
     /// ```
     #[must_use]
@@ -78,7 +78,7 @@ impl Changes {
         self.0.get(key).map(Option::as_deref)
     }
 
-    /// Visits every change: a key with its new item, or with `None` where it is removed.
+    /// Iterates over keys and their new items; the item is `None` if it is removed.
     ///
     /// # Examples
     ///
@@ -88,15 +88,15 @@ impl Changes {
     /// let mut changes = Changes::new();
     /// changes.remove("name");
     /// changes.set("age", to_raw_value(&42)?);
-    /// let told: Vec<_> = changes.iter().map(|(key, item)| (key, item.map(|item| item.get()))).collect();
-    /// assert_eq!(told, [("age", Some("42")), ("name", None)]);
+    /// let texts = changes.iter().map(|(key, item)| (key, item.map(|item| item.get())));
+    /// assert!(texts.eq([("age", Some("42")), ("name", None)]));
     /// # Ok::<(), serde_json::Error>(())
     /// ```
     pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&RawValue>)> {
         self.0.iter().map(|(key, item)| (key.as_str(), item.as_deref()))
     }
 
-    /// Whether nothing is changed.
+    /// Returns whether there are no changes.
     ///
     /// # Examples
     ///
@@ -112,7 +112,7 @@ impl Changes {
         self.0.is_empty()
     }
 
-    /// Whether an item is set, so that a session comes out of it even where none was.
+    /// Returns whether the changes set an item, so that they can create a session.
     ///
     /// # Examples
     ///
@@ -127,7 +127,7 @@ impl Changes {
         self.0.values().any(Option::is_some)
     }
 
-    /// Lets `later` have the last word.
+    /// Adds later changes, which replace earlier ones of the same keys.
     ///
     /// # Examples
     ///
@@ -145,21 +145,21 @@ impl Changes {
         self.0.extend(later.0);
     }
 
-    /// The bytes of all keys and items.
+    /// Returns the total length of all keys and items in bytes.
     #[cfg(feature = "redis")]
     pub(crate) fn size(&self) -> usize {
         self.iter().map(|(key, item)| key.len() + item.map_or(0, |item| item.get().len())).sum()
     }
 
-    /// Leaves out what `other` does to the same effect.
-    pub(crate) fn forget(&mut self, other: &Changes) {
+    /// Drops the changes that `other` contains too, with the same item.
+    pub(crate) fn subtract(&mut self, other: &Changes) {
         self.0.retain(|key, item| {
             let item = item.as_deref().map(RawValue::get);
             other.get(key).map(|other| other.map(RawValue::get)) != Some(item)
         });
     }
 
-    /// Returns the session that `base` becomes, or `None` if no item is left of it.
+    /// Applies the changes to `base` and returns the result, or `None` if it has no items.
     ///
     /// # Examples
     ///
@@ -199,7 +199,7 @@ impl Changes {
         Snapshot::from_sorted(merged)
     }
 
-    /// Returns what makes `new` out of `old`.
+    /// Returns the changes that turn `old` into `new`.
     ///
     /// # Examples
     ///
@@ -236,7 +236,7 @@ impl FromIterator<(String, Box<RawValue>)> for Changes {
     }
 }
 
-/// Shows which keys change, and no values.
+/// Shows which keys are set or removed, but no values.
 impl fmt::Debug for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verb = |item: &Option<Box<RawValue>>| if item.is_some() { "set" } else { "removed" };
@@ -244,7 +244,7 @@ impl fmt::Debug for Changes {
     }
 }
 
-/// Writes a value as an item. A [`RawValue`] goes through as it is.
+/// Encodes a value as an item. A [`RawValue`] is kept byte for byte.
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Box<RawValue>> {
     to_raw_value(value).map_err(Error::Encode)
 }
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_lie_over_what_is_there() {
+    fn changes_are_applied_over_existing_items() {
         let base = snapshot(r#"{"a":1,"c":3,"e":5}"#);
         let after = changes(r#"{"b":2,"c":3.0,"f":6}"#, &["a", "x"]).apply(base.as_ref()).unwrap();
         assert_eq!(after.stored(), r#"{"b":2,"c":3.0,"e":5,"f":6}"#);
@@ -280,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn the_difference_of_two_sessions_makes_one_out_of_the_other() {
+    fn applying_the_difference_of_two_sessions_turns_one_into_the_other() {
         let (old, new) = (snapshot(r#"{"a":1,"b":2}"#), snapshot(r#"{"b":2.0,"c":3}"#).unwrap());
         let changes = Changes::between(old.as_ref(), &new);
         assert_eq!(changes.apply(old.as_ref()), Some(new.clone()));

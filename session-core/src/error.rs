@@ -1,47 +1,46 @@
-//! What can go wrong.
+//! The crate's error types.
 
 use std::{error, fmt};
 
-/// A result whose error is, unless said otherwise, [`Error`].
+/// A [`Result`](std::result::Result) whose error defaults to [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why an operation on a session or a storage failed.
+/// The reason why an operation on a session or a storage failed.
 ///
-/// No variant carries an item's value or a whole session id, in its text or in its
-/// [`source`](error::Error::source), so every error may be logged.
+/// Every error is safe to log: neither its text nor its [`source`](error::Error::source) contains
+/// an item's value or a whole session id.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// The session was closed: its response has been sent.
+    /// The session has been closed, and its response sent.
     Closed,
-    /// The session was there and is gone, by a logout elsewhere or by expiry; what was written
-    /// to it since has been dropped.
+    /// The session existed and has ended, by a logout elsewhere or by expiry. Later changes to it
+    /// have been discarded.
     Vanished,
-    /// The chosen id belongs to another session.
+    /// The id of the new session belongs to another session.
     IdTaken,
     /// The id is not 1 to 128 characters of `A-Z a-z 0-9 _ -`.
     InvalidId,
-    /// The id can no longer be chosen: the session has been used.
+    /// The id can no longer be set, because the session has been used.
     Started,
     /// The value cannot be written as JSON.
     Encode(serde_json::Error),
     /// The item is not a value of the expected type.
-    // serde_json's own message would quote the value.
+    // Without serde_json's error, whose message would quote the value.
     Decode {
-        /// The Rust type asked for.
+        /// The requested Rust type.
         expected: &'static str,
     },
-    /// The store did not answer within the time a request may spend on it. A write may still
-    /// take effect.
+    /// The store did not answer before the request's timeout. A write may still take effect.
     Timeout,
-    /// The store failed or refused.
+    /// The store failed or refused the operation.
     Storage(StorageError),
-    /// A setting is out of its range, or belongs to something that is missing.
+    /// A setting is out of range, or something that it requires is missing.
     Config(String),
 }
 
 impl Error {
-    /// Reports a failure of the store behind `storage`.
+    /// Creates the error for a failure of the store behind `storage`.
     ///
     /// `reason` must not contain ids or values.
     ///
@@ -51,14 +50,14 @@ impl Error {
     /// use session_core::Error;
     ///
     /// let error = Error::storage("my-table", "table is read-only");
-    /// assert_eq!(error.to_string(), "session storage failed", "fit for a response");
+    /// assert_eq!(error.to_string(), "session storage failed", "safe to send to a client");
     /// assert!(error.is_unavailable());
     /// ```
     pub fn storage(storage: &'static str, reason: impl Into<String>) -> Self {
         Self::Storage(StorageError { storage, reason: reason.into() })
     }
 
-    /// Whether the store is to blame: it failed, refused or did not answer in time.
+    /// Returns whether the store caused the error: it failed, refused or did not answer in time.
     ///
     /// # Examples
     ///
@@ -66,7 +65,7 @@ impl Error {
     /// use session_core::Error;
     ///
     /// assert!(Error::Timeout.is_unavailable());
-    /// assert!(!Error::Vanished.is_unavailable(), "somebody has logged out meanwhile");
+    /// assert!(!Error::Vanished.is_unavailable(), "the user has logged out meanwhile");
     /// ```
     #[must_use]
     pub fn is_unavailable(&self) -> bool {
@@ -103,14 +102,14 @@ impl error::Error for Error {
     }
 }
 
-/// Lets `?` work in a `main` that returns [`std::io::Result`]. The error is kept as the cause.
+/// Lets `?` work in a `main` that returns [`std::io::Result`]. The error becomes the inner error.
 impl From<Error> for std::io::Error {
     fn from(error: Error) -> Self {
         Self::other(error)
     }
 }
 
-/// A store's failure: which storage, and a reason without ids or values.
+/// A failure of a store: the storage's name, and a reason without ids or values.
 #[derive(Clone, Debug)]
 pub struct StorageError {
     storage: &'static str,
@@ -132,7 +131,7 @@ impl fmt::Display for StorageError {
 
 impl error::Error for StorageError {}
 
-/// An error with its causes, on one line for the log.
+/// Formats an error and its causes on one line, for the log.
 pub(crate) fn chain(error: &dyn error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))

@@ -4,25 +4,25 @@ use std::{borrow::Borrow, fmt, sync::Arc};
 
 use crate::{Error, Result};
 
-const LONGEST: usize = 128;
+const MAX_LENGTH: usize = 128;
 const RANDOM_BYTES: usize = 20;
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 /// The name of a session: 1 to 128 characters of `A-Z a-z 0-9 _ -`.
 ///
-/// Whoever knows an id has the session, so there is no `Display`; `Debug` shows the first six
-/// characters. The syntax is safe in a file name, a Redis key, a cookie and a header.
+/// An id gives access to its session, so it has no `Display`, and `Debug` shows at most its first
+/// six characters. The syntax is safe in file names, Redis keys, cookies and headers.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(Arc<str>);
 
 impl SessionId {
-    /// Draws a new id: 160 bits from the operating system's generator, as 32 characters.
+    /// Generates a new id of 32 characters from 160 random bits of the operating system.
     ///
     /// OWASP asks for at least 128 random bits.
     ///
     /// # Panics
     ///
-    /// If the operating system has no random numbers to give. No session can be safe then.
+    /// If the operating system's random generator fails. No session would be safe then.
     ///
     /// # Examples
     ///
@@ -40,9 +40,9 @@ impl SessionId {
         Self(base32(&bytes).into())
     }
 
-    /// Takes an id that a client or the application has named.
+    /// Parses an id that comes from a client or the application.
     ///
-    /// Checks the syntax only; that there is such a session remains to be proven.
+    /// Checks only the syntax, not whether the session exists.
     ///
     /// # Errors
     ///
@@ -58,16 +58,16 @@ impl SessionId {
     /// ```
     pub fn parse(text: &str) -> Result<Self> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() | (byte == b'_') | (byte == b'-');
-        // Every request claims an id. Without an early exit many bytes are looked at in one step.
+        // Runs on every request that sends an id. Without an early exit the compiler vectorizes it.
         let all_allowed = |text: &str| text.bytes().fold(true, |all, byte| all & allowed(byte));
-        if (1..=LONGEST).contains(&text.len()) && all_allowed(text) {
+        if (1..=MAX_LENGTH).contains(&text.len()) && all_allowed(text) {
             Ok(Self(text.into()))
         } else {
             Err(Error::InvalidId)
         }
     }
 
-    /// Returns the whole id. It is a secret: keep it out of logs and pages.
+    /// Returns the whole id, which is a secret: keep it out of logs and pages.
     ///
     /// # Examples
     ///
@@ -75,7 +75,7 @@ impl SessionId {
     /// # use session_core::SessionId;
     /// let id = SessionId::parse("basket-of-bob")?;
     /// assert_eq!(id.as_str(), "basket-of-bob");
-    /// assert_eq!(format!("{id:?}"), "basket…", "in a log it is kept short");
+    /// assert_eq!(format!("{id:?}"), "basket…", "shortened for logs");
     /// # Ok::<(), session_core::Error>(())
     /// ```
     #[must_use]
@@ -84,7 +84,7 @@ impl SessionId {
     }
 }
 
-/// Ids are found by their text.
+/// Lets maps keyed by ids be searched by `str`.
 impl Borrow<str> for SessionId {
     fn borrow(&self) -> &str {
         &self.0
@@ -99,19 +99,19 @@ impl AsRef<str> for SessionId {
 
 impl fmt::Debug for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // A short id chosen by the application would be shown whole by its first six characters.
+        // At most half of it: six characters could be all of a short id set by the application.
         let shown = self.0.len().min(6).min(self.0.len() / 2);
         write!(f, "{}…", &self.0[..shown])
     }
 }
 
-/// RFC 4648 base 32, lower case; 20 bytes make 32 characters without padding.
+/// Encodes as RFC 4648 base 32 in lower case: 20 bytes are 32 characters, without padding.
 fn base32(bytes: &[u8; RANDOM_BYTES]) -> String {
     let mut text = String::with_capacity(RANDOM_BYTES / 5 * 8);
     for chunk in bytes.chunks_exact(5) {
         let bits = chunk.iter().fold(0u64, |bits, byte| bits << 8 | u64::from(*byte));
-        for place in (0..8).rev() {
-            text.push(char::from(ALPHABET[(bits >> (place * 5)) as usize & 31]));
+        for digit in (0..8).rev() {
+            text.push(char::from(ALPHABET[(bits >> (digit * 5)) as usize & 31]));
         }
     }
     text
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn base32_is_that_of_rfc_4648() {
+    fn base32_follows_rfc_4648() {
         assert_eq!(base32(b"foobarfoobarfoobarfo"), "mzxw6ytbojtg633cmfzgm33pmjqxeztp");
     }
 

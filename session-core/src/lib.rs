@@ -1,10 +1,10 @@
 //! Server-side HTTP sessions, without a web framework.
 //!
-//! A client keeps an id, mostly in a cookie; what belongs to it - its *items*, values of any type
-//! under keys - stays on the server, in a storage of your choice. This crate opens such sessions,
-//! stores what has changed in them, and lets them expire. The crate `session-actix` brings them
-//! to actix-web; for anything else, [`Manager::open`] at the beginning of a request and
-//! [`Session::close`] before its response are all there is to it.
+//! The client keeps only an id, usually in a cookie. The session's *items*, values of any type
+//! under string keys, stay on the server, in a storage of your choice. This crate opens sessions,
+//! stores their changes and lets them expire. The crate `session-actix` integrates them into
+//! actix-web. With any other framework, call [`Manager::open`] at the beginning of a request and
+//! [`Session::close`] before its response.
 //!
 //! # Quickstart
 //!
@@ -19,20 +19,20 @@
 //!     .ttl(Duration::from_secs(30 * 60))
 //!     .build()?;
 //!
-//! // A request comes in; what its cookie says is a claim, and costs nothing yet.
-//! let claim = SessionId::parse("what-the-cookie-says").ok();
+//! // A request arrives. The id in its cookie is a claim; opening the session does no I/O.
+//! let claim = SessionId::parse("id-from-the-cookie").ok();
 //! let session = manager.open(claim);
 //! let visits = session.get_or("visits", 0).await? + 1;
 //! session.set("visits", visits).await?;
 //!
-//! // Before the response goes out.
+//! // Before the response is sent.
 //! let closed = session.close().await;
-//! assert!(closed.failure.is_none(), "otherwise the answer is 503 or 409");
+//! assert!(closed.failure.is_none(), "otherwise respond with 503 or 409");
 //! if let Outcome::Issued { id } = closed.outcome {
 //!     println!("Set-Cookie: id={}; Secure; HttpOnly; SameSite=Lax", id.as_str());
 //! }
 //!
-//! // When the server ends.
+//! // When the server shuts down.
 //! manager.flush().await;
 //! # Ok(())
 //! # }
@@ -40,61 +40,61 @@
 //!
 //! # Choosing a storage
 //!
-//! | storage | shared by | survives a restart | good for |
+//! | storage | shared by | survives a restart | suited to |
 //! |---|---|---|---|
 //! | `MemoryStorage` | one process | no | tests, single-node services whose sessions may be lost |
 //! | `FileStorage` | the processes of one machine | yes | a single machine without Redis |
-//! | `RedisKeyValueStorage` | every node | yes | small sessions, up to some 10 KB: the whole is one JSON value |
-//! | `RedisHashTableStorage` | every node | yes | large sessions: each item is a field, read and written by itself |
+//! | `RedisKeyValueStorage` | every node | yes | small sessions, up to about 10 KB: the session is one JSON value |
+//! | `RedisHashTableStorage` | every node | yes | large sessions: each item is a field, read and written separately |
 //!
-//! Anything else is an implementation of [`Storage`], five methods of which are required. Its
-//! documentation is the contract; the feature `conformance` is the contract as a test suite.
+//! For any other store, implement [`Storage`], which has five required methods. Its documentation
+//! is the contract, and the feature `conformance` provides a test suite for it.
 //!
-//! # What you can rely on
+//! # Guarantees
 //!
-//! On every storage, across threads, processes and nodes:
+//! These hold on every storage, across threads, processes and nodes:
 //!
-//! - **No lost updates.** Requests of one session that overlap and change different items lose
+//! - **No lost updates.** Concurrent requests of one session that change different items lose
 //!   nothing.
-//! - **A logout is final.** [`Session::remove_all`] ends the session; no request still under way
-//!   brings it back. It gets [`Error::Vanished`] instead.
-//! - **No foreign ids.** An id that the storage does not know is never adopted, and nothing but
-//!   `[A-Za-z0-9_-]{1,128}` comes near a file name or a Redis key.
-//! - **Renewal is safe.** [`Session::regenerate_id`] keeps the items, kills the old id at once, and
-//!   loses nothing if something dies half way.
-//! - **Nothing stays for ever.** No session is without a time to live, not for a moment.
-//! - **Whole sessions only.** A reader sees a session before or after a write, never half of it.
-//! - **Acknowledged is stored.** What [`Session::close`] does not report as failed is in the store,
-//!   as far as the store itself keeps its word.
-//! - **A sick store is bounded.** All waiting of one session together ends with the manager's
-//!   timeout; a session that is not used does not wait at all; nothing need be restarted when the
-//!   store is back.
+//! - **A logout is final.** [`Session::remove_all`] ends the session, and no request in flight can
+//!   bring it back. Such a request gets [`Error::Vanished`] instead.
+//! - **No session fixation.** An id that the storage does not know is never adopted, and only
+//!   `[A-Za-z0-9_-]{1,128}` becomes part of a file name or a Redis key.
+//! - **Safe renewal.** [`Session::regenerate_id`] keeps the items, invalidates the old id at once,
+//!   and loses nothing if a process dies half way.
+//! - **No immortal sessions.** Every session has a time to live at every moment.
+//! - **Atomic writes.** A reader sees a session before or after a write, never half of it.
+//! - **Acknowledged means stored.** Unless [`Session::close`] reports a failure, all changes are in
+//!   the store, as durable as the store itself makes them.
+//! - **Bounded waiting.** All operations of one session together wait no longer than the manager's
+//!   timeout, and a session that is not used does not wait at all. No restart is needed when the
+//!   store recovers.
 //! - **Exact expiry.** A session lives for its time to live after its last use, reads included,
-//!   though uses are written only once in a [touch interval](ManagerBuilder::touch_interval).
-//! - **Unreadable records** - edited by hand, of a foreign type - count as no session, are logged,
-//!   and are left as they are.
+//!   although uses are written only once per [touch interval](ManagerBuilder::touch_interval).
+//! - **Unreadable records count as no session.** A record edited by hand or of another type is
+//!   logged and left as it is.
 //! - **No secrets in logs.** Neither errors nor logs show an item's value or a whole id.
 //!
-//! Not promised: that two requests which change the *same* item at the same time see each other.
-//! The later write wins, so a counter may count two visits as one.
+//! Two requests that change the *same* item at the same time are not isolated from each other: the
+//! later write wins, so a counter may count two visits as one.
 //!
 //! # Items are JSON text
 //!
-//! Whatever serde can write as JSON can be an item. It is stored as this text and never
-//! interpreted on the way, so numbers of any size and precision survive, and
-//! [`get`](Session::get) decodes one item without touching the others. A session without items
-//! does not exist: it has no id and takes no room.
+//! Any value that serde can serialize as JSON can be an item. The storage keeps its JSON text and
+//! never interprets it, so numbers of any size and precision survive, and [`get`](Session::get)
+//! decodes one item without touching the others. A session without items does not exist: it has no
+//! id and takes no space.
 //!
 //! # Features
 //!
-//! | feature | default | what it adds |
+//! | feature | default | adds |
 //! |---|---|---|
 //! | `memory` | yes | `MemoryStorage` |
 //! | `file` | yes | `FileStorage` |
 //! | `redis` | | `Redis`, `RedisKeyValueStorage`, `RedisHashTableStorage` |
-//! | `redis-tls` | | TLS to Redis, `rediss://` |
-//! | `conformance` | | the test suite for storages of your own |
-//! | `actix-web-4` | | [`Error`] and [`Snapshot`] as responses of actix-web; `session-actix` turns it on |
+//! | `redis-tls` | | TLS to Redis, for `rediss://` addresses |
+//! | `conformance` | | the test suite for your own storages |
+//! | `actix-web-4` | | [`Error`] and [`Snapshot`] as actix-web responses; enabled by `session-actix` |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "actix-web-4")]
@@ -129,7 +129,7 @@ pub use session::{Closed, Keys, Outcome, Session};
 pub use snapshot::{Snapshot, Unreadable};
 pub use storage::{Granularity, MAX_TTL, SetOptions, Storage, WriteMode, Written};
 
-/// Has the README's code compiled.
+/// Compiles the README's code as a doc test.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

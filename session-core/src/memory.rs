@@ -1,4 +1,4 @@
-//! Sessions in this process.
+//! The storage that keeps sessions in this process's memory.
 
 use std::{
     collections::HashMap,
@@ -16,23 +16,23 @@ use tokio::{
 
 use crate::{Changes, Result, SessionId, SetOptions, Snapshot, Storage, Written};
 
-// Many, so that neither the sweep nor a growing table holds up anybody for long: of ten million
-// sessions a shard has ten thousand, which are looked through in less than a millisecond.
+// Many shards, so that neither the sweep nor a growing map blocks others for long: with ten million
+// sessions a shard has ten thousand, which the sweep checks in less than a millisecond.
 const SHARDS: usize = 1024;
 
-/// What the sweep does before it rests: with a hundred thousand sessions some tenths of a
-/// millisecond.
-const SHARDS_AT_A_TIME: usize = 16;
-const REST: Duration = Duration::from_millis(1);
+/// The number of shards swept between two pauses: with a hundred thousand sessions, a few tenths of
+/// a millisecond of work.
+const SWEEP_BATCH: usize = 16;
+const SWEEP_PAUSE: Duration = Duration::from_millis(1);
 
-/// Keeps sessions in this process: fast, and gone when it ends.
+/// Keeps sessions in this process's memory: fast, but lost when the process ends.
 ///
-/// What it hands out are copies that share the text, so nothing that is done to them reaches the
-/// storage. Time is Tokio's, which tests can pause.
+/// The snapshots that it returns share the stored text. It measures time with Tokio's clock, which
+/// tests can pause.
 pub struct MemoryStorage {
     // Std mutexes: no critical section awaits, and each is a few map operations.
     shards: Box<[Mutex<Shard>]>,
-    // Not the maps' own: ids that share a shard would share buckets in it, too.
+    // Not the hasher of the maps: ids that share a shard would also collide in its map.
     hasher: RandomState,
 }
 
@@ -44,7 +44,7 @@ struct Entry {
 }
 
 impl MemoryStorage {
-    /// Starts without any session.
+    /// Creates an empty storage.
     ///
     /// # Examples
     ///
@@ -69,13 +69,14 @@ impl MemoryStorage {
     }
 }
 
-/// Entries are replaced as a whole, so a shard is sound even where a holder has panicked.
+/// Ignores poisoning: entries are replaced as a whole, so a panic leaves a shard consistent.
 fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
     shard.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// An expired entry counts as none; the sweep or the next session of that id clears it away.
-fn alive<'a>(shard: &'a mut Shard, id: &SessionId, now: Instant) -> Option<&'a mut Entry> {
+/// Returns the entry unless it has expired. The sweep removes an expired entry, and a new
+/// session of the same id replaces it.
+fn live_entry<'a>(shard: &'a mut Shard, id: &SessionId, now: Instant) -> Option<&'a mut Entry> {
     shard.get_mut(id).filter(|entry| entry.expires > now)
 }
 
@@ -87,7 +88,7 @@ impl Storage for MemoryStorage {
 
     fn cached(&self, id: &SessionId) -> Option<Snapshot> {
         let mut shard = self.shard(id);
-        alive(&mut shard, id, Instant::now()).map(|entry| entry.items.clone())
+        live_entry(&mut shard, id, Instant::now()).map(|entry| entry.items.clone())
     }
 
     async fn set_session(
@@ -98,7 +99,7 @@ impl Storage for MemoryStorage {
     ) -> Result<Written> {
         let now = Instant::now();
         let mut shard = self.shard(id);
-        let stored = alive(&mut shard, id, now).map(|entry| &entry.items);
+        let stored = live_entry(&mut shard, id, now).map(|entry| &entry.items);
         if !options.allow(stored, changes) {
             return Ok(Written::Refused);
         }
@@ -117,7 +118,7 @@ impl Storage for MemoryStorage {
     async fn update_ttl(&self, id: &SessionId, ttl: Duration) -> Result<bool> {
         let now = Instant::now();
         let mut shard = self.shard(id);
-        let Some(entry) = alive(&mut shard, id, now) else {
+        let Some(entry) = live_entry(&mut shard, id, now) else {
             return Ok(false);
         };
         entry.expires = entry.expires.max(now + ttl);
@@ -126,8 +127,8 @@ impl Storage for MemoryStorage {
 
     async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
         let mut shard = self.shard(id);
-        let there = alive(&mut shard, id, Instant::now()).map(|entry| &entry.items);
-        let removes = there.is_some_and(|items| if_seen.is_none_or(|seen| seen == items));
+        let stored = live_entry(&mut shard, id, Instant::now()).map(|entry| &entry.items);
+        let removes = stored.is_some_and(|items| if_seen.is_none_or(|seen| seen == items));
         if removes {
             shard.remove(id);
         }
@@ -136,39 +137,39 @@ impl Storage for MemoryStorage {
 
     async fn expires_in(&self, id: &SessionId) -> Result<Option<Duration>> {
         let now = Instant::now();
-        Ok(alive(&mut self.shard(id), id, now).map(|entry| entry.expires - now))
+        Ok(live_entry(&mut self.shard(id), id, now).map(|entry| entry.expires - now))
     }
 
-    /// One step, both shards held.
+    /// Renames in one step, with both shards locked.
     async fn rename(&self, from: &SessionId, to: &SessionId) -> Result<bool> {
         let now = Instant::now();
         let (from_index, to_index) = (self.shard_index(from), self.shard_index(to));
-        // Always the lower one first, so that two renames never wait for each other.
+        // Locks the lower index first, so that two renames cannot deadlock.
         let low = from_index.min(to_index);
-        let mut held = vec![lock(&self.shards[low])];
+        let mut guards = vec![lock(&self.shards[low])];
         if from_index != to_index {
-            held.push(lock(&self.shards[from_index.max(to_index)]));
+            guards.push(lock(&self.shards[from_index.max(to_index)]));
         }
         let (source, target) = (usize::from(from_index != low), usize::from(to_index != low));
 
-        let taken = alive(&mut held[target], to, now).is_some();
-        if taken || alive(&mut held[source], from, now).is_none() {
+        let taken = live_entry(&mut guards[target], to, now).is_some();
+        if taken || live_entry(&mut guards[source], from, now).is_none() {
             return Ok(false);
         }
-        let entry = held[source].remove(from).expect("it was there, and the shard is held");
-        held[target].insert(to.clone(), entry);
+        let entry = guards[source].remove(from).expect("it is live, and its shard is still locked");
+        guards[target].insert(to.clone(), entry);
         Ok(true)
     }
 
-    /// One shard at a time; between two of them others get their turn, and now and then the whole
-    /// processor, which other threads may need.
+    /// Sweeps one shard at a time. Yields to other tasks after each shard, and sleeps after each
+    /// batch, because other threads may need the processor.
     async fn sweep(&self) -> Result<()> {
-        for some in self.shards.chunks(SHARDS_AT_A_TIME) {
-            for shard in some {
+        for batch in self.shards.chunks(SWEEP_BATCH) {
+            for shard in batch {
                 sweep(&mut lock(shard), Instant::now());
                 yield_now().await;
             }
-            sleep(REST).await;
+            sleep(SWEEP_PAUSE).await;
         }
         Ok(())
     }
@@ -176,7 +177,7 @@ impl Storage for MemoryStorage {
 
 fn sweep(shard: &mut Shard, now: Instant) {
     shard.retain(|_, entry| entry.expires > now);
-    // After a flood of sessions the tables would keep their size for ever.
+    // After a burst of sessions the map would keep its capacity forever.
     shard.shrink_to(shard.len() * 2);
 }
 
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_session_expires_at_its_millisecond() {
+    async fn a_session_expires_to_the_millisecond() {
         let storage = MemoryStorage::new();
         create(&storage, &id(1), Duration::from_millis(100)).await;
         tokio::time::advance(Duration::from_millis(99)).await;
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_sweep_removes_what_has_expired_and_nothing_else() {
+    async fn the_sweep_removes_only_expired_sessions() {
         let storage = MemoryStorage::new();
         for number in 0..10_000 {
             let ttl = if number % 4 == 0 { 60 } else { 1 };
@@ -235,21 +236,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_sweep_lets_others_have_their_turn() {
+    async fn the_sweep_yields_to_other_tasks() {
         let storage = MemoryStorage::new();
         let sweep = storage.sweep();
         tokio::pin!(sweep);
-        let mut turns = 0;
+        let mut polls = 0;
         std::future::poll_fn(|context| {
-            turns += 1;
+            polls += 1;
             sweep.as_mut().poll(context).map(Result::unwrap)
         })
         .await;
-        assert!(turns >= SHARDS, "{turns}");
+        assert!(polls >= SHARDS, "{polls}");
     }
 
     #[tokio::test]
-    async fn sessions_that_share_a_shard_are_renamed_like_any_others() {
+    async fn sessions_that_share_a_shard_can_be_renamed() {
         let storage = MemoryStorage::new();
         let index = storage.shard_index(&id(0));
         let neighbour = (1..).map(id).find(|other| storage.shard_index(other) == index).unwrap();

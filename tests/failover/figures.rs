@@ -1,8 +1,8 @@
-//! What is measured.
+//! The measurements of a run.
 
 use std::time::Duration;
 
-use super::{run::Window, table};
+use super::{outage::Outage, table};
 use crate::history::record::{Answer, History};
 
 #[derive(Debug)]
@@ -12,16 +12,16 @@ pub(super) struct Figures {
     requests: usize,
     pub(super) errors: usize,
     pub(super) longest: Duration,
-    /// Acknowledged writes that are lost.
+    /// Lost acknowledged writes.
     pub(super) lost: usize,
-    /// From a death to the promotion, the longest time.
+    /// The longest time from a kill to the promotion.
     promotion: Option<Duration>,
-    /// From the first error to the last one of one death, the longest time.
+    /// The longest time from the first to the last error of an outage.
     errors_lasted: Duration,
 }
 
 impl Figures {
-    pub(super) fn of(name: String, times: usize) -> Self {
+    pub(super) fn new(name: String, times: usize) -> Self {
         let zero = Duration::ZERO;
         Self {
             name,
@@ -35,28 +35,28 @@ impl Figures {
         }
     }
 
-    pub(super) fn add(&mut self, history: &History, windows: &[Window]) {
+    pub(super) fn add(&mut self, history: &History, outages: &[Outage]) {
         let time = |moment| Duration::from_micros(moment);
-        let is_error = |answer: &Answer| *answer == Answer::Unsure;
+        let is_error = |answer: &Answer| *answer == Answer::Unavailable;
         for event in history.events.iter().filter(|event| event.needs_the_store()) {
             self.requests += 1;
             self.errors += usize::from(is_error(&event.answer));
             self.longest = self.longest.max(time(event.answered - event.sent));
         }
-        self.promotion = windows.iter().map(|window| window.promoted - window.killed).max();
-        for (place, window) in windows.iter().enumerate() {
-            let end = windows.get(place + 1).map_or(Duration::MAX, |next| next.began);
+        self.promotion = outages.iter().map(|outage| outage.promoted - outage.killed).max();
+        for (index, outage) in outages.iter().enumerate() {
+            let end = outages.get(index + 1).map_or(Duration::MAX, |next| next.began);
             let errors = history.events.iter().filter(|event| is_error(&event.answer));
             let times = errors.map(|event| time(event.answered));
-            let times: Vec<_> = times.filter(|at| (window.began..end).contains(at)).collect();
+            let times: Vec<_> = times.filter(|at| (outage.began..end).contains(at)).collect();
             if let (Some(first), Some(last)) = (times.iter().min(), times.iter().max()) {
                 self.errors_lasted = self.errors_lasted.max(*last - *first);
             }
         }
     }
 
-    /// Prints the figures, and puts them into the documents if that is asked for.
-    pub(super) fn tell(&self) {
+    /// Prints the figures, and writes them into the documentation if `RELIABILITY_TABLE` is set.
+    pub(super) fn report(&self) {
         let milliseconds = |time: Duration| format!("{:.0} ms", time.as_secs_f64() * 1000.0);
         let row = format!(
             "| {} | {} | {} | {} | {} | {} | {} | {} |",
@@ -70,6 +70,6 @@ impl Figures {
             self.lost,
         );
         println!("{row}");
-        table::put("failovers", &self.name, &row);
+        table::set_row("failovers", &self.name, &row);
     }
 }

@@ -1,10 +1,9 @@
-//! The rules where a master may die with writes that no replica has.
+//! The rules for failovers that may lose unreplicated writes.
 //!
-//! What replicas have is what a master did up to some moment. So of each session the last writes
-//! before its death may be undone, acknowledged or, where replicas confirm, not yet acknowledged,
-//! and what was read meanwhile is no promise any more; all that came before, and all that comes
-//! after, is held to the rules as ever. A logout may be among them, or the end of an id that a
-//! login has replaced.
+//! Replicas have everything that their master did up to some moment. So a failover may roll back
+//! the last writes of each session before the kill, acknowledged or, with `wait_replicas`, not yet
+//! acknowledged, and reads in that time prove nothing. These writes may include a logout or the end
+//! of an id that a login has replaced. All earlier and all later events must obey the rules.
 
 use std::{
     cmp::Reverse,
@@ -14,40 +13,41 @@ use std::{
 };
 
 use crate::history::{
-    check::{Report, Violation, check},
+    check::check,
     record::{Answer, Cookie, Event, History, Id, Moment, Operation},
+    rule::{Report, Violation},
 };
 
-/// The time before a master's death in which its replicas may have heard nothing.
+/// The time around the kill of a master in which its replicas may have missed writes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Deaf {
+pub(super) struct Partition {
     pub(super) from: Moment,
     pub(super) died: Moment,
     /// Whether there are other masters.
     pub(super) has_peers: bool,
-    /// By then everything it has answered has been passed on.
+    /// The moment by which all answers of the killed master have reached the clients.
     pub(super) to: Moment,
 }
 
-/// What no loss of unreplicated writes explains.
-pub(super) struct Wrong {
+/// A history that no loss of unreplicated writes explains.
+pub(super) struct Unexplained {
     history: History,
     violations: Vec<Violation>,
 }
 
-impl fmt::Debug for Wrong {
+impl fmt::Debug for Unexplained {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", Report(&self.history, &self.violations))
     }
 }
 
-/// Counts the acknowledged writes that are lost: the fewest that explain the history.
-pub(super) fn lost(history: &History, deaf: &[Deaf]) -> Result<usize, Wrong> {
+/// Returns the smallest number of lost acknowledged writes that explains the history.
+pub(super) fn lost(history: &History, partitions: &[Partition]) -> Result<usize, Unexplained> {
     let violations = check(history, None);
     if violations.is_empty() {
         return Ok(0);
     }
-    is_true_before(history, deaf[0])?;
+    check_before(history, partitions[0])?;
     let sessions = sessions(history);
     let touched: BTreeSet<usize> = violations
         .iter()
@@ -58,41 +58,41 @@ pub(super) fn lost(history: &History, deaf: &[Deaf]) -> Result<usize, Wrong> {
     let mut count = 0;
     for session in touched {
         let is_its = |id: &Id| sessions.get(id) == Some(&session);
-        count += lost_of(&about(history, &is_its), &is_its, deaf)?;
+        count += lost_in_session(&of_session(history, &is_its), &is_its, partitions)?;
     }
-    // What is of no session is of no master either.
+    // Violations without a session cannot be caused by a lost write.
     let explained = |violation: &&Violation| {
         let mut events = violation.events.iter().flat_map(|&at| ids(&history.events[at]));
         events.any(|id| sessions.contains_key(id))
     };
     match violations.iter().find(|violation| !explained(violation)) {
-        Some(other) => Err(wrong(copy(history), vec![other.clone()])),
+        Some(other) => Err(unexplained(copy(history), vec![other.clone()])),
         None => Ok(count),
     }
 }
 
-/// Up to the first death nothing is excused.
-fn is_true_before(history: &History, first: Deaf) -> Result<(), Wrong> {
+/// Checks the history before the first failover, where nothing is excused.
+fn check_before(history: &History, first: Partition) -> Result<(), Unexplained> {
     let mut before = copy(history);
     before.events.retain(|event| event.sent < first.to);
     for event in before.events.iter_mut().filter(|event| event.answered >= first.to) {
-        event.answer = Answer::Cut("not known then".to_owned());
-        event.cookie = Cookie::Kept;
+        event.answer = Answer::Cut("after the partition".to_owned());
+        event.cookie = Cookie::Unchanged;
     }
     let violations = check(&before, None);
-    if violations.is_empty() { Ok(()) } else { Err(wrong(before, violations)) }
+    if violations.is_empty() { Ok(()) } else { Err(unexplained(before, violations)) }
 }
 
-/// Which session each id stands for; a login moves a session to another.
+/// Returns the session of each id. A login gives a session another id.
 fn sessions(history: &History) -> BTreeMap<Id, usize> {
     let mut sessions = BTreeMap::new();
     let mut events: Vec<&Event> = history.events.iter().collect();
     events.sort_by_key(|event| event.sent);
     for event in events {
         let Cookie::Issued(id) = &event.cookie else { continue };
-        let is_move = event.answer == Answer::Moved
-            || event.is_unsure() && matches!(event.operation, Operation::Login(_));
-        let before = event.claim.as_ref().filter(|_| is_move);
+        let is_renewal = event.answer == Answer::Renewed
+            || event.is_uncertain() && matches!(event.operation, Operation::Login(_));
+        let before = event.claim.as_ref().filter(|_| is_renewal);
         let before = before.and_then(|claim| sessions.get(claim).copied());
         let new = sessions.len();
         sessions.insert(id.clone(), before.unwrap_or(new));
@@ -111,68 +111,76 @@ fn issued(event: &Event) -> Option<&Id> {
     }
 }
 
-fn about(history: &History, is_its: &impl Fn(&Id) -> bool) -> History {
+/// Returns the events of one session.
+fn of_session(history: &History, is_its: &impl Fn(&Id) -> bool) -> History {
     let events = history.events.iter().filter(|event| ids(event).any(is_its));
     History { events: events.cloned().collect(), losses: Vec::new() }
 }
 
-/// Counts the fewest writes of a session whose loss explains its history.
-fn lost_of(
+/// Returns the smallest number of lost writes that explains the history of one session.
+fn lost_in_session(
     history: &History,
     is_its: &impl Fn(&Id) -> bool,
-    deaf: &[Deaf],
-) -> Result<usize, Wrong> {
+    partitions: &[Partition],
+) -> Result<usize, Unexplained> {
     let violations = check(history, None);
     if violations.is_empty() {
         return Ok(0);
     }
-    // What was read may have been written and not yet confirmed.
-    if check(&unseen(history, deaf), None).is_empty() {
+    // A read may have returned a write that was not confirmed yet.
+    if check(&without_reads(history, partitions), None).is_empty() {
         return Ok(0);
     }
-    let unheard: Vec<Vec<usize>> =
-        deaf.iter().flat_map(|deaf| writes(history, is_its, *deaf)).collect();
-    let all = unheard.iter().map(Vec::len).sum();
+    let unreplicated: Vec<Vec<usize>> =
+        partitions.iter().flat_map(|partition| writes(history, is_its, *partition)).collect();
+    let all = unreplicated.iter().map(Vec::len).sum();
     for count in 1..=all {
-        let explains = |lost: &Vec<usize>| explains(&undone(history, lost), is_its, deaf);
-        if splits(history, &unheard, count).iter().any(explains) {
+        let explains =
+            |lost: &Vec<usize>| explains(&rolled_back(history, lost), is_its, partitions);
+        if splits(history, &unreplicated, count).iter().any(explains) {
             return Ok(count);
         }
     }
-    Err(wrong(copy(history), violations))
+    Err(unexplained(copy(history), violations))
 }
 
-/// The history without what was read while replicas may have heard nothing.
-fn unseen(history: &History, deaf: &[Deaf]) -> History {
+/// Returns the history without the reads during the partitions.
+fn without_reads(history: &History, partitions: &[Partition]) -> History {
     let mut history = copy(history);
     for event in &mut history.events {
-        if is_look(event) && deaf.iter().any(|deaf| is_within(event, *deaf)) {
-            overlook(event);
+        if is_read_or_failed(event)
+            && partitions.iter().any(|partition| is_within(event, *partition))
+        {
+            ignore(event);
         }
     }
     history
 }
 
-fn is_look(event: &Event) -> bool {
-    !matches!(event.answer, Answer::Done | Answer::Moved | Answer::Undone(_))
+fn is_read_or_failed(event: &Event) -> bool {
+    !matches!(event.answer, Answer::Done | Answer::Renewed | Answer::RolledBack(_))
 }
 
-fn overlook(event: &mut Event) {
-    event.answer = Answer::Cut("not looked at".to_owned());
-    event.cookie = Cookie::Kept;
+fn ignore(event: &mut Event) {
+    event.answer = Answer::Cut("ignored".to_owned());
+    event.cookie = Cookie::Unchanged;
 }
 
-/// The acknowledged writes that no replica may have, the last one first; for each id, if another
-/// id may be on another master.
-fn writes(history: &History, is_its: &impl Fn(&Id) -> bool, deaf: Deaf) -> Vec<Vec<usize>> {
+/// Returns the acknowledged writes that may be unreplicated, the latest first. With several masters
+/// there is one list for each id, because another id may be on another master.
+fn writes(
+    history: &History,
+    is_its: &impl Fn(&Id) -> bool,
+    partition: Partition,
+) -> Vec<Vec<usize>> {
     let mut writes: BTreeMap<Option<&Id>, Vec<usize>> = BTreeMap::new();
     for (at, event) in history.events.iter().enumerate() {
-        let is_done = matches!(event.answer, Answer::Done | Answer::Moved);
+        let is_done = matches!(event.answer, Answer::Done | Answer::Renewed);
         if let Some(id) = ids(event).find(|id| is_its(id))
             && is_done
-            && is_within(event, deaf)
+            && is_within(event, partition)
         {
-            writes.entry(deaf.has_peers.then_some(id)).or_default().push(at);
+            writes.entry(partition.has_peers.then_some(id)).or_default().push(at);
         }
     }
     let last_first = |at: &usize| Reverse(history.events[*at].answered);
@@ -180,13 +188,13 @@ fn writes(history: &History, is_its: &impl Fn(&Id) -> bool, deaf: Deaf) -> Vec<V
     writes.into_values().collect()
 }
 
-fn is_within(event: &Event, deaf: Deaf) -> bool {
-    (deaf.from..deaf.to).contains(&event.answered)
+fn is_within(event: &Event, partition: Partition) -> bool {
+    (partition.from..partition.to).contains(&event.answered)
 }
 
-/// All ways to lose `count` writes, the end of each list.
-fn splits(history: &History, unheard: &[Vec<usize>], count: usize) -> Vec<Vec<usize>> {
-    let Some((first, others)) = unheard.split_first() else {
+/// Returns all ways to lose `count` writes from the ends of the lists.
+fn splits(history: &History, unreplicated: &[Vec<usize>], count: usize) -> Vec<Vec<usize>> {
+    let Some((first, others)) = unreplicated.split_first() else {
         return if count == 0 { vec![Vec::new()] } else { Vec::new() };
     };
     let with = |here: usize| {
@@ -200,10 +208,11 @@ fn splits(history: &History, unheard: &[Vec<usize>], count: usize) -> Vec<Vec<us
     (0..=count.min(first.len())).flat_map(with).collect()
 }
 
-/// All ways to lose `count` of these writes, of which the last one to be answered is the first.
+/// Returns all ways to lose `count` of these writes, which are sorted by their answers, the latest
+/// first.
 ///
-/// With a write goes what was sent after its answer. Of two that were under way at once either
-/// one may have been the later; `kept` is when the latest of those that stay was sent.
+/// If a write is lost, all writes sent after its answer are lost as well. Of two concurrent writes
+/// either may be the later one. `kept` is the moment when the latest kept write was sent.
 fn ends(history: &History, writes: &[usize], count: usize, kept: Moment) -> Vec<Vec<usize>> {
     if count == 0 {
         return vec![Vec::new()];
@@ -219,39 +228,39 @@ fn ends(history: &History, writes: &[usize], count: usize, kept: Moment) -> Vec<
     ways
 }
 
-fn undone(history: &History, lost: &[usize]) -> History {
+fn rolled_back(history: &History, lost: &[usize]) -> History {
     let mut history = copy(history);
     for &at in lost {
         let event = &mut history.events[at];
-        event.answer = Answer::Undone(Box::new(event.answer.clone()));
+        event.answer = Answer::RolledBack(Box::new(event.answer.clone()));
     }
     history
 }
 
-/// Whether the history is true, given what is undone in it.
-fn explains(history: &History, is_its: &impl Fn(&Id) -> bool, deaf: &[Deaf]) -> bool {
-    let is_true = || check(&forgotten(history, is_its, deaf), None).is_empty();
-    !is_seen_again(history, deaf) && is_true()
+/// Returns whether the rolled back writes explain the history.
+fn explains(history: &History, is_its: &impl Fn(&Id) -> bool, partitions: &[Partition]) -> bool {
+    let is_consistent = || check(&without_excused(history, is_its, partitions), None).is_empty();
+    !is_seen_again(history, partitions) && is_consistent()
         || (0..history.events.len()).any(|login| {
-            let two = fork(history, login, is_its, deaf);
-            two.is_some_and(|two| two.iter().all(|one| explains(one, is_its, deaf)))
+            let two = fork(history, login, is_its, partitions);
+            two.is_some_and(|two| two.iter().all(|one| explains(one, is_its, partitions)))
         })
 }
 
-/// Whether a value that is undone is read after the death all the same.
-fn is_seen_again(history: &History, deaf: &[Deaf]) -> bool {
+/// Returns whether a rolled back value is read after the failover.
+fn is_seen_again(history: &History, partitions: &[Partition]) -> bool {
     let over = |written: &Event| {
-        let deaf = deaf.iter().find(|deaf| is_within(written, **deaf));
-        deaf.map_or(Moment::MAX, |deaf| deaf.to)
+        let partition = partitions.iter().find(|partition| is_within(written, **partition));
+        partition.map_or(Moment::MAX, |partition| partition.to)
     };
-    let undone: BTreeMap<&str, Moment> = history
+    let rolled_back: BTreeMap<&str, Moment> = history
         .events
         .iter()
-        .filter(|event| matches!(event.answer, Answer::Undone(_)))
+        .filter(|event| matches!(event.answer, Answer::RolledBack(_)))
         .flat_map(|event| event.items_set().into_iter().flatten().zip(repeat(over(event))))
         .map(|((_, value), over)| (value.as_str(), over))
         .collect();
-    let is_again = |at: Moment, value: &str| undone.get(value).is_some_and(|over| at >= *over);
+    let is_again = |at: Moment, value: &str| rolled_back.get(value).is_some_and(|over| at >= *over);
     history.events.iter().any(|event| match &event.answer {
         Answer::Items(items) => items.values().any(|value| is_again(event.sent, value)),
         Answer::Item(Some(value)) => is_again(event.sent, value),
@@ -259,73 +268,80 @@ fn is_seen_again(history: &History, deaf: &[Deaf]) -> bool {
     })
 }
 
-/// The history as far as it is still a promise when something is undone.
-fn forgotten(history: &History, is_its: &impl Fn(&Id) -> bool, deaf: &[Deaf]) -> History {
+/// Returns the history without the events that a rollback excuses.
+fn without_excused(
+    history: &History,
+    is_its: &impl Fn(&Id) -> bool,
+    partitions: &[Partition],
+) -> History {
     let mut history = copy(history);
-    let is_undone = |event: &Event| matches!(event.answer, Answer::Undone(_));
-    if !history.events.iter().any(is_undone) {
+    let is_rolled_back = |event: &Event| matches!(event.answer, Answer::RolledBack(_));
+    if !history.events.iter().any(is_rolled_back) {
         return history;
     }
     for event in &mut history.events {
-        if is_undone(event) {
-            // With its first write a session goes as a whole.
+        if is_rolled_back(event) {
+            // Without its first write the whole session is lost.
             if issued(event).is_some_and(is_its) {
                 history.losses.push(event.sent);
             }
-        } else if deaf.iter().any(|deaf| is_within(event, *deaf))
-            && (is_look(event) || issued(event).is_some_and(|id| !is_its(id)))
+        } else if partitions.iter().any(|partition| is_within(event, *partition))
+            && (is_read_or_failed(event) || issued(event).is_some_and(|id| !is_its(id)))
         {
-            overlook(event);
+            ignore(event);
         }
     }
     history
 }
 
-/// A login that is undone on the master of the old id alone leaves two sessions: the old one as
-/// it was some time before, and the new one, of which nothing is lost. Where there is one master
-/// a login is one step.
+/// Splits the history at a login that is rolled back only on the master of the old id.
+///
+/// Such a login leaves two sessions: the old one in an earlier state, and the new one, which has
+/// lost nothing. With a single master a login is atomic, so this cannot happen.
 fn fork(
     history: &History,
     login: usize,
     is_its: &impl Fn(&Id) -> bool,
-    deaf: &[Deaf],
+    partitions: &[Partition],
 ) -> Option<[History; 2]> {
-    let moved = &history.events[login];
-    let Answer::Undone(answer) = &moved.answer else { return None };
-    let new = issued(moved).filter(|_| **answer == Answer::Moved)?;
-    let deaf = deaf.iter().find(|deaf| deaf.has_peers && is_within(moved, **deaf))?;
-    let earlier = history.events.iter().filter(|event| event.answered <= moved.answered);
+    let renewal = &history.events[login];
+    let Answer::RolledBack(answer) = &renewal.answer else { return None };
+    let new = issued(renewal).filter(|_| **answer == Answer::Renewed)?;
+    let partition = partitions
+        .iter()
+        .find(|partition| partition.has_peers && is_within(renewal, **partition))?;
+    let earlier = history.events.iter().filter(|event| event.answered <= renewal.answered);
     let old: BTreeSet<&Id> =
         earlier.filter_map(issued).filter(|id| is_its(id) && *id != new).collect();
-    let (mut before, mut after) = (History::default(), History::default());
+    let (mut old_session, mut new_session) = (History::default(), History::default());
     for (at, event) in history.events.iter().enumerate() {
         let is_of_old = event.claim.as_ref().is_some_and(|claim| old.contains(claim));
         if at == login {
-            let (mut stayed, mut went) = (event.clone(), event.clone());
-            stayed.cookie = Cookie::Kept;
-            went.answer = Answer::Moved;
-            before.events.push(stayed);
-            after.events.push(went);
+            let (mut without, mut with) = (event.clone(), event.clone());
+            without.cookie = Cookie::Unchanged;
+            with.answer = Answer::Renewed;
+            old_session.events.push(without);
+            new_session.events.push(with);
             continue;
         }
         if ids(event).all(|id| old.contains(id) || !is_its(id)) {
-            before.events.push(event.clone());
+            old_session.events.push(event.clone());
         }
-        if !is_of_old || event.answered <= deaf.died {
+        if !is_of_old || event.answered <= partition.died {
             let mut event = event.clone();
-            if let (Answer::Undone(answer), true) = (&event.answer, is_of_old) {
+            if let (Answer::RolledBack(answer), true) = (&event.answer, is_of_old) {
                 event.answer = (**answer).clone();
             }
-            after.events.push(event);
+            new_session.events.push(event);
         }
     }
-    Some([before, after])
+    Some([old_session, new_session])
 }
 
 fn copy(history: &History) -> History {
     History { events: history.events.clone(), losses: history.losses.clone() }
 }
 
-fn wrong(history: History, violations: Vec<Violation>) -> Wrong {
-    Wrong { history, violations }
+fn unexplained(history: History, violations: Vec<Violation>) -> Unexplained {
+    Unexplained { history, violations }
 }

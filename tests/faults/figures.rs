@@ -1,35 +1,35 @@
-//! What is measured of a fault.
+//! The measurements of a fault.
 
 use std::time::Duration;
 
-use super::{health::Beat, table};
+use super::{health_probe::Sample, table};
 use crate::history::record::{Answer, Event, History, Moment};
 
 #[derive(Debug)]
 pub(super) struct Figures {
     fault: &'static str,
     lasted: Duration,
-    /// The longest time any request took, the whole run through.
+    /// The longest request of the whole run.
     pub(super) longest: Duration,
-    /// The longest and the typical time a request took that does not use the session, while the
-    /// fault lasted.
+    /// The longest and the median request to `/healthz` during the fault.
     pub(super) healthz: Duration,
     pub(super) typical_healthz: Duration,
-    /// The typical time before.
+    /// The median request to `/healthz` before the fault.
     pub(super) typical_healthz_before: Duration,
-    /// From the store's return to a good answer, on the server where that took longest.
+    /// The time from the store's return to the first success, on the slowest server.
     pub(super) back_after: Duration,
-    /// Requests that needed the store, while the fault lasted.
+    /// Requests during the fault that needed the store.
     requests: usize,
     pub(super) unavailable: usize,
     pub(super) cut: usize,
-    /// The typical time to 503 in the second half, when the store is known to be down.
+    /// The median time to an answer 503 in the second half of the fault, when the servers know that
+    /// the store is down.
     pub(super) typical_refusal: Option<Duration>,
     refusals: Vec<Duration>,
 }
 
 impl Figures {
-    pub(super) fn of(fault: &'static str, lasted: Duration) -> Self {
+    pub(super) fn new(fault: &'static str, lasted: Duration) -> Self {
         let zero = Duration::ZERO;
         Self {
             fault,
@@ -47,7 +47,7 @@ impl Figures {
         }
     }
 
-    /// Adds the history of servers that share their sessions.
+    /// Adds the history of servers that share a store.
     pub(super) fn add(
         &mut self,
         history: &History,
@@ -58,45 +58,46 @@ impl Figures {
         let [began, back] = [began, back].map(|time| time.as_micros() as Moment);
         let half = began.midpoint(back);
         for event in history.events.iter().filter(|event| event.needs_the_store()) {
-            self.longest = self.longest.max(took(event));
-            self.unavailable += usize::from(event.answer == Answer::Unsure);
+            self.longest = self.longest.max(latency(event));
+            self.unavailable += usize::from(event.answer == Answer::Unavailable);
             self.cut += usize::from(matches!(event.answer, Answer::Cut(_)));
             self.requests += usize::from((began..back).contains(&event.sent));
-            if event.answer == Answer::Unsure && (half..back).contains(&event.sent) {
-                self.refusals.push(took(event));
+            if event.answer == Answer::Unavailable && (half..back).contains(&event.sent) {
+                self.refusals.push(latency(event));
             }
         }
         self.refusals.sort();
         self.typical_refusal = median(&self.refusals);
         for node in 0..servers {
-            let is_good = |event: &&Event| {
+            let is_success = |event: &&Event| {
                 let is_here = event.node == node && event.needs_the_store();
-                is_here && !event.is_unsure() && event.answered >= back
+                is_here && !event.is_uncertain() && event.answered >= back
             };
-            let good = history.events.iter().filter(is_good).map(|event| event.answered).min();
-            let good = good.expect("there was no good answer at all");
-            self.back_after = self.back_after.max(Duration::from_micros(good - back));
+            let first = history.events.iter().filter(is_success).map(|event| event.answered).min();
+            let first = first.expect("every server answers successfully in the end");
+            self.back_after = self.back_after.max(Duration::from_micros(first - back));
         }
     }
 
-    pub(super) fn health(&mut self, beats: &[Beat], began: Duration, back: Duration) {
-        let times = |is_meant: &dyn Fn(Duration) -> bool| {
-            let meant = beats.iter().filter(|beat| is_meant(beat.asked));
-            let mut times: Vec<Duration> = meant.map(|beat| beat.took).collect();
+    pub(super) fn health(&mut self, samples: &[Sample], began: Duration, back: Duration) {
+        let times = |is_selected: &dyn Fn(Duration) -> bool| {
+            let selected = samples.iter().filter(|sample| is_selected(sample.requested));
+            let mut times: Vec<Duration> = selected.map(|sample| sample.latency).collect();
             times.sort();
             times
         };
-        let during = times(&|asked| (began..back).contains(&asked));
+        let during = times(&|requested| (began..back).contains(&requested));
         self.healthz = during.last().copied().unwrap_or_default();
         self.typical_healthz = median(&during).unwrap_or_default();
-        self.typical_healthz_before = median(&times(&|asked| asked < began)).unwrap_or_default();
+        self.typical_healthz_before =
+            median(&times(&|requested| requested < began)).unwrap_or_default();
     }
 
-    /// Prints the figures, and puts them into the documents if `RELIABILITY_TABLE` is set.
-    pub(super) fn tell(&self) {
+    /// Prints the figures, and writes them into the documentation if `RELIABILITY_TABLE` is set.
+    pub(super) fn report(&self) {
         let row = self.row();
         println!("{row}");
-        table::put("faults", self.fault, &row);
+        table::set_row("faults", self.fault, &row);
     }
 
     fn row(&self) -> String {
@@ -122,6 +123,6 @@ fn median(sorted: &[Duration]) -> Option<Duration> {
     sorted.get(sorted.len() / 2).copied()
 }
 
-fn took(event: &Event) -> Duration {
+fn latency(event: &Event) -> Duration {
     Duration::from_micros(event.answered - event.sent)
 }

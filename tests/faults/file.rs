@@ -1,4 +1,4 @@
-//! What can happen to the directory of the file storage, which several processes share.
+//! Faults in the directory of the file storage, which several processes share.
 
 use std::{
     fs,
@@ -9,32 +9,31 @@ use std::{
 };
 
 use crate::{
-    alone,
-    demo::{server::Server, store::Store},
-    killed::no_torn_file,
-    ordeal::{Cost, Ordeal, servers},
+    demo::{alone::alone, server::Server, store::Store},
+    fault_run::{AllowedErrors, FaultRun, servers},
+    killed::assert_files_intact,
 };
 
-/// For a server that shall not be allowed everything because it happens to be run by root.
-const WITHOUT_PRIVILEGE: [&str; 2] =
+/// Removes the privileges with which root ignores file permissions.
+const WITHOUT_PRIVILEGES: [&str; 2] =
     ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner"];
 
 #[test]
 fn g7_a_full_disk_refuses_writes_and_keeps_what_is_there() {
     let _alone = alone();
     let store = Store::file();
-    // A process that may not write a byte to any file sees what it sees on a full disk, but for
-    // the number of the error. The signal that comes with it is no part of that.
-    let all = serve(&store, &["env", "--ignore-signal=XFSZ"]);
-    let figures = Ordeal::begin("file: full disk", vec![all])
-        .strike(|servers| {
-            servers.iter().for_each(|server| server.limit_files_to("0"));
+    // With a file size limit of 0 every write fails as on a full disk, only with another error
+    // number. The signal that the limit sends is ignored.
+    let servers = serve(&store, &["env", "--ignore-signal=XFSZ"]);
+    let figures = FaultRun::begin("file: full disk", vec![servers])
+        .inject(|servers| {
+            servers.iter().for_each(|server| server.limit_file_size("0"));
             sleep(Duration::from_millis(1000));
-            servers.iter().for_each(|server| server.limit_files_to("unlimited"));
+            servers.iter().for_each(|server| server.limit_file_size("unlimited"));
         })
-        .end(Cost::Unavailable);
+        .end(AllowedErrors::Unavailable);
     assert!(figures.unavailable > 0);
-    no_torn_file(directory(&store));
+    assert_files_intact(directory(&store));
 }
 
 #[test]
@@ -42,37 +41,37 @@ fn g7_a_read_only_directory_refuses_writes_and_still_reads() {
     let _alone = alone();
     let store = Store::file();
     let is_root = fs::metadata("/proc/self").expect("Linux").uid() == 0;
-    let under = if is_root { &WITHOUT_PRIVILEGE[..] } else { &[] };
-    let figures = Ordeal::begin("file: read-only directory", vec![serve(&store, under)])
-        .strike(|_| {
+    let wrapper = if is_root { &WITHOUT_PRIVILEGES[..] } else { &[] };
+    let figures = FaultRun::begin("file: read-only directory", vec![serve(&store, wrapper)])
+        .inject(|_| {
             set_mode(directory(&store), 0o500);
             sleep(Duration::from_millis(1000));
             set_mode(directory(&store), 0o700);
         })
-        .end(Cost::Unavailable);
+        .end(AllowedErrors::Unavailable);
     assert!(figures.unavailable > 0);
-    no_torn_file(directory(&store));
+    assert_files_intact(directory(&store));
 }
 
 #[test]
-fn g7_a_directory_that_vanishes_is_an_error_until_it_is_back() {
+fn g7_a_missing_directory_is_an_error_until_it_returns() {
     let _alone = alone();
     let store = Store::file();
-    let there = directory(&store);
-    let away = there.with_extension("away");
-    let figures = Ordeal::begin("file: directory away", vec![serve(&store, &[])])
-        .strike(|_| {
-            fs::rename(there, &away).expect("it can be renamed");
+    let present = directory(&store);
+    let away = present.with_extension("away");
+    let figures = FaultRun::begin("file: directory away", vec![serve(&store, &[])])
+        .inject(|_| {
+            fs::rename(present, &away).expect("it can be renamed");
             sleep(Duration::from_millis(1000));
-            fs::rename(&away, there).expect("it can be renamed back");
+            fs::rename(&away, present).expect("it can be renamed back");
         })
-        .end(Cost::Unavailable);
+        .end(AllowedErrors::Unavailable);
     assert!(figures.unavailable > 0);
-    no_torn_file(there);
+    assert_files_intact(present);
 }
 
-fn serve(store: &Store, under: &[&str]) -> Vec<Server> {
-    servers(|| store.serve_under(under, &[("RUST_LOG", "info")]))
+fn serve(store: &Store, wrapper: &[&str]) -> Vec<Server> {
+    servers(|| store.serve_through(wrapper, &[("RUST_LOG", "info")]))
 }
 
 fn directory(store: &Store) -> &Path {
@@ -81,5 +80,6 @@ fn directory(store: &Store) -> &Path {
 }
 
 fn set_mode(path: &Path, mode: u32) {
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("it is ours");
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+        .expect("the directory is owned by this user");
 }

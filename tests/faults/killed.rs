@@ -1,4 +1,4 @@
-//! Servers that are killed again and again while clients write.
+//! Servers that are killed repeatedly while clients write.
 
 use std::{
     collections::BTreeMap,
@@ -12,68 +12,68 @@ use fastrand::Rng;
 use serde_json::value::RawValue;
 
 use crate::{
-    alone,
-    demo::{server::Server, store::Store},
-    history::load::length_or,
-    ordeal::{Cost, Ordeal},
+    demo::{alone::alone, server::Server, store::Store},
+    fault_run::{AllowedErrors, FaultRun},
+    history::load::duration_or,
 };
 
 #[test]
 fn g6_servers_killed_at_random_lose_no_acknowledged_write_in_files() {
     let _alone = alone();
     let store = Store::file();
-    storm("file: servers killed", &store, 3).end(Cost::Connections);
+    kill_repeatedly("file: servers killed", &store, 3).end(AllowedErrors::Connections);
     let Store::File(directory) = &store else { unreachable!("just made") };
-    no_torn_file(directory.path());
+    assert_files_intact(directory.path());
 }
 
 #[test]
 fn g5_servers_killed_at_random_lose_no_acknowledged_write_in_redis_strings() {
     let _alone = alone();
     let store = Store::key_value();
-    storm("redis-key-value: servers killed", &store, 3).end(Cost::Connections);
-    no_key_without_ttl(&store);
+    kill_repeatedly("redis-key-value: servers killed", &store, 3).end(AllowedErrors::Connections);
+    assert_every_key_has_ttl(&store);
 }
 
 #[test]
 fn g5_servers_killed_at_random_lose_no_acknowledged_write_in_redis_hashes() {
     let _alone = alone();
     let store = Store::hash_table();
-    storm("redis-hash-table: servers killed", &store, 3).end(Cost::Connections);
-    no_key_without_ttl(&store);
+    kill_repeatedly("redis-hash-table: servers killed", &store, 3).end(AllowedErrors::Connections);
+    assert_every_key_has_ttl(&store);
 }
 
 #[test]
-fn a_server_that_keeps_sessions_in_memory_starts_anew_when_it_is_killed() {
+fn a_killed_server_with_sessions_in_memory_restarts_empty() {
     let _alone = alone();
-    storm("memory: server killed", &Store::Memory, 1).end(Cost::Connections);
+    kill_repeatedly("memory: server killed", &Store::Memory, 1).end(AllowedErrors::Connections);
 }
 
-/// Kills one server after the other at moments of no particular kind.
-fn storm(fault: &'static str, store: &Store, processes: usize) -> Ordeal {
+/// Starts servers under load and kills them at random for a while.
+fn kill_repeatedly(fault: &'static str, store: &Store, processes: usize) -> FaultRun {
     let serve = |_| store.serve(&[("RUST_LOG", "info")]);
-    let mut ordeal = Ordeal::begin(fault, vec![(0..processes).map(serve).collect()]);
+    let mut run = FaultRun::begin(fault, vec![(0..processes).map(serve).collect()]);
     if matches!(store, Store::Memory) {
-        ordeal = ordeal.everything_will_be_lost();
+        run = run.expecting_data_loss();
     }
-    kill_at_random(ordeal, processes, Duration::from_secs(3))
+    kill_at_random(run, processes, Duration::from_secs(3))
 }
 
-pub(crate) fn kill_at_random(ordeal: Ordeal, processes: usize, length: Duration) -> Ordeal {
-    let mut rng = Rng::with_seed(ordeal.seed());
-    ordeal.strike(|servers: &mut [&mut Server]| {
-        let end = Instant::now() + length_or(length);
+/// Kills and restarts random servers every 20 to 200 ms.
+pub(crate) fn kill_at_random(run: FaultRun, processes: usize, length: Duration) -> FaultRun {
+    let mut rng = Rng::with_seed(run.seed());
+    run.inject(|servers: &mut [&mut Server]| {
+        let end = Instant::now() + duration_or(length);
         while Instant::now() < end {
             sleep(Duration::from_millis(rng.u64(20..200)));
             let server = &mut servers[rng.usize(..processes)];
             server.kill();
-            server.start_again();
+            server.restart();
         }
     })
 }
 
-/// Every file of a session is whole.
-pub(crate) fn no_torn_file(directory: &Path) {
+/// Panics if a session file is incomplete.
+pub(crate) fn assert_files_intact(directory: &Path) {
     let mut sessions = 0;
     for entry in fs::read_dir(directory).expect("the directory").map(Result::unwrap) {
         let name = entry.file_name().into_string().expect("UTF-8");
@@ -88,16 +88,16 @@ pub(crate) fn no_torn_file(directory: &Path) {
     assert!(sessions > 0, "some sessions have been stored");
 }
 
-/// Every key expires, and every string is whole.
-pub(crate) fn no_key_without_ttl(store: &Store) {
-    let look = "local found = {}
+/// Panics if a key has no time to live or a string is incomplete.
+pub(crate) fn assert_every_key_has_ttl(store: &Store) {
+    let script = "local found = {}
         for _, key in ipairs(redis.call('KEYS', 'session:*')) do
             found[#found + 1] = redis.call('PTTL', key)
             local is_text = redis.call('TYPE', key).ok == 'string'
             found[#found + 1] = is_text and redis.call('GET', key) or ''
         end
         return found";
-    let found = store.redis().cli(&["EVAL", look, "0"]);
+    let found = store.redis().cli(&["EVAL", script, "0"]);
     let lines: Vec<&str> = found.split('\n').collect();
     assert!(lines.len() > 1, "some sessions have been stored");
     for pair in lines.chunks(2) {

@@ -1,43 +1,44 @@
-//! What can happen to a Redis server. Both Redis storages live on it, each with servers of
-//! its own.
+//! Faults of a Redis server. Both Redis storages use it, each with its own servers.
 
 use std::{thread::sleep, time::Duration};
 
 use crate::{
-    alone,
-    demo::server::{Server, eventually},
-    ordeal::{Cost, Ordeal, TIMEOUT, servers},
+    demo::{
+        alone::alone,
+        server::{Server, eventually},
+    },
+    fault_run::{AllowedErrors, FaultRun, TIMEOUT, servers},
     support::redis::RedisServer,
 };
 
 #[test]
-fn g8_a_stopped_redis_holds_up_nobody_and_is_used_again_at_once() {
+fn g8_a_stopped_redis_delays_no_request_beyond_the_timeout_and_is_used_again_at_once() {
     let _alone = alone();
     let redis = RedisServer::start();
-    let figures = Ordeal::begin("SIGSTOP, SIGCONT", both(&redis.url()))
-        .strike(|_| {
+    let figures = FaultRun::begin("SIGSTOP, SIGCONT", both(&redis.url()))
+        .inject(|_| {
             redis.pause();
             sleep(Duration::from_millis(1500));
             redis.resume();
         })
-        .end(Cost::Unavailable);
+        .end(AllowedErrors::Unavailable);
     assert!(figures.unavailable > 0);
-    let refusal = figures.typical_refusal.expect("there were some");
-    assert!(refusal < TIMEOUT / 5, "known to be down, yet {refusal:?} to say so");
+    let refusal = figures.typical_refusal.expect("some requests were answered 503");
+    assert!(refusal < TIMEOUT / 5, "a 503 took {refusal:?} although Redis was known to be down");
 }
 
 #[test]
 fn g8_a_redis_killed_and_restarted_empty_is_used_again_at_once() {
     let _alone = alone();
     let mut redis = RedisServer::start();
-    let figures = Ordeal::begin("SIGKILL, restart empty", both(&redis.url()))
-        .everything_will_be_lost()
-        .strike(|_| {
+    let figures = FaultRun::begin("SIGKILL, restart empty", both(&redis.url()))
+        .expecting_data_loss()
+        .inject(|_| {
             redis.kill();
             sleep(Duration::from_millis(1000));
             redis.restart();
         })
-        .end(Cost::Unavailable);
+        .end(AllowedErrors::Unavailable);
     assert!(figures.unavailable > 0);
 }
 
@@ -45,32 +46,32 @@ fn g8_a_redis_killed_and_restarted_empty_is_used_again_at_once() {
 fn g7_a_redis_killed_and_restarted_from_its_log_has_every_acknowledged_write() {
     let _alone = alone();
     let mut redis = RedisServer::start_with(&["--appendonly", "yes", "--appendfsync", "always"]);
-    let figures = Ordeal::begin("SIGKILL, restart with AOF", both(&redis.url()))
-        .strike(|_| {
+    let figures = FaultRun::begin("SIGKILL, restart with AOF", both(&redis.url()))
+        .inject(|_| {
             redis.kill();
             sleep(Duration::from_millis(500));
             redis.restart();
         })
-        .end(Cost::Unavailable);
+        .end(AllowedErrors::Unavailable);
     assert!(figures.unavailable > 0);
 }
 
 #[test]
-fn g8_a_redis_that_loads_its_data_is_waited_for() {
+fn g8_requests_succeed_again_once_redis_has_loaded_its_data() {
     let _alone = alone();
     let slowly = ["--key-load-delay", "100", "--loading-process-events-interval-bytes", "1024"];
     let log = ["--appendonly", "yes", "--appendfsync", "always"];
     let mut redis = RedisServer::start_with(&[&slowly[..], &log[..]].concat());
     let fill = "for n = 1, 5000 do redis.call('SET', 'fill:' .. n, n) end return 'filled'";
     assert_eq!(redis.cli(&["EVAL", fill, "0"]), "filled");
-    let figures = Ordeal::begin("LOADING", both(&redis.url()))
-        .strike(|_| {
+    let figures = FaultRun::begin("LOADING", both(&redis.url()))
+        .inject(|_| {
             redis.kill();
             redis.restart();
             assert!(redis.cli(&["PING"]).starts_with("LOADING"));
-            eventually("it has loaded", || redis.cli(&["PING"]) == "PONG");
+            eventually("the end of loading", || redis.cli(&["PING"]) == "PONG");
         })
-        .end(Cost::Unavailable);
+        .end(AllowedErrors::Unavailable);
     assert!(figures.unavailable > 0);
 }
 
@@ -78,28 +79,28 @@ fn g8_a_redis_that_loads_its_data_is_waited_for() {
 fn g8_killed_connections_are_replaced_and_lose_nothing() {
     let _alone = alone();
     let redis = RedisServer::start();
-    Ordeal::begin("CLIENT KILL, 20 times", both(&redis.url()))
-        .strike(|_| {
+    FaultRun::begin("CLIENT KILL, 20 times", both(&redis.url()))
+        .inject(|_| {
             for _ in 0..20 {
                 redis.cli(&["CLIENT", "KILL", "TYPE", "normal"]);
                 sleep(Duration::from_millis(50));
             }
         })
-        .end(Cost::Unavailable);
+        .end(AllowedErrors::Unavailable);
 }
 
 #[test]
-fn g8_flushed_scripts_are_loaded_again_without_an_error() {
+fn g8_flushed_scripts_are_reloaded_without_an_error() {
     let _alone = alone();
     let redis = RedisServer::start();
-    Ordeal::begin("SCRIPT FLUSH, 20 times", both(&redis.url()))
-        .strike(|_| {
+    FaultRun::begin("SCRIPT FLUSH, 20 times", both(&redis.url()))
+        .inject(|_| {
             for _ in 0..20 {
                 assert_eq!(redis.cli(&["SCRIPT", "FLUSH"]), "OK");
                 sleep(Duration::from_millis(50));
             }
         })
-        .end(Cost::Nothing);
+        .end(AllowedErrors::None);
 }
 
 #[test]
@@ -109,33 +110,36 @@ fn g8_a_demoted_redis_refuses_writes_until_it_is_promoted_again() {
     let port = redis.port().to_string();
     let other = RedisServer::start_with(&["--replicaof", "127.0.0.1", &port]);
     let is_following = || redis.cli(&["INFO", "replication"]).contains("state=online");
-    eventually("the replica follows", is_following);
-    let figures = Ordeal::begin("READONLY after demotion", both(&redis.url()))
-        .strike(|_| {
-            // Hands over without losing a write, as an operator would.
+    eventually("the replica", is_following);
+    let figures = FaultRun::begin("READONLY after demotion", both(&redis.url()))
+        .inject(|_| {
+            // A planned failover, which loses no write.
             let to = other.port().to_string();
             assert_eq!(redis.cli(&["FAILOVER", "TO", "127.0.0.1", &to]), "OK");
-            eventually("it is demoted", || redis.cli(&["ROLE"]).starts_with("slave"));
+            eventually("the demotion", || redis.cli(&["ROLE"]).starts_with("slave"));
             sleep(Duration::from_millis(1000));
             assert_eq!(redis.cli(&["REPLICAOF", "NO", "ONE"]), "OK");
         })
-        .end(Cost::Unavailable);
+        .end(AllowedErrors::Unavailable);
     assert!(figures.unavailable > 0);
-    let refusal = figures.typical_refusal.expect("there were some");
-    assert!(refusal < TIMEOUT / 5, "known to take no writes, yet {refusal:?} to say so");
+    let refusal = figures.typical_refusal.expect("some requests were answered 503");
+    assert!(
+        refusal < TIMEOUT / 5,
+        "a 503 took {refusal:?} although Redis was known to refuse writes"
+    );
 }
 
 #[test]
 fn g8_a_redis_out_of_memory_refuses_writes_and_still_reads() {
     let _alone = alone();
     let redis = RedisServer::start();
-    let figures = Ordeal::begin("OOM under noeviction", both(&redis.url()))
-        .strike(|_| {
+    let figures = FaultRun::begin("OOM under noeviction", both(&redis.url()))
+        .inject(|_| {
             assert_eq!(redis.cli(&["CONFIG", "SET", "maxmemory", "1"]), "OK");
             sleep(Duration::from_millis(1000));
             assert_eq!(redis.cli(&["CONFIG", "SET", "maxmemory", "0"]), "OK");
         })
-        .end(Cost::Unavailable);
+        .end(AllowedErrors::Unavailable);
     assert!(figures.unavailable > 0);
 }
 
@@ -143,19 +147,19 @@ fn g8_a_redis_out_of_memory_refuses_writes_and_still_reads() {
 fn g8_a_changed_password_is_an_error_until_it_is_changed_back() {
     let _alone = alone();
     let redis = RedisServer::start();
-    let figures = Ordeal::begin("AUTH changed", both(&redis.url()))
-        .strike(|_| {
+    let figures = FaultRun::begin("AUTH changed", both(&redis.url()))
+        .inject(|_| {
             assert_eq!(redis.cli(&["CONFIG", "SET", "requirepass", "other"]), "OK");
             redis.cli(&["-a", "other", "CLIENT", "KILL", "TYPE", "normal"]);
             sleep(Duration::from_millis(1000));
             let back = ["-a", "other", "CONFIG", "SET", "requirepass", ""];
             assert_eq!(redis.cli(&back), "OK");
         })
-        .end(Cost::Unavailable);
+        .end(AllowedErrors::Unavailable);
     assert!(figures.unavailable > 0);
 }
 
-/// Servers of each Redis storage.
+/// Starts servers for each Redis storage.
 pub(super) fn both(url: &str) -> Vec<Vec<Server>> {
     vec![
         serve(url, "redis-key-value", "string:", &[]),
@@ -163,12 +167,7 @@ pub(super) fn both(url: &str) -> Vec<Vec<Server>> {
     ]
 }
 
-pub(super) fn serve(
-    url: &str,
-    backend: &str,
-    prefix: &str,
-    further: &[(&str, &str)],
-) -> Vec<Server> {
+pub(super) fn serve(url: &str, backend: &str, prefix: &str, more: &[(&str, &str)]) -> Vec<Server> {
     let timeout = format!("{}ms", TIMEOUT.as_millis());
     let mut settings = vec![
         ("DEMO__SESSION__BACKEND", backend),
@@ -177,6 +176,6 @@ pub(super) fn serve(
         ("DEMO__REDIS__RESPONSE_TIMEOUT", timeout.as_str()),
         ("RUST_LOG", "info"),
     ];
-    settings.extend_from_slice(further);
+    settings.extend_from_slice(more);
     servers(|| Server::start(&settings))
 }

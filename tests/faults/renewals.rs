@@ -1,4 +1,4 @@
-//! Servers that are killed again and again while they renew ids.
+//! Servers that are killed repeatedly while they renew ids.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,15 +10,14 @@ use std::{
 use serde_json::value::RawValue;
 
 use crate::{
-    alone,
-    demo::store::Store,
+    demo::{alone::alone, store::Store},
+    fault_run::{AllowedErrors, FaultRun},
     history::{
         load::Plan,
-        login::in_a_process,
+        login::start_process,
         record::{Answer, Cookie, History, Operation},
     },
-    killed::{kill_at_random, no_key_without_ttl, no_torn_file},
-    ordeal::{Cost, Ordeal},
+    killed::{assert_every_key_has_ttl, assert_files_intact, kill_at_random},
 };
 
 const PROCESSES: usize = 3;
@@ -27,54 +26,56 @@ const PROCESSES: usize = 3;
 fn g4_servers_killed_while_they_renew_ids_lose_nothing_in_files() {
     let _alone = alone();
     let store = Store::file();
-    storm("file: killed while renewing", &store);
+    kill_repeatedly("file: killed while renewing", &store);
     let Store::File(directory) = &store else { unreachable!("just made") };
-    no_torn_file(directory.path());
+    assert_files_intact(directory.path());
 }
 
 #[test]
 fn g4_servers_killed_while_they_renew_ids_lose_nothing_in_redis_strings() {
     let _alone = alone();
     let store = Store::key_value();
-    storm("redis-key-value: killed while renewing", &store);
-    no_key_without_ttl(&store);
+    kill_repeatedly("redis-key-value: killed while renewing", &store);
+    assert_every_key_has_ttl(&store);
 }
 
 #[test]
 fn g4_servers_killed_while_they_renew_ids_lose_nothing_in_redis_hashes() {
     let _alone = alone();
     let store = Store::hash_table();
-    storm("redis-hash-table: killed while renewing", &store);
-    no_key_without_ttl(&store);
+    kill_repeatedly("redis-hash-table: killed while renewing", &store);
+    assert_every_key_has_ttl(&store);
 }
 
-/// Kills servers to which four of ten requests are logins.
+/// Kills servers while four of ten requests are logins.
 ///
-/// The histories show whether anything that was acknowledged is lost, any id answers with half of
-/// a session, and any old id lives on.
-fn storm(fault: &'static str, store: &Store) {
-    let applications = (0..PROCESSES).map(|_| in_a_process(store)).collect();
+/// The histories show whether an acknowledged write is lost, an id returns part of a session, or an
+/// old id stays valid.
+fn kill_repeatedly(fault: &'static str, store: &Store) {
+    let applications = (0..PROCESSES).map(|_| start_process(store)).collect();
     let plan =
         Plan { browsers: 4, logins: (0..PROCESSES).collect(), login_share: 40, ..Plan::new() };
-    let ordeal = Ordeal::begin_with(plan, fault, vec![applications]);
-    kill_at_random(ordeal, PROCESSES, Duration::from_secs(2))
-        .end_and_look(Cost::Connections, |history| under_one_known_id_each(fault, store, history));
+    let run = FaultRun::begin_with(plan, fault, vec![applications]);
+    kill_at_random(run, PROCESSES, Duration::from_secs(2))
+        .end_with(AllowedErrors::Connections, |history| {
+            assert_one_known_id_per_session(fault, store, history)
+        });
 }
 
-/// No session is stored under two ids that anybody knows; under one that nobody was told, only as
-/// long as it lives.
-fn under_one_known_id_each(fault: &str, store: &Store, history: &History) {
-    let count = |is_so: &dyn Fn(&Answer) -> bool| {
+/// Panics if a session is stored under two ids that clients know. Under an id that no client
+/// received it may remain until it expires.
+fn assert_one_known_id_per_session(fault: &str, store: &Store, history: &History) {
+    let count = |matches: &dyn Fn(&Answer) -> bool| {
         let logins = history.events.iter();
         let logins = logins.filter(|event| matches!(event.operation, Operation::Login(_)));
-        logins.filter(|event| is_so(&event.answer)).count()
+        logins.filter(|event| matches(&event.answer)).count()
     };
-    let (moved, cut) = (
-        count(&|answer| *answer == Answer::Moved),
+    let (renewed, cut) = (
+        count(&|answer| *answer == Answer::Renewed),
         count(&|answer| matches!(answer, Answer::Cut(_))),
     );
-    assert!(moved > 0 && cut > 0, "{moved} ids were renewed, {cut} renewals were cut off");
-    let told: BTreeSet<&str> = history
+    assert!(renewed > 0 && cut > 0, "{renewed} ids were renewed, {cut} renewals were cut off");
+    let issued: BTreeSet<&str> = history
         .events
         .iter()
         .filter_map(|event| match &event.cookie {
@@ -83,28 +84,30 @@ fn under_one_known_id_each(fault: &str, store: &Store, history: &History) {
         })
         .collect();
     let stored = stored(store);
-    let known = stored.iter().filter(|(id, _)| told.contains(id.as_str()));
-    // No value is written twice, so that two ids with the same one are of the same session.
+    let known = stored.iter().filter(|(id, _)| issued.contains(id.as_str()));
+    // No value is written twice, so two ids with the same value belong to the same session.
     let mut owners = BTreeMap::new();
     for (id, values) in known {
         for value in values {
             let other = owners.insert(value, id);
-            assert_eq!(other, None, "a session lives under two ids");
+            assert_eq!(other, None, "a session is stored under two ids");
         }
     }
-    let unknown = stored.keys().filter(|id| !told.contains(id.as_str())).count();
-    println!("{fault}: {moved} renewals, {cut} cut off, {unknown} ids stored that nobody knows");
+    let unknown = stored.keys().filter(|id| !issued.contains(id.as_str())).count();
+    println!(
+        "{fault}: {renewed} renewals, {cut} cut off, {unknown} stored ids that no client knows"
+    );
 }
 
-/// The values of every session, by its id.
+/// Returns the values of every session by its id.
 fn stored(store: &Store) -> BTreeMap<String, Vec<String>> {
     match store {
-        Store::Memory => panic!("nobody can look into a process"),
+        Store::Memory => panic!("the memory of a server cannot be read"),
         Store::File(directory) => {
             files(directory.path()).map(|(id, items)| (id, values(&items))).collect()
         }
         Store::KeyValue(redis) | Store::HashTable(redis) => {
-            let look = "local found = {}
+            let script = "local found = {}
                 for _, key in ipairs(redis.call('KEYS', 'session:*')) do
                     local is_text = redis.call('TYPE', key).ok == 'string'
                     found[#found + 1] = key .. '\t' .. (is_text and redis.call('GET', key)
@@ -120,7 +123,7 @@ fn stored(store: &Store) -> BTreeMap<String, Vec<String>> {
                 };
                 (id, values)
             };
-            redis.cli(&["EVAL", look, "0"]).lines().map(session).collect()
+            redis.cli(&["EVAL", script, "0"]).lines().map(session).collect()
         }
     }
 }

@@ -1,16 +1,16 @@
-//! The tables of what was measured, in the documents.
+//! Writes measurements into the tables of the documentation.
 
 use std::{env, fs, sync::Mutex};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/RELIABILITY.md");
 
-/// Puts a row into a table if `RELIABILITY_TABLE` is set: in place of the one that begins with
-/// the same `name`, or after all.
-pub(super) fn put(table: &str, name: &str, row: &str) {
-    static PAGE_IN_HAND: Mutex<()> = Mutex::new(());
+/// Writes a row into a table if `RELIABILITY_TABLE` is set. The row replaces the one with the same
+/// `name`, or becomes the last.
+pub(super) fn set_row(table: &str, name: &str, row: &str) {
+    static LOCK: Mutex<()> = Mutex::new(());
     if env::var_os("RELIABILITY_TABLE").is_some() {
-        let _alone = PAGE_IN_HAND.lock().unwrap();
-        let page = fs::read_to_string(PAGE).expect("the page is there");
+        let _guard = LOCK.lock().unwrap();
+        let page = fs::read_to_string(PAGE).expect("the page can be read");
         fs::write(PAGE, with_row(&page, table, name, row)).expect("the page can be written");
     }
 }

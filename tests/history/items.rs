@@ -1,51 +1,43 @@
-//! Whether what is read of a session is what was written to it.
+//! Checks that reads of a session return the values written to it.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::{
-    check::{Check, Rule},
-    life::{End, Life},
+    checker::{Checker, Write},
     record::{Answer, Cookie, Event, History, Id, Moment, Operation},
     register::{Contradiction, NEVER, Register},
+    rule::Rule,
+    session_trace::{End, SessionTrace},
 };
 
-/// Who wrote a value, and whereto.
-#[derive(Clone, Copy)]
-pub(super) struct Written<'h> {
-    event: usize,
-    key: &'h str,
-    /// `None`: a session whose id was never told to anybody.
-    life: Option<usize>,
-}
-
-/// Which session each value was written to.
-pub(super) fn values<'h>(
+/// Returns the write of each value.
+pub(super) fn writes<'h>(
     history: &'h History,
     of_id: &HashMap<Id, usize>,
-) -> HashMap<&'h str, Written<'h>> {
-    let mut values = HashMap::new();
-    for (event, asked) in history.events.iter().enumerate() {
-        let id = match &asked.cookie {
+) -> HashMap<&'h str, Write<'h>> {
+    let mut writes = HashMap::new();
+    for (event, request) in history.events.iter().enumerate() {
+        let id = match &request.cookie {
             Cookie::Issued(id) => Some(id),
-            _ => asked.claim.as_ref(),
+            _ => request.claim.as_ref(),
         };
-        let life = id.and_then(|id| of_id.get(id).copied());
-        for (key, value) in asked.items_set().into_iter().flatten() {
-            let before = values.insert(value.as_str(), Written { event, key, life });
+        let session = id.and_then(|id| of_id.get(id).copied());
+        for (key, value) in request.items_set().into_iter().flatten() {
+            let before = writes.insert(value.as_str(), Write { event, key, session });
             assert!(before.is_none(), "every value is written once");
         }
     }
-    values
+    writes
 }
 
-impl<'h> Check<'h> {
-    /// Whether every value read was ever written to where it was read.
-    pub(super) fn values_read(&mut self, number: usize, life: &Life) {
-        for &at in &life.events {
+impl<'h> Checker<'h> {
+    /// Checks that every value was written to the session and key from which it was read.
+    pub(super) fn check_values(&mut self, number: usize, trace: &SessionTrace) {
+        for &at in &trace.events {
             for (key, value) in read(self.event(at)) {
-                let rule = match self.values.get(value) {
+                let rule = match self.writes.get(value) {
                     None => Rule::OnlyWrittenValues,
-                    Some(written) if written.key != key || written.life != Some(number) => {
+                    Some(written) if written.key != key || written.session != Some(number) => {
                         Rule::OnlyOwnValues
                     }
                     Some(written) if self.event(written.event).answer == Answer::Refused => {
@@ -58,9 +50,9 @@ impl<'h> Check<'h> {
         }
     }
 
-    /// Whether each key's writes and reads have an order that explains them.
-    pub(super) fn order(&mut self, number: usize, life: &Life, ends: &[End]) {
-        let registers = self.registers(number, life, ends);
+    /// Checks that some order of each key's writes explains its reads.
+    pub(super) fn check_order(&mut self, number: usize, trace: &SessionTrace, ends: &[End]) {
+        let registers = self.registers(number, trace, ends);
         for register in registers.values() {
             for contradiction in register.contradictions() {
                 let (rule, one, other) = match contradiction {
@@ -75,15 +67,20 @@ impl<'h> Check<'h> {
         }
     }
 
-    /// The session's keys as registers, with all their writes and then all their reads.
-    fn registers(&self, number: usize, life: &Life, ends: &[End]) -> BTreeMap<&'h str, Register> {
+    /// Returns the session's keys as registers with all writes and reads.
+    fn registers(
+        &self,
+        number: usize,
+        trace: &SessionTrace,
+        ends: &[End],
+    ) -> BTreeMap<&'h str, Register> {
         let mut registers: BTreeMap<&str, Register> = BTreeMap::new();
-        for &at in &life.events {
+        for &at in &trace.events {
             let event = self.event(at);
-            // 200 to a removal says nothing of whether there was a session to remove from.
+            // A removal is answered 200 even if there was no session.
             let is_removal = matches!(event.operation, Operation::Remove(_));
-            let is_idle = is_removal && !self.is_surely_there(event, ends);
-            let certain = if event.is_unsure() || is_idle { NEVER } else { event.answered };
+            let may_be_void = is_removal && !self.is_certainly_present(event, ends);
+            let certain = if event.is_uncertain() || may_be_void { NEVER } else { event.answered };
             if event.answer == Answer::Refused {
                 continue;
             }
@@ -92,7 +89,7 @@ impl<'h> Check<'h> {
                 register.write(at, value, event.sent, certain);
             };
             for (key, value) in event.items_set().into_iter().flatten() {
-                if self.values[value.as_str()].life == Some(number) {
+                if self.writes[value.as_str()].session == Some(number) {
                     write(key, Some(value.as_str()));
                 }
             }
@@ -100,12 +97,12 @@ impl<'h> Check<'h> {
                 write(key, None);
             }
         }
-        for &at in &life.events {
+        for &at in &trace.events {
             let event = self.event(at);
             match (&event.operation, &event.answer) {
                 (Operation::Get, Answer::Items(items)) if !items.is_empty() => {
-                    // All were read at one moment, which no shown write can come after.
-                    let shown = items.values().filter_map(|value| self.values.get(value.as_str()));
+                    // All items were read at one moment, after each of their writes was sent.
+                    let shown = items.values().filter_map(|value| self.writes.get(value.as_str()));
                     let from = shown.map(|written| self.event(written.event).sent);
                     let from = from.fold(event.sent, Moment::max).min(event.answered);
                     for (key, register) in &mut registers {
@@ -119,7 +116,7 @@ impl<'h> Check<'h> {
                     let Some(register) = registers.get_mut(key.as_str()) else { continue };
                     match item {
                         Some(value) => register.read(at, value, event.sent, event.answered),
-                        None if self.is_surely_there(event, ends) => {
+                        None if self.is_certainly_present(event, ends) => {
                             register.miss(at, event.sent, event.answered);
                         }
                         None => {}
@@ -131,31 +128,31 @@ impl<'h> Check<'h> {
         registers
     }
 
-    fn is_surely_there(&self, event: &Event, ends: &[End]) -> bool {
+    fn is_certainly_present(&self, event: &Event, ends: &[End]) -> bool {
         let Some(claim) = &event.claim else { return false };
         let ended = |end: &End| end.concerns(claim) && end.is_possible_by(event.answered);
         self.expiry.is_none() && !ends.iter().any(ended)
     }
 
-    /// Whether a read shows one item of a write, but of another what was there before it.
-    pub(super) fn half_writes(&mut self, life: &Life) {
-        for &at in &life.events {
+    /// Checks that no read shows one item of a write and an older value of another.
+    pub(super) fn check_partial_writes(&mut self, trace: &SessionTrace) {
+        for &at in &trace.events {
             let Answer::Items(items) = &self.event(at).answer else { continue };
             for value in items.values() {
-                let Some(written) = self.values.get(value.as_str()).copied() else { continue };
+                let Some(written) = self.writes.get(value.as_str()).copied() else { continue };
                 let write = self.event(written.event);
                 for key in write.items_set().into_iter().flat_map(|items| items.keys()) {
-                    let older = match items.get(key) {
+                    let is_older = match items.get(key) {
                         Some(other) => {
-                            let other = self.values.get(other.as_str());
+                            let other = self.writes.get(other.as_str());
                             other.is_some_and(|other| {
                                 let other = self.event(other.event);
-                                !other.is_unsure() && other.precedes(write)
+                                !other.is_uncertain() && other.precedes(write)
                             })
                         }
-                        None => !self.may_be_removed(life, key, write),
+                        None => !self.may_be_removed(trace, key, write),
                     };
-                    if older {
+                    if is_older {
                         self.broken(Rule::NothingHalf, [written.event, at]);
                     }
                 }
@@ -163,18 +160,18 @@ impl<'h> Check<'h> {
         }
     }
 
-    /// Whether somebody may have removed a key after this write.
-    fn may_be_removed(&self, life: &Life, key: &str, write: &Event) -> bool {
-        life.events.iter().any(|&at| {
+    /// Returns whether a key may have been removed after this write.
+    fn may_be_removed(&self, trace: &SessionTrace, key: &str, write: &Event) -> bool {
+        trace.events.iter().any(|&at| {
             let event = self.event(at);
             matches!(&event.operation, Operation::Remove(removed) if removed == key)
                 && event.answer != Answer::Refused
-                && (event.is_unsure() || !event.precedes(write))
+                && (event.is_uncertain() || !event.precedes(write))
         })
     }
 }
 
-/// The values that an answer shows, with their keys.
+/// Returns the keys and values in an answer.
 fn read(event: &Event) -> Vec<(&str, &str)> {
     match (&event.operation, &event.answer) {
         (_, Answer::Items(items)) => {

@@ -1,4 +1,4 @@
-//! Many clients at once, doing what browsers do, each request and answer recorded.
+//! Concurrent clients that behave like browsers and record each request with its answer.
 
 use std::{
     collections::BTreeSet,
@@ -18,44 +18,45 @@ use crate::demo::client::Client;
 
 /// The keys that are set and removed at random.
 const KEYS: [&str; 5] = ["a", "b", "c", "d", "e"];
-/// A key that is never removed: most sessions have it, so that only a logout ends them.
+/// A key that is never removed. Most sessions have it, so that only a logout ends them.
 const ANCHOR: &str = "anchor";
 
-/// What to do to the servers. The seed decides what each client asks for; who is faster remains
-/// a matter of chance.
+/// The parameters of a load. The seed determines the requests of each client, but not their
+/// order.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) browsers: usize,
-    /// How many pages of a browser ask at once, with one cookie between them.
+    /// The number of tabs in each browser, which share a cookie and send requests concurrently.
     pub(crate) tabs: usize,
-    /// A client waits up to this long before it asks again.
+    /// The longest pause of a client between two requests.
     pub(crate) pause: Duration,
-    /// Which servers, if any, have `/login`.
+    /// The servers that have `/login`, as indices.
     pub(crate) logins: Vec<usize>,
-    /// How many of a hundred requests log in where that is possible; less than 60.
+    /// The percentage of logins, if a server has `/login`. Less than 60.
     pub(crate) login_share: u8,
 }
 
 impl Plan {
-    /// Six browsers of three tabs; the seed is `HISTORY_SEED` or by chance, and is printed.
+    /// Returns a plan for six browsers with three tabs. Prints the seed, which is `HISTORY_SEED` or
+    /// random.
     pub(crate) fn new() -> Self {
-        let by_chance = || UNIX_EPOCH.elapsed().expect("a clock").as_micros() as u64;
+        let random = || UNIX_EPOCH.elapsed().expect("a clock").as_micros() as u64;
         let named = env::var("HISTORY_SEED").ok().map(|seed| seed.parse().expect("a number"));
-        let seed = named.unwrap_or_else(by_chance);
+        let seed = named.unwrap_or_else(random);
         println!("HISTORY_SEED={seed}");
         let pause = Duration::from_millis(4);
         Self { seed, browsers: 6, tabs: 3, pause, logins: Vec::new(), login_share: 6 }
     }
 }
 
-/// How long a run takes: `HISTORY_SECONDS`, or this.
-pub(crate) fn length_or(default: Duration) -> Duration {
+/// Returns the length of a run: `HISTORY_SECONDS` or the default.
+pub(crate) fn duration_or(default: Duration) -> Duration {
     let named = env::var("HISTORY_SECONDS").ok();
     named.map_or(default, |text| Duration::from_secs_f64(text.parse().expect("seconds")))
 }
 
-/// Clients at work.
+/// Running clients.
 pub(crate) struct Load {
     start: Instant,
     ports: Vec<u16>,
@@ -65,17 +66,17 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Starts the clients of a plan on servers that share a store.
+    /// Starts clients for servers that share a store.
     pub(crate) fn start(plan: &Plan, ports: &[u16]) -> Self {
         Self::start_on(Instant::now(), plan, ports)
     }
 
-    /// Starts them with a clock that others use as well.
+    /// Starts clients whose moments count from `start`.
     pub(crate) fn start_on(start: Instant, plan: &Plan, ports: &[u16]) -> Self {
         let stop = Arc::<AtomicBool>::default();
         let mut tabs = Vec::new();
         for browser in 0..plan.browsers {
-            let jar = Arc::<Mutex<Jar>>::default();
+            let jar = Arc::<Mutex<CookieJar>>::default();
             for tab in 0..plan.tabs {
                 let number = browser * plan.tabs + tab;
                 let mut tab = Tab {
@@ -84,7 +85,7 @@ impl Load {
                     rng: Rng::with_seed(plan.seed.wrapping_add(number as u64)),
                     jar: jar.clone(),
                     values: 0,
-                    asker: Asker::new(start, ports),
+                    requester: Requester::new(start, ports),
                 };
                 let stop = stop.clone();
                 tabs.push(thread::spawn(move || {
@@ -105,16 +106,16 @@ impl Load {
         moment(self.start)
     }
 
-    /// From now on the store may have lost everything.
+    /// Notes that the store may have lost everything from now on.
     pub(crate) fn store_may_lose_all(&mut self) {
         self.losses.push(self.now());
     }
 
-    /// Stops the clients; then every session there ever was is read once more on every server.
+    /// Stops the clients, then reads every session of the run once more on every server.
     pub(crate) fn finish(self) -> History {
         self.stop.store(true, Ordering::Relaxed);
-        let ended = self.tabs.into_iter().flat_map(|tab| tab.join().expect("a client goes on"));
-        let mut events: Vec<Event> = ended.collect();
+        let recorded = self.tabs.into_iter().flat_map(|tab| tab.join().expect("no client panics"));
+        let mut events: Vec<Event> = recorded.collect();
         let ids: BTreeSet<Id> = events
             .iter()
             .filter_map(|event| match &event.cookie {
@@ -123,14 +124,15 @@ impl Load {
             })
             .collect();
         let last_reads = |node| {
-            let mut asker = Asker::new(self.start, &self.ports);
-            let ask = |id: &Id| asker.ask(node, Some(id.clone()), Operation::Get);
-            ids.iter().map(ask).collect::<Vec<_>>()
+            let mut requester = Requester::new(self.start, &self.ports);
+            let read = |id: &Id| requester.send(node, Some(id.clone()), Operation::Get);
+            ids.iter().map(read).collect::<Vec<_>>()
         };
         thread::scope(|scope| {
             let reads = (0..self.ports.len()).map(|node| scope.spawn(move || last_reads(node)));
             let reads: Vec<_> = reads.collect();
-            events.extend(reads.into_iter().flat_map(|read| read.join().expect("it reads on")));
+            events
+                .extend(reads.into_iter().flat_map(|read| read.join().expect("no reader panics")));
         });
         History { events, losses: self.losses }
     }
@@ -138,13 +140,13 @@ impl Load {
 
 /// The cookie of one browser.
 #[derive(Default)]
-struct Jar {
+struct CookieJar {
     id: Option<Id>,
-    /// Ids that were replaced or expired, as a thief or a forgotten tab may still send them.
+    /// Replaced or expired ids, which a thief or a stale tab may still send.
     old: Vec<Id>,
 }
 
-impl Jar {
+impl CookieJar {
     fn put(&mut self, id: Option<Id>) {
         if let Some(old) = std::mem::replace(&mut self.id, id) {
             self.old.push(old);
@@ -156,25 +158,25 @@ struct Tab {
     number: usize,
     plan: Plan,
     rng: Rng,
-    jar: Arc<Mutex<Jar>>,
-    /// How many values it has set.
+    jar: Arc<Mutex<CookieJar>>,
+    /// The number of values set so far.
     values: usize,
-    asker: Asker,
+    requester: Requester,
 }
 
 impl Tab {
-    /// Asks for something and keeps the cookie that comes with the answer.
+    /// Sends a random request and keeps the cookie of the answer.
     fn act(&mut self) -> Event {
         let (claim, is_own) = self.claim();
-        let mut node = self.rng.usize(..self.asker.clients.len());
+        let mut node = self.rng.usize(..self.requester.clients.len());
         let operation = self.operation(claim.is_none());
         if matches!(operation, Operation::Login(_)) {
             node = self.plan.logins[self.rng.usize(..self.plan.logins.len())];
         }
-        let event = self.asker.ask(node, claim, operation);
+        let event = self.requester.send(node, claim, operation);
         if is_own {
             match &event.cookie {
-                Cookie::Kept => {}
+                Cookie::Unchanged => {}
                 Cookie::Issued(id) => self.jar.lock().unwrap().put(Some(id.clone())),
                 Cookie::Expired => self.jar.lock().unwrap().put(None),
             }
@@ -182,7 +184,7 @@ impl Tab {
         event
     }
 
-    /// The browser's own id, mostly.
+    /// Chooses an id to send: usually the browser's own. Returns whether it is.
     fn claim(&mut self) -> (Option<Id>, bool) {
         let jar = self.jar.lock().unwrap();
         match self.rng.u8(..100) {
@@ -207,8 +209,8 @@ impl Tab {
                 Operation::Set(items)
             }
             30..40 => {
-                let few = 2 + self.rng.usize(..2);
-                let keys: BTreeSet<String> = (0..few).map(|_| key(&mut self.rng)).collect();
+                let count = 2 + self.rng.usize(..2);
+                let keys: BTreeSet<String> = (0..count).map(|_| key(&mut self.rng)).collect();
                 Operation::Set(keys.into_iter().map(|key| (key, self.value())).collect())
             }
             40..65 => Operation::Get,
@@ -219,7 +221,8 @@ impl Tab {
         }
     }
 
-    /// JSON that nobody else writes: numbers beyond what a float holds, texts short and long.
+    /// Returns a JSON value that is written nowhere else: a number too precise for a float, or a
+    /// short or long string.
     fn value(&mut self) -> String {
         self.values += 1;
         let (tab, count) = (self.number, self.values);
@@ -231,33 +234,33 @@ impl Tab {
     }
 }
 
-/// Asks each server over a connection of its own.
-struct Asker {
+/// Sends requests, with one connection for each server.
+struct Requester {
     start: Instant,
     clients: Vec<Client>,
 }
 
-impl Asker {
+impl Requester {
     fn new(start: Instant, ports: &[u16]) -> Self {
         Self { start, clients: ports.iter().map(|&port| Client::new(port)).collect() }
     }
 
-    fn ask(&mut self, node: usize, claim: Option<Id>, operation: Operation) -> Event {
+    fn send(&mut self, node: usize, claim: Option<Id>, operation: Operation) -> Event {
         let client = &mut self.clients[node];
         client.id = claim.as_deref().map(str::to_owned);
         let path = path(&operation);
         let sent = moment(self.start);
-        let response = client.try_ask(&path);
+        let response = client.try_get(&path);
         let answered = moment(self.start);
         let cookie = match (&response, &client.id) {
-            (Ok(response), _) if response.set_cookie.is_none() => Cookie::Kept,
-            (Err(_), _) => Cookie::Kept,
+            (Ok(response), _) if response.set_cookie.is_none() => Cookie::Unchanged,
+            (Err(_), _) => Cookie::Unchanged,
             (Ok(_), None) => Cookie::Expired,
-            (Ok(_), Some(id)) if Some(id.as_str()) == claim.as_deref() => Cookie::Kept,
+            (Ok(_), Some(id)) if Some(id.as_str()) == claim.as_deref() => Cookie::Unchanged,
             (Ok(_), Some(id)) => Cookie::Issued(id.as_str().into()),
         };
         let answer = match response {
-            Ok(response) => super::answer::understand(&operation, &response),
+            Ok(response) => super::response::interpret(&operation, &response),
             Err(error) => Answer::Cut(error.to_string()),
         };
         Event { node, claim, operation, sent, answered, answer, cookie }
@@ -265,7 +268,7 @@ impl Asker {
 }
 
 fn path(operation: &Operation) -> String {
-    // Texts go without their quotes, as somebody would type them.
+    // Strings are sent without their quotes, as a user would type them.
     let query = |items: &Items| {
         let pairs = items.iter().map(|(key, item)| format!("{key}={}", item.trim_matches('"')));
         pairs.collect::<Vec<_>>().join("&")

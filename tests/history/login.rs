@@ -1,8 +1,8 @@
-//! An application with a login, on the storages that the demo servers use.
+//! An application with a login, on the same storages as the demo servers.
 //!
-//! The demo's routes are those of the documents, and none of them renews an id. So this is a
-//! server more, over the library alone: in the test's own process, which for the sessions is one
-//! more node, or in a process of its own, which can be killed.
+//! The demo has the routes of GoFrame's documentation, none of which renews an id. This application
+//! on the library adds one that does. It runs in the test's process, where it is one more node to
+//! the store, or in a separate process, which can be killed.
 
 use std::{collections::BTreeMap, env, sync::Arc, sync::mpsc, thread, time::Duration};
 
@@ -19,7 +19,7 @@ use session_core::{
 
 use crate::demo::{client::COOKIE, server, store::Store};
 
-/// A running application; ends when dropped.
+/// A running application, stopped on drop.
 pub(crate) struct Application {
     port: u16,
     handle: ServerHandle,
@@ -27,15 +27,16 @@ pub(crate) struct Application {
 
 impl Application {
     pub(crate) fn start(storage: impl FnOnce() -> Arc<dyn Storage> + Send + 'static) -> Self {
-        let (tell, told) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
             actix_rt::System::new().block_on(async move {
                 let (server, port) = serve(storage(), 0);
-                tell.send(Self { port, handle: server.handle() }).expect("somebody waits");
-                server.await.expect("the server ends in order");
+                let application = Self { port, handle: server.handle() };
+                sender.send(application).expect("the test waits");
+                server.await.expect("the server stops without an error");
             });
         });
-        told.recv().expect("the application starts")
+        receiver.recv().expect("the application starts")
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -45,49 +46,49 @@ impl Application {
 
 impl Drop for Application {
     fn drop(&mut self) {
-        // The order is given by the call; there is no need to wait for the end.
+        // The call itself stops the server. Awaiting the future would only wait for the end.
         drop(self.handle.stop(false));
     }
 }
 
-/// An application in a process of its own: this test binary runs itself again.
-pub(crate) fn in_a_process(store: &Store) -> server::Server {
-    let binary = env::current_exe().expect("a test knows its path");
+/// Starts an application in a separate process, which is this test binary again.
+pub(crate) fn start_process(store: &Store) -> server::Server {
+    let binary = env::current_exe().expect("the path of the test binary");
     let binary = binary.to_str().expect("UTF-8");
-    let part = concat!(module_path!(), "::serve_until_killed");
-    let (_, part) = part.split_once("::").expect("the binary's name comes first");
-    let program = [binary, part, "--exact", "--ignored", "--nocapture"];
-    store.serve_by(&[], |settings| server::Server::start_program(&program, settings))
+    let test = concat!(module_path!(), "::serve_until_killed");
+    let (_, test) = test.split_once("::").expect("the path starts with the name of the binary");
+    let program = [binary, test, "--exact", "--ignored", "--nocapture"];
+    store.serve_with(&[], |settings| server::Server::start_program(&program, settings))
 }
 
 #[test]
-#[ignore = "is a part of another test"]
+#[ignore = "is the process of another test"]
 fn serve_until_killed() {
     let Ok(port) = env::var("DEMO__SERVER__PORT") else { return };
     let port = port.parse().expect("a port");
-    let setting = |name: &str| env::var(name).expect("it is set");
+    let setting = |name: &str| env::var(name).expect("the variable is set");
     let redis = || Redis::builder(setting("DEMO__REDIS__URL")).prefix("session:").build().unwrap();
     let storage: Arc<dyn Storage> = match setting("DEMO__SESSION__BACKEND").as_str() {
         "file" => Arc::new(FileStorage::open(setting("DEMO__FILE__PATH")).expect("a directory")),
         "redis-key-value" => Arc::new(RedisKeyValueStorage::new(redis())),
         "redis-hash-table" => Arc::new(RedisHashTableStorage::new(redis())),
-        other => panic!("{other}: no storage that survives"),
+        other => panic!("{other}: not a storage that several processes share"),
     };
     actix_rt::System::new().block_on(async move {
         let (server, port) = serve(storage, port);
         eprintln!("listening on http://127.0.0.1:{port}, with logins");
-        server.await.expect("nothing but a kill ends it");
+        server.await.expect("only a kill ends the server");
     });
 }
 
-/// Starts the application on a port, 0 for any, and says which.
+/// Starts the application on a port, 0 for any. Returns the port.
 fn serve(storage: Arc<dyn Storage>, port: u16) -> (Server, u16) {
-    // Longer than any run, however busy the machine.
+    // Longer than any run, even on a busy machine.
     let manager = Manager::builder(storage).ttl(Duration::from_secs(600));
     let manager = manager.build().expect("there is a runtime");
     let cookie = CookieConfig::new().name(COOKIE).secure(false);
     let sessions = SessionMiddleware::builder(manager).cookie(cookie);
-    let sessions = sessions.build().expect("a cookie that browsers take");
+    let sessions = sessions.build().expect("a valid cookie");
     let server = HttpServer::new(move || {
         App::new()
             .wrap(sessions.clone())
@@ -111,8 +112,8 @@ async fn login(session: Session, items: Texts) -> Result<&'static str, Error> {
     Ok(if renewed.is_some() { "moved" } else { "new" })
 }
 
-/// Reads before it writes, unlike the demo, as most handlers do: a session that goes in between
-/// was known.
+/// Reads before it writes, as most handlers do but the demo does not. A session that ends in
+/// between causes a 409.
 async fn set(session: Session, items: Texts) -> Result<&'static str, Error> {
     session.size().await?;
     session.set_map(json(items)).await?;
@@ -140,11 +141,11 @@ async fn del(session: Session, query: Texts) -> Result<&'static str, Error> {
     Ok("ok")
 }
 
-/// JSON as it is, anything else as a text, as the demo does.
+/// Stores JSON unchanged and any other text as a string, like the demo.
 fn json(Query(items): Texts) -> BTreeMap<String, Box<RawValue>> {
     let json = |text: String| {
         RawValue::from_string(text.clone())
-            .unwrap_or_else(|_| to_raw_value(&text).expect("a text is always JSON"))
+            .unwrap_or_else(|_| to_raw_value(&text).expect("a string is always JSON"))
     };
     items.into_iter().map(|(key, text)| (key, json(text))).collect()
 }

@@ -1,17 +1,19 @@
-//! Histories of many clients against real servers, and the check that they are true.
+//! Histories of many clients on real servers, and the check of these histories against the rules.
 //!
-//! [`load`] makes a history: who asked what of which server, and what was answered, when.
-//! [`check`] is pure code over it.
+//! [`load`] records a history: each request with its server, its times and its answer. [`check`]
+//! checks it without any I/O.
 
-#![allow(dead_code, reason = "each test uses a part")]
+#![allow(dead_code, reason = "each test uses only some of them")]
 
-mod answer;
 pub(crate) mod check;
+mod checker;
 mod items;
-mod life;
 pub(crate) mod load;
 pub(crate) mod login;
-pub(crate) mod near;
+pub(crate) mod near_cache;
 mod presence;
 pub(crate) mod record;
 mod register;
+mod response;
+pub(crate) mod rule;
+mod session_trace;

@@ -1,30 +1,32 @@
-//! Whether sessions are there when they have to be, and only then.
+//! Checks that sessions exist when they must, and only then.
 
 use std::collections::{BTreeSet, HashMap};
 
 use super::{
-    check::{Check, Expiry, Rule, micros},
-    life::{End, Life, Sight, sight},
+    checker::Checker,
     record::{Event, Id, Moment, Operation},
+    rule::{Expiry, Rule, micros},
+    session_trace::{End, Evidence, SessionTrace, evidence},
 };
 
-impl Check<'_> {
-    pub(super) fn ends(&self, life: &Life) -> Vec<End> {
-        let is_anchored = self.is_anchored(life);
-        let asked = life.events.iter().filter_map(|&at| {
-            // The event that issued the first id speaks of the session before.
+impl Checker<'_> {
+    /// Returns everything that ended the session or may have ended it.
+    pub(super) fn ends(&self, trace: &SessionTrace) -> Vec<End> {
+        let is_anchored = self.is_anchored(trace);
+        let ends = trace.events.iter().filter_map(|&at| {
+            // The event that issued the first id may claim the session before this one.
             let event = self.event(at);
-            let claimed = event.claim.as_ref().is_some_and(|claim| life.ids.contains(claim));
+            let claimed = event.claim.as_ref().is_some_and(|claim| trace.ids.contains(claim));
             claimed.then(|| End::of(at, event, is_anchored)).flatten()
         });
         let lost = self.history.losses.iter();
         let lost = lost.map(|&from| End { event: None, of: None, from, to: None });
-        asked.chain(lost).collect()
+        ends.chain(lost).collect()
     }
 
-    /// Whether the session has an item from its beginning that nobody removes.
-    fn is_anchored(&self, life: &Life) -> bool {
-        let removed: BTreeSet<&str> = life
+    /// Returns whether the first write of the session set an item that is never removed.
+    fn is_anchored(&self, trace: &SessionTrace) -> bool {
+        let removed: BTreeSet<&str> = trace
             .events
             .iter()
             .filter_map(|&at| match &self.event(at).operation {
@@ -32,92 +34,95 @@ impl Check<'_> {
                 _ => None,
             })
             .collect();
-        let first = self.event(life.events[0]).items_set();
+        let first = self.event(trace.events[0]).items_set();
         first.is_some_and(|items| items.keys().any(|key| !removed.contains(key.as_str())))
     }
 
-    /// Whether the session was there when it had to be, and only then.
-    pub(super) fn presence(&mut self, life: &Life, ends: &[End]) {
-        let mut first_gone: HashMap<&Id, (Moment, usize)> = HashMap::new();
-        let mut used = Uses::default();
-        // In order of answers, so `first_gone` knows what was over before this was asked.
-        for &at in &life.events {
+    /// Checks that the session existed when it had to, and only then.
+    pub(super) fn check_presence(&mut self, trace: &SessionTrace, ends: &[End]) {
+        let mut first_absence: HashMap<&Id, (Moment, usize)> = HashMap::new();
+        let mut uses = Uses::default();
+        // In the order of answers, so `first_absence` is complete for each request.
+        for &at in &trace.events {
             let event = self.event(at);
-            let Some(claim) = event.claim.as_ref().filter(|claim| life.ids.contains(claim)) else {
-                used.note(event, true);
+            let Some(claim) = event.claim.as_ref().filter(|claim| trace.ids.contains(claim)) else {
+                uses.add(event, true);
                 continue;
             };
-            let sight = sight(event);
+            let evidence = evidence(event);
             let may_have_ended = ends
                 .iter()
                 .filter(|end| end.event != Some(at))
                 .any(|end| end.concerns(claim) && end.is_possible_by(event.answered));
-            match sight {
-                Sight::There => {
+            match evidence {
+                Evidence::Present => {
                     let over =
                         |end: &&End| end.concerns(claim) && end.is_certain_before(event.sent);
                     if let Some(end) = ends.iter().find(over) {
                         self.broken(Rule::LogoutIsFinal, end.event.into_iter().chain([at]));
-                    } else if let Some(&(_, gone)) =
-                        first_gone.get(claim).filter(|(moment, _)| *moment < event.sent)
+                    } else if let Some(&(_, absence)) =
+                        first_absence.get(claim).filter(|(moment, _)| *moment < event.sent)
                     {
-                        self.broken(Rule::LogoutIsFinal, [gone, at]);
+                        self.broken(Rule::LogoutIsFinal, [absence, at]);
                     }
-                    if self.expiry.is_some_and(|expiry| used.must_be_over(event, expiry)) {
-                        self.broken(Rule::ExpiryIsExact, used.last.into_iter().chain([at]));
+                    if self
+                        .expiry
+                        .is_some_and(|expiry| uses.must_have_expired_before(event, expiry))
+                    {
+                        self.broken(Rule::ExpiryIsExact, uses.last.into_iter().chain([at]));
                     }
                 }
-                Sight::Gone | Sight::Going if !may_have_ended => match self.expiry {
-                    Some(expiry) if used.may_be_over(event, expiry) => {}
+                Evidence::Absent | Evidence::Vanished if !may_have_ended => match self.expiry {
+                    Some(expiry) if uses.may_have_expired_by(event, expiry) => {}
                     Some(_) => {
-                        self.broken(Rule::ExpiryIsExact, used.last.into_iter().chain([at]));
+                        self.broken(Rule::ExpiryIsExact, uses.last.into_iter().chain([at]));
                     }
-                    None => self.broken(Rule::OnlyEndedSessionsEnd, [life.events[0], at]),
+                    None => self.broken(Rule::OnlyEndedSessionsEnd, [trace.events[0], at]),
                 },
                 _ => {}
             }
-            if sight == Sight::Gone {
-                first_gone.entry(claim).or_insert((event.answered, at));
+            if evidence == Evidence::Absent {
+                first_absence.entry(claim).or_insert((event.answered, at));
             }
-            used.at(at, event, sight == Sight::There);
+            uses.add_at(at, event, evidence == Evidence::Present);
         }
     }
 }
 
-/// When a session was used, in order of answers.
+/// The uses of a session, in the order of answers.
 #[derive(Default)]
 struct Uses {
-    /// The last use of a session that was there, to be counted from when it was asked.
+    /// The time when the last certain use was sent.
     certain: Moment,
     last: Option<usize>,
-    /// The last use there may have been.
+    /// The time of the last possible use.
     possible: Moment,
-    is_unsure: bool,
+    is_uncertain: bool,
 }
 
 impl Uses {
-    fn note(&mut self, event: &Event, was_there: bool) {
-        if was_there {
+    fn add(&mut self, event: &Event, was_present: bool) {
+        if was_present {
             self.certain = self.certain.max(event.sent);
         }
         self.possible = self.possible.max(event.answered);
-        self.is_unsure |= event.is_unsure();
+        self.is_uncertain |= event.is_uncertain();
     }
 
-    fn at(&mut self, at: usize, event: &Event, was_there: bool) {
-        if was_there && event.sent >= self.certain {
+    fn add_at(&mut self, at: usize, event: &Event, was_present: bool) {
+        if was_present && event.sent >= self.certain {
             self.last = Some(at);
         }
-        self.note(event, was_there);
+        self.add(event, was_present);
     }
 
-    /// Whether it may have expired when this was asked.
-    fn may_be_over(&self, event: &Event, expiry: Expiry) -> bool {
+    /// Returns whether the session may have expired by the end of this request.
+    fn may_have_expired_by(&self, event: &Event, expiry: Expiry) -> bool {
         event.answered >= self.certain + micros(expiry.ttl.saturating_sub(expiry.tolerance))
     }
 
-    /// Whether it must have expired before this was asked.
-    fn must_be_over(&self, event: &Event, expiry: Expiry) -> bool {
-        !self.is_unsure && event.sent > self.possible + micros(expiry.ttl + expiry.tolerance)
+    /// Returns whether the session must have expired before this request.
+    fn must_have_expired_before(&self, event: &Event, expiry: Expiry) -> bool {
+        !self.is_uncertain && event.sent > self.possible + micros(expiry.ttl + expiry.tolerance)
     }
 }

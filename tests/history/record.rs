@@ -1,4 +1,4 @@
-//! What is recorded of a run.
+//! The record of a run.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -8,37 +8,37 @@ pub(crate) type Id = Arc<str>;
 /// Keys with the JSON text of their items.
 pub(crate) type Items = BTreeMap<String, String>;
 
-/// Microseconds since the run began, by the one clock of the process that asks.
+/// Microseconds since the start of the run, on the clock of the test process.
 pub(crate) type Moment = u64;
 
-/// Every request and its answer.
+/// All requests with their answers.
 #[derive(Debug, Default)]
 pub(crate) struct History {
     pub(crate) events: Vec<Event>,
-    /// From when on the store may have lost everything; nothing else may lose anything.
+    /// The moments after which the store may have lost everything.
     pub(crate) losses: Vec<Moment>,
 }
 
-/// One request and what was answered.
+/// One request and its answer.
 #[derive(Clone, Debug)]
 pub(crate) struct Event {
-    /// Which server was asked.
+    /// The server, as an index.
     pub(crate) node: usize,
-    /// The id that was sent along.
+    /// The id in the request.
     pub(crate) claim: Option<Id>,
     pub(crate) operation: Operation,
-    /// Before the first byte left.
+    /// The moment before the request was sent.
     pub(crate) sent: Moment,
-    /// After the last byte came.
+    /// The moment after the answer was received.
     pub(crate) answered: Moment,
     pub(crate) answer: Answer,
-    /// What became of the cookie.
+    /// The effect on the cookie.
     pub(crate) cookie: Cookie,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Operation {
-    /// Sets items in one write. No two writes of a run set the same value.
+    /// Sets items in one write. Each value is written only once in a run.
     Set(Items),
     /// Reads the whole session.
     Get,
@@ -56,47 +56,48 @@ pub(crate) enum Operation {
 pub(crate) enum Answer {
     /// 200 to a write.
     Done,
-    /// 200 to a [`Operation::Login`]: the session has moved to the id in the cookie.
-    Moved,
+    /// 200 to a [`Operation::Login`] that renewed the id; the new one is in the cookie.
+    Renewed,
     /// 200 to [`Operation::Get`].
     Items(Items),
     /// 200 to [`Operation::GetItem`].
     Item(Option<String>),
-    /// 409: it has not happened.
+    /// 409. The operation had no effect.
     Refused,
-    /// 503, in its proper form: it may happen yet, or never.
-    Unsure,
-    /// No answer: the connection was cut or refused. It may happen yet, or never.
+    /// 503 in the documented form. The operation may happen at any later time or never.
+    Unavailable,
+    /// No answer, because the connection was cut or refused. The operation may happen at any later
+    /// time or never.
     Cut(String),
-    /// Anything else, which is a fault by itself.
-    Wrong(String),
-    /// This, which a store that has failed over since may have forgotten, all of it or a part.
-    Undone(Box<Answer>),
+    /// Any other answer, which is a violation by itself.
+    Unexpected(String),
+    /// This answer, whose effect a failover may have undone in whole or in part.
+    RolledBack(Box<Answer>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Cookie {
-    /// None was sent, or the same id again.
-    Kept,
-    /// A new id.
+    /// No cookie, or one with the same id.
+    Unchanged,
+    /// A cookie with a new id.
     Issued(Id),
-    /// The client was told to forget its id.
+    /// An expired cookie, which deletes the id.
     Expired,
 }
 
 impl Event {
-    /// Whether this one was over before the other began.
+    /// Returns whether this event ended before the other began.
     pub(crate) fn precedes(&self, other: &Self) -> bool {
         self.answered < other.sent
     }
 
-    /// Whether it may happen yet, or never.
-    pub(crate) fn is_unsure(&self) -> bool {
-        use Answer::{Cut, Undone, Unsure, Wrong};
-        matches!(self.answer, Unsure | Cut(_) | Wrong(_) | Undone(_))
+    /// Returns whether the operation may happen at any later time or never.
+    pub(crate) fn is_uncertain(&self) -> bool {
+        use Answer::{Cut, RolledBack, Unavailable, Unexpected};
+        matches!(self.answer, Unavailable | Cut(_) | Unexpected(_) | RolledBack(_))
     }
 
-    /// The items this sets, if it sets any.
+    /// Returns the items that this operation sets.
     pub(crate) fn items_set(&self) -> Option<&Items> {
         match &self.operation {
             Operation::Set(items) | Operation::Login(items) => Some(items),
@@ -104,7 +105,7 @@ impl Event {
         }
     }
 
-    /// Whether answering this takes a question to the store.
+    /// Returns whether the server has to ask the store.
     pub(crate) fn needs_the_store(&self) -> bool {
         self.claim.is_some() || self.items_set().is_some()
     }
@@ -120,13 +121,13 @@ impl fmt::Display for Event {
             milliseconds(self.sent),
             milliseconds(self.answered),
             self.node,
-            self.claim.as_ref().map_or("nobody".to_owned(), brief),
-            // Large values are of one letter.
+            self.claim.as_ref().map_or("no id".to_owned(), brief),
+            // Large values consist of this letter.
             format!("{:?}", self.operation).replace("yyyyyyyyyy", ""),
             format!("{:?}", self.answer).replace("yyyyyyyyyy", ""),
         )?;
         match &self.cookie {
-            Cookie::Kept => Ok(()),
+            Cookie::Unchanged => Ok(()),
             Cookie::Issued(id) => write!(f, ", now {}", brief(id)),
             Cookie::Expired => f.write_str(", cookie expired"),
         }

@@ -1,36 +1,35 @@
-//! One key of one session as a register: written, removed, read.
+//! One key of one session as a register that is written, removed and read.
 //!
-//! Each value is written once, so a value's *period* is known: it was there after its write or
-//! one of its reads had been answered, and it was there still when its last read was asked. If
-//! each of two periods must have begun before the other ended, no order of events explains both.
-//! That is all there is to it (Gibbons and Korach, "Testing Shared Memories", 1997); a write
-//! nobody can be sure of has no end of its own, so only reads make it certain.
+//! Each value is written once, so each value has a *period* in which it was certainly present: from
+//! the answer to its write or to its first read until its last read was sent. If each of two
+//! periods must have begun before the other ended, no order of events explains both (Gibbons and
+//! Korach, "Testing Shared Memories", 1997). An uncertain write becomes certain only by a read.
 
 use super::record::Moment;
 
-/// A write that was never answered, or not with certainty.
+/// The time of the answer to an uncertain write.
 pub(crate) const NEVER: Moment = Moment::MAX;
 
-/// What one write made of the register.
+/// The period of one value, or of the absence of any.
 #[derive(Clone, Debug)]
 pub(crate) struct Period {
-    /// The event that wrote; `None` for the emptiness at the beginning.
+    /// The write. `None` for the absence at the beginning.
     pub(crate) event: Option<usize>,
-    /// `None`: removed.
+    /// The value. `None` if it was removed.
     pub(crate) value: Option<String>,
-    /// The write cannot have happened before.
+    /// The earliest moment of the write.
     pub(crate) from: Moment,
-    /// By then it was certainly written: it was acknowledged, or read.
+    /// The moment by which the write is certain because it was acknowledged or read.
     pub(crate) certain: Moment,
     /// The read that shows `certain`.
     pub(crate) seen_by: Option<usize>,
-    /// Then it was certainly not yet overwritten.
+    /// The last moment at which the value was certainly not overwritten yet.
     pub(crate) last: Moment,
     /// The read that shows `last`.
     pub(crate) shown_by: Option<usize>,
 }
 
-/// A read that found nothing.
+/// A read that found no value.
 #[derive(Clone, Debug)]
 pub(crate) struct Miss {
     pub(crate) event: usize,
@@ -44,14 +43,14 @@ pub(crate) struct Register {
     pub(crate) misses: Vec<Miss>,
 }
 
-/// What no order of events explains.
+/// Events that no order explains.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Contradiction {
-    /// A value was read before anybody wrote it.
+    /// A value was read before it was written.
     ReadTooEarly { written: usize, read: usize },
-    /// A value was still read after something else had taken its place.
+    /// A value was read after it had been replaced.
     Overwritten { by: usize, read: usize },
-    /// Nothing was found, though there was something and nobody had removed it.
+    /// No value was found, although one was written and not removed.
     Lost { written: usize, read: usize },
 }
 
@@ -67,12 +66,12 @@ impl Register {
         Self { periods: vec![Period::new(None, None, 0, 0)], misses: Vec::new() }
     }
 
-    /// Adds a write. `certain` is [`NEVER`] for one that may not have happened.
+    /// Adds a write. `to` is [`NEVER`] for an uncertain write.
     pub(crate) fn write(&mut self, event: usize, value: Option<&str>, from: Moment, to: Moment) {
         self.periods.push(Period::new(Some(event), value, from, to));
     }
 
-    /// Adds a read of a value that has been written, by whomever, to this register.
+    /// Adds a read of a value. Values that were never written to this register are ignored.
     pub(crate) fn read(&mut self, event: usize, value: &str, from: Moment, to: Moment) {
         let written = |period: &&mut Period| period.value.as_deref() == Some(value);
         if let Some(period) = self.periods.iter_mut().find(written) {
@@ -107,7 +106,7 @@ impl Register {
         found
     }
 
-    /// A miss is explained by an emptiness after which no value need have been there before it.
+    /// Returns the contradiction if no period without a value explains the miss.
     fn lost(&self, miss: &Miss) -> Option<Contradiction> {
         let values = self.periods.iter().filter(|period| period.value.is_some());
         let there = values.filter(|value| value.certain < miss.from);
@@ -115,7 +114,7 @@ impl Register {
         let explains = |empty: &Period| {
             empty.value.is_none() && empty.from <= miss.to && empty.certain >= latest.last
         };
-        // What is there before and after, and is written once, is there in between.
+        // A value that is written once and present before and after a moment is present at it.
         if latest.last <= miss.to && self.periods.iter().any(explains) {
             return None;
         }
@@ -124,8 +123,8 @@ impl Register {
     }
 }
 
-/// Each of two periods must have begun before the other ended. The one that was read last is the
-/// one that should have been over.
+/// Returns the contradiction between two periods that each must have begun before the other ended.
+/// The one that was read last is the stale one.
 fn overwritten(one: &Period, other: &Period) -> Option<Contradiction> {
     let (stale, by) = if one.last >= other.last { (one, other) } else { (other, one) };
     let (stale, by) = if stale.shown_by.is_some() { (stale, by) } else { (by, stale) };

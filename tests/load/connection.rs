@@ -1,4 +1,4 @@
-//! One open connection, with as little of HTTP as these requests and answers need.
+//! A minimal HTTP client for one open connection.
 
 use std::io;
 
@@ -12,14 +12,14 @@ pub(crate) struct Connection {
     stream: TcpStream,
     request: String,
     received: Vec<u8>,
-    /// How often the server had closed it, since nothing was asked for too long.
+    /// The number of times that the server had closed the idle connection.
     pub(crate) reopened: usize,
 }
 
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: String,
-    /// The id in its cookie.
+    /// The id in the cookie.
     pub(crate) id: Option<String>,
 }
 
@@ -29,8 +29,8 @@ impl Connection {
         Ok(Self { port, stream, request: String::new(), received: Vec::new(), reopened: 0 })
     }
 
-    /// Asks for a path with this id for a cookie, if there is one.
-    pub(crate) async fn ask(&mut self, path: &str, id: &str) -> io::Result<Answer> {
+    /// Requests a path. Sends the id as the cookie unless it is empty.
+    pub(crate) async fn get(&mut self, path: &str, id: &str) -> io::Result<Answer> {
         self.request.clear();
         self.request.extend(["GET ", path, " HTTP/1.1\r\nHost: localhost\r\n"]);
         if !id.is_empty() {
@@ -38,13 +38,14 @@ impl Connection {
         }
         self.request.push_str("\r\n");
         match self.exchange().await {
-            // As browsers do. Had any of the request been served, there would be an answer.
+            // Like a browser, retry on a new connection. The server has not handled the request, or
+            // it would have sent an answer.
             Err(_) if self.received.is_empty() => {
                 self.stream = connect(self.port).await?;
                 self.reopened += 1;
                 self.exchange().await
             }
-            answered => answered,
+            result => result,
         }
     }
 
@@ -52,7 +53,7 @@ impl Connection {
         self.received.clear();
         self.stream.write_all(self.request.as_bytes()).await?;
         loop {
-            if let Some(answer) = complete(&self.received) {
+            if let Some(answer) = parse(&self.received) {
                 return Ok(answer);
             }
             if self.stream.read_buf(&mut self.received).await? == 0 {
@@ -68,8 +69,8 @@ async fn connect(port: u16) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-/// The answer, if all of it has arrived.
-fn complete(received: &[u8]) -> Option<Answer> {
+/// Parses the answer. `None` while it is incomplete.
+fn parse(received: &[u8]) -> Option<Answer> {
     let text = str::from_utf8(received).ok()?;
     let (head, body) = text.split_once("\r\n\r\n")?;
     let mut lines = head.split("\r\n");

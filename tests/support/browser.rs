@@ -16,14 +16,14 @@ use thirtyfour::{
 };
 
 /// Longer than anything here takes, even on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 const ARGUMENTS: [&str; 10] = [
     "--headless",
-    // Root, as in containers, has no sandbox.
+    // The sandbox does not work as root, the usual user in containers.
     "--no-sandbox",
     "--disable-gpu",
-    // Shared memory is small in containers.
+    // Containers have little shared memory.
     "--disable-dev-shm-usage",
     "--disable-quic",
     "--no-first-run",
@@ -33,7 +33,7 @@ const ARGUMENTS: [&str; 10] = [
     "--disable-sync",
 ];
 
-/// A browser with a profile of its own. Ends with its drop.
+/// A browser with its own profile. Closed on drop.
 pub(crate) struct Browser {
     runtime: actix_rt::Runtime,
     driver: Option<WebDriver>,
@@ -43,7 +43,7 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// Starts a browser, when it is this test's turn: one at a time is work enough for a machine.
+    /// Starts a browser once no other test has one, to save memory and processor time.
     pub(crate) fn start() -> Self {
         static TURN: Mutex<()> = Mutex::new(());
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -53,7 +53,7 @@ impl Browser {
         let address = format!("http://127.0.0.1:{port}");
         let driver = capabilities(profile.path())
             .and_then(|capabilities| runtime.block_on(WebDriver::new(address, capabilities)));
-        // In place before anything may panic, so that nothing outlives the test.
+        // Exists before the first possible panic, so that its drop ends all processes.
         let mut browser = Self { runtime, driver: None, process, _profile: profile, _turn: turn };
         browser.driver = Some(driver.expect("Chromium starts; is it installed?"));
         browser
@@ -68,7 +68,7 @@ impl Browser {
         self.run(self.driver().back());
     }
 
-    /// Opens another tab and goes on there; returns to where one goes back.
+    /// Opens a new tab and switches to it. Returns the previous tab.
     pub(crate) fn new_tab(&self) -> Tab {
         let before = self.run(self.driver().window());
         let tab = self.run(self.driver().new_tab());
@@ -76,14 +76,14 @@ impl Browser {
         Tab(before)
     }
 
-    /// Goes to another tab, and returns the one before.
+    /// Switches to another tab. Returns the previous tab.
     pub(crate) fn switch(&self, tab: &Tab) -> Tab {
         let before = self.run(self.driver().window());
         self.run(self.driver().switch_to_window(tab.0.clone()));
         Tab(before)
     }
 
-    /// The text of an element as it is seen; empty if it is not, or not yet.
+    /// Returns the visible text of an element, or an empty text if there is none.
     pub(crate) fn text(&self, css: &str) -> String {
         let text = async { self.driver().find(By::Css(css)).await?.text().await };
         self.runtime.block_on(text).unwrap_or_default()
@@ -97,25 +97,25 @@ impl Browser {
         self.run(self.find(css).click());
     }
 
-    /// Replaces what is in a field.
+    /// Replaces the text in a field.
     pub(crate) fn fill(&self, css: &str, text: &str) {
         let field = self.find(css);
         self.run(field.clear());
         self.run(field.send_keys(text));
     }
 
-    /// Presses a key wherever the focus is.
+    /// Sends a key to the focused element.
     pub(crate) fn press(&self, key: Key) {
         self.run(self.driver().action_chain().send_keys(key).perform());
     }
 
-    /// Runs a script in the page and returns what it returns.
+    /// Runs a script in the page and returns its result.
     pub(crate) fn script(&self, script: &str) -> Value {
         self.run(self.driver().execute(script, Vec::new())).json().clone()
     }
 
-    /// Runs a script that calls its last argument when it is done.
-    pub(crate) fn script_until_done(&self, script: &str) -> Value {
+    /// Runs a script that passes its result to its last argument, a callback.
+    pub(crate) fn script_async(&self, script: &str) -> Value {
         self.run(self.driver().execute_async(script, Vec::new())).json().clone()
     }
 
@@ -124,8 +124,8 @@ impl Browser {
         self.run(self.driver().cdp().send_raw(method, parameters))
     }
 
-    /// Makes the window look like one of this width, light or dark.
-    pub(crate) fn look(&self, width: u32, scheme: &str) {
+    /// Emulates a screen of this width with a light or dark colour scheme.
+    pub(crate) fn emulate_screen(&self, width: u32, scheme: &str) {
         let size = json!({
             "width": width, "height": if width < 600 { 844 } else { 900 },
             "deviceScaleFactor": 1, "mobile": width < 600,
@@ -135,8 +135,8 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", json!({"features": [feature]}));
     }
 
-    /// The page as a PNG: whole in a wide window, what is first to be seen in a narrow one.
-    pub(crate) fn picture(&self, width: u32, scheme: &str) -> Vec<u8> {
+    /// Returns the page as a PNG: all of it on a wide screen, the top of it on a narrow one.
+    pub(crate) fn screenshot(&self, width: u32, scheme: &str) -> Vec<u8> {
         self.script("document.activeElement.blur(); scrollTo(0, 0)");
         if width < 600 {
             return self.run(self.driver().screenshot_as_png());
@@ -146,18 +146,18 @@ impl Browser {
             "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false,
         });
         self.devtools("Emulation.setDeviceMetricsOverride", size);
-        let picture = self.run(self.driver().screenshot_as_png());
-        self.look(width, scheme);
-        picture
+        let screenshot = self.run(self.driver().screenshot_as_png());
+        self.emulate_screen(width, scheme);
+        screenshot
     }
 
-    /// What the browser has complained about since the last call, in its console.
-    pub(crate) fn complaints(&self) -> Vec<String> {
+    /// Returns the errors and warnings in the browser's console since the last call.
+    pub(crate) fn console_errors(&self) -> Vec<String> {
         let entries = self.run(self.driver().browser_log());
-        let bad = |level: &str| matches!(level, "SEVERE" | "WARNING");
+        let is_error = |level: &str| matches!(level, "SEVERE" | "WARNING");
         entries
             .into_iter()
-            .filter(|entry| bad(&entry.level))
+            .filter(|entry| is_error(&entry.level))
             .map(|entry| format!("{} {}", entry.source.unwrap_or_default(), entry.message))
             .collect()
     }
@@ -168,11 +168,11 @@ impl Browser {
     }
 
     fn driver(&self) -> &WebDriver {
-        self.driver.as_ref().expect("it runs until the drop")
+        self.driver.as_ref().expect("the driver exists until the drop")
     }
 
     fn run<T>(&self, step: impl Future<Output = WebDriverResult<T>>) -> T {
-        self.runtime.block_on(step).expect("the browser does as it is told")
+        self.runtime.block_on(step).expect("the browser carries out the command")
     }
 }
 
@@ -189,7 +189,7 @@ impl Drop for Browser {
                     eprintln!("--- the page\n{}\n---", shown.json().as_str().unwrap_or_default());
                 }
             }
-            // The browser ends with its session.
+            // Closes the browser.
             let _ = self.runtime.block_on(driver.quit());
         }
         let _ = self.process.kill();
@@ -200,11 +200,11 @@ impl Drop for Browser {
 /// A tab of a browser.
 pub(crate) struct Tab(thirtyfour::WindowHandle);
 
-/// Polls until it is so.
-pub(crate) fn becomes(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "still not so: {what}");
+/// Polls until the condition holds. Panics after [`TIMEOUT`].
+pub(crate) fn wait_until(description: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + TIMEOUT;
+    while !condition() {
+        assert!(Instant::now() < deadline, "timed out waiting for: {description}");
         thread::sleep(Duration::from_millis(50));
     }
 }
@@ -219,7 +219,7 @@ fn capabilities(profile: &Path) -> WebDriverResult<thirtyfour::ChromeCapabilitie
     Ok(capabilities)
 }
 
-/// Starts a driver on a free port, which it tells.
+/// Starts a driver on a free port. Returns the port that it prints.
 fn start_driver() -> (Child, u16) {
     let mut process = Command::new("chromedriver")
         .arg("--port=0")
@@ -233,7 +233,7 @@ fn start_driver() -> (Child, u16) {
         let (_, port) = line.rsplit_once("started successfully on port ")?;
         port.trim_end_matches('.').parse().ok()
     });
-    // Whatever it says later has to go somewhere.
+    // A full pipe would block the driver.
     thread::spawn(move || lines.for_each(drop));
-    (process, port.expect("chromedriver tells its port"))
+    (process, port.expect("chromedriver prints its port"))
 }

@@ -1,23 +1,22 @@
-//! A browser, as far as sessions are concerned.
+//! An HTTP client that keeps the session cookie like a browser.
 
 use std::time::Duration;
 
 use ureq::Agent;
 
-/// The shipped name of the cookie.
+/// The default name of the cookie.
 pub(crate) const COOKIE: &str = "gfsessionid";
 
-/// Keeps the cookie as a browser does. A clone is another tab: what happens to its cookie is its
-/// own business.
+/// A client with one cookie. Clones start with the same cookie and then keep their own.
 #[derive(Clone)]
 pub(crate) struct Client {
     agent: Agent,
     port: u16,
-    /// The session's id, if the server has given one.
+    /// The id in the cookie, if there is one.
     pub(crate) id: Option<String>,
 }
 
-/// What the server answered.
+/// A response of the server.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -32,7 +31,8 @@ impl Client {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(30)))
-            // The server closes a connection that is idle for 5 s, perhaps just as it is used.
+            // The server closes connections after 5 s without a request, possibly at the moment
+            // when the client uses one again.
             .max_idle_age(Duration::from_secs(3))
             .max_response_header_size(1 << 20)
             .build()
@@ -40,29 +40,30 @@ impl Client {
         Self { agent, port, id: None }
     }
 
-    /// The same browser, asking another server.
+    /// Returns a client with the same cookie for another server.
     pub(crate) fn at(&self, port: u16) -> Self {
         Self { id: self.id.clone(), ..Self::new(port) }
     }
 
-    /// A browser that claims to have this session.
-    pub(crate) fn claiming(&self, id: &str) -> Self {
+    /// Returns a client whose cookie contains this id.
+    pub(crate) fn with_id(&self, id: &str) -> Self {
         Self { id: Some(id.to_owned()), ..self.clone() }
     }
 
-    /// Asks for a path and expects an answer.
-    pub(crate) fn ask(&mut self, path: &str) -> Answer {
-        self.try_ask(path).expect("the server answers")
+    /// Requests a path. Panics without a response.
+    pub(crate) fn get(&mut self, path: &str) -> Answer {
+        self.try_get(path).expect("the server responds")
     }
 
-    /// Asks for a path; expects 200 and returns the body.
-    pub(crate) fn expect(&mut self, path: &str) -> String {
-        let answer = self.ask(path);
+    /// Requests a path and returns the body. Panics unless the status is 200.
+    pub(crate) fn get_ok(&mut self, path: &str) -> String {
+        let answer = self.get(path);
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
         answer.body
     }
 
-    pub(crate) fn try_ask(&mut self, path: &str) -> Result<Answer, ureq::Error> {
+    /// Requests a path. The error is the failed connection, never a status.
+    pub(crate) fn try_get(&mut self, path: &str) -> Result<Answer, ureq::Error> {
         let mut request = self.agent.get(format!("http://127.0.0.1:{}{path}", self.port));
         if let Some(id) = &self.id {
             request = request.header("Cookie", format!("{COOKIE}={id}"));

@@ -1,4 +1,4 @@
-//! A real cluster for tests.
+//! Real Redis clusters for tests.
 
 use std::{
     collections::BTreeSet,
@@ -12,19 +12,19 @@ use super::{
 
 const SLOTS: usize = 16384;
 
-/// Masters with a replica each. Killed on drop.
+/// A cluster of masters with one replica each, or with none. Killed on drop.
 pub struct RedisCluster {
-    /// Masters first, then their replicas in the same order.
+    /// The masters, then their replicas in the same order.
     pub nodes: Vec<RedisServer>,
 }
 
 impl RedisCluster {
-    /// Starts three masters and three replicas and waits until all agree.
+    /// Starts three masters with a replica each and waits until all nodes agree.
     pub fn start() -> Self {
         Self::start_with(3, true, |_| Vec::new())
     }
 
-    /// Starts a cluster whose nodes have further settings, as on their command lines.
+    /// Starts a cluster whose nodes have more command line options.
     pub fn start_with(
         masters: usize,
         replicas: bool,
@@ -52,7 +52,7 @@ impl RedisCluster {
         });
         for (place, node) in cluster.nodes.iter().enumerate().skip(masters) {
             let master = &ids[place - masters];
-            // Gossip may not have told it yet that this is a master.
+            // The node may not have heard by gossip yet that this is a master.
             until("a master has its replica", || {
                 node.cli(&["CLUSTER", "REPLICATE", master]) == "OK"
             });
@@ -74,9 +74,9 @@ impl RedisCluster {
         self.nodes.iter().map(RedisServer::url).collect()
     }
 
-    /// The node that has a slot in the eyes of `asked`.
+    /// Returns the owner of a slot according to the node `asked`.
     pub fn owner(&self, asked: usize, slot: usize) -> Option<usize> {
-        // id address flags master ping pong epoch link slots...
+        // Columns: id address flags master ping pong epoch link slots...
         let all = self.nodes[asked].cli(&["CLUSTER", "NODES"]);
         let has_slot = |line: &&str| {
             line.split(' ').skip(8).filter(|range| !range.starts_with('[')).any(|range| {
@@ -94,27 +94,27 @@ impl RedisCluster {
         self.nodes[node].cli(&["CLUSTER", "MYID"])
     }
 
-    /// Adds an empty master and returns its place.
+    /// Adds a master without slots and returns its index.
     pub fn add_node(&mut self) -> usize {
         let new = node(&[]);
         self.meet(&new, &self.nodes[0]);
         self.nodes.push(new);
         let count = self.nodes.len().to_string();
-        until("everybody knows the new node", || {
+        until("all nodes know the new node", || {
             let knows = |node: &RedisServer| node.cluster_info("cluster_known_nodes") == count;
-            // It refuses slots before it is well itself.
+            // The new node refuses slots until it sees the cluster as ok.
             self.nodes.iter().all(|node| knows(node) && node.cluster_info("cluster_state") == "ok")
         });
         self.nodes.len() - 1
     }
 
-    /// Moves slots with what is in them, while everything goes on.
+    /// Moves a number of slots with their keys, without downtime.
     pub fn reshard(&self, from: usize, to: usize, slots: usize) {
         let entry = format!("127.0.0.1:{}", self.nodes[to].port());
         let (from, to, slots) = (self.id(from), self.id(to), slots.to_string());
         let arguments = ["--cluster", "reshard", &entry, "--cluster-from", &from];
         let more = ["--cluster-to", &to, "--cluster-slots", &slots, "--cluster-yes"];
-        // It refuses to begin while some node has not heard of the last change.
+        // redis-cli refuses until all nodes have heard of the last change.
         until("the slots have moved", || {
             let mut reshard = Command::new("redis-cli");
             reshard.args(arguments).args(more);
@@ -123,8 +123,8 @@ impl RedisCluster {
         });
     }
 
-    /// Moves so many slots that have keys, key by key, while everything goes on. Returns how many
-    /// there were.
+    /// Moves at most `at_most` slots that have keys, key by key, without downtime. Returns the
+    /// number of slots moved.
     pub fn move_slots_in_use(&self, from: usize, to: usize, at_most: usize) -> usize {
         let keys = self.nodes[from].cli(&["SCAN", "0", "COUNT", "10000"]);
         let slot = |key: &str| self.nodes[from].cli(&["CLUSTER", "KEYSLOT", key]);
@@ -148,12 +148,13 @@ impl RedisCluster {
             let moved = source.cli(&[&migrate[..], &keys].concat());
             assert!(["OK", "NOKEY"].contains(&&*moved), "{moved}");
         }
-        // The new owner first: so nobody is sent to one that does not know it yet.
+        // The new owner first: otherwise the old one would redirect clients to a node that does not
+        // serve the slot yet.
         ok(target, &["CLUSTER", "SETSLOT", slot, "NODE", &to]);
         ok(source, &["CLUSTER", "SETSLOT", slot, "NODE", &to]);
     }
 
-    /// Has everybody forget the last node, which must have no slots, and stops it.
+    /// Removes the last node, which must have no slots, from the cluster and stops it.
     pub fn remove_node(&mut self) {
         let entry = format!("127.0.0.1:{}", self.nodes[0].port());
         let id = self.id(self.nodes.len() - 1);
@@ -185,10 +186,10 @@ fn node(settings: &[String]) -> RedisServer {
         &bus,
         "--cluster-node-timeout",
         "1500",
-        // A slot without a master is no reason to refuse the others.
+        // A slot without a master does not take the other slots down.
         "--cluster-require-full-coverage",
         "no",
-        // However long it was cut off, a replica may take over.
+        // A replica may take over however long it was disconnected.
         "--cluster-replica-validity-factor",
         "0",
         "--repl-diskless-sync-delay",

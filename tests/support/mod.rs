@@ -1,7 +1,8 @@
-//! What the tests of several crates need: real servers, and a proxy that can do them harm.
+//! Helpers for the tests of several crates: real Redis servers, and a proxy that injects network
+//! faults.
 
-// Each test uses its own part of this.
-#![allow(dead_code, unreachable_pub, missing_docs)]
+#![allow(dead_code, reason = "each test uses only some of them")]
+#![allow(unreachable_pub, missing_docs)]
 
 pub mod cluster;
 pub mod proxy;

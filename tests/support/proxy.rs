@@ -1,4 +1,4 @@
-//! A TCP proxy before a Redis server that counts what passes and does harm when told to.
+//! A TCP proxy in front of a Redis server that counts commands and injects network faults.
 
 use std::{
     io::{Read, Write},
@@ -13,8 +13,8 @@ use std::{
 
 use socket2::SockRef;
 
-/// Listens on a port of its own and passes everything on, until told otherwise. Threads end with
-/// their connections.
+/// A proxy on a free port that forwards all traffic unless told otherwise. Each thread ends with
+/// its connection.
 pub struct Proxy {
     port: u16,
     state: Arc<Mutex<State>>,
@@ -24,31 +24,31 @@ struct State {
     harm: Harm,
     commands: Vec<String>,
     round_trips: usize,
-    /// The last that passed was an answer, so the next command begins a round trip.
+    /// Whether the last bytes were an answer, so that the next command begins a round trip.
     answered: bool,
     connections: Vec<(TcpStream, TcpStream)>,
     ended: bool,
 }
 
-/// What is done to the traffic.
+/// A fault in the traffic.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Harm {
     #[default]
     None,
-    /// New connections are closed at once, and so are those there are.
+    /// Closes existing connections, and new ones at once.
     Refuse,
-    /// Nothing passes either way; new connections are accepted.
+    /// Accepts connections and discards everything sent in either direction.
     Swallow,
-    /// Answers take this much longer.
+    /// Delays answers.
     Delay(Duration),
-    /// Of the next answer only so many bytes pass, then the connection is cut.
+    /// Forwards this number of bytes of the next answer, then closes the connection.
     Truncate(usize),
-    /// Of the next answer only so many bytes pass, then the connection is reset.
+    /// Forwards this number of bytes of the next answer, then resets the connection.
     Reset(usize),
 }
 
 impl Proxy {
-    /// Stands before the server on this port of the same machine.
+    /// Starts a proxy in front of the server on this port of the same machine.
     pub fn before(server: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let port = listener.local_addr().expect("a bound address").port();
@@ -70,7 +70,7 @@ impl Proxy {
                 }
                 let Ok(server) = TcpStream::connect(("127.0.0.1", server)) else { continue };
                 if state.harm != Harm::Refuse {
-                    state.carry(&client, &server, &shared);
+                    state.forward(&client, &server, &shared);
                 }
             }
         });
@@ -81,7 +81,7 @@ impl Proxy {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Sets what is done to the traffic from now on.
+    /// Sets the fault from now on.
     pub fn harm(&self, harm: Harm) {
         lock(&self.state).harm = harm;
         if harm == Harm::Refuse {
@@ -89,7 +89,7 @@ impl Proxy {
         }
     }
 
-    /// Cuts all connections.
+    /// Closes all connections.
     pub fn cut(&self) {
         for (client, server) in lock(&self.state).connections.drain(..) {
             let _ = client.shutdown(Shutdown::Both);
@@ -97,16 +97,16 @@ impl Proxy {
         }
     }
 
-    /// Forgets what has been counted.
+    /// Resets the counts.
     pub fn reset(&self) {
         let mut state = lock(&self.state);
         state.commands.clear();
         (state.round_trips, state.answered) = (0, true);
     }
 
-    /// Waits until nothing has passed for a while: what a server's start or the first use of a
-    /// session sets off in the background has come to its end.
-    pub fn wait_for_silence(&self) {
+    /// Waits until no command has passed for 300 ms, so that the background work of a server's
+    /// start or a session's first use is complete.
+    pub fn wait_until_idle(&self) {
         let (mut seen, mut since) = (0, Instant::now());
         while since.elapsed() < Duration::from_millis(300) {
             let count = self.commands().len();
@@ -122,7 +122,7 @@ impl Proxy {
         lock(&self.state).commands.clone()
     }
 
-    /// How often a command went out after all before it had been answered.
+    /// Counts the round trips: commands that were sent after an answer.
     pub fn round_trips(&self) -> usize {
         lock(&self.state).round_trips
     }
@@ -132,13 +132,14 @@ impl Drop for Proxy {
     fn drop(&mut self) {
         lock(&self.state).ended = true;
         self.cut();
-        // Wakes the listener, which then ends.
+        // Wakes the listening thread, which then ends.
         let _ = TcpStream::connect(("127.0.0.1", self.port));
     }
 }
 
 impl State {
-    fn carry(&mut self, client: &TcpStream, server: &TcpStream, shared: &Arc<Mutex<Self>>) {
+    /// Starts one thread for each direction of a connection.
+    fn forward(&mut self, client: &TcpStream, server: &TcpStream, shared: &Arc<Mutex<Self>>) {
         let copy = |stream: &TcpStream| {
             let _ = stream.set_nodelay(true);
             stream.try_clone().expect("a socket can be cloned")
@@ -158,7 +159,7 @@ impl State {
                     }
                     state.commands.push(command);
                 }
-                if state.harm == Harm::Swallow { Passage::Nothing } else { Passage::All }
+                if state.harm == Harm::Swallow { Forwarded::Nothing } else { Forwarded::All }
             });
         });
         let (from, to, state) = (copy(server), copy(client), shared.clone());
@@ -167,37 +168,38 @@ impl State {
                 let harm = lock(&state).harm;
                 match harm {
                     Harm::None | Harm::Refuse => {}
-                    Harm::Swallow => return Passage::Nothing,
+                    Harm::Swallow => return Forwarded::Nothing,
                     Harm::Delay(delay) => thread::sleep(delay),
                     Harm::Truncate(length) => {
                         lock(&state).harm = Harm::None;
-                        return Passage::Part(length);
+                        return Forwarded::Part(length);
                     }
                     Harm::Reset(length) => {
                         let mut state = lock(&state);
                         state.harm = Harm::None;
-                        // The last handle to be dropped resets, so none may be kept.
+                        // The socket is reset when its last handle is dropped, so none is kept.
                         let is_other = |client: &TcpStream| {
                             client.peer_addr().ok().as_ref() != peer.as_ref().ok()
                         };
                         state.connections.retain(|(client, _)| is_other(client));
                         is_reset.store(true, Ordering::Relaxed);
-                        return Passage::PartThenReset(length);
+                        return Forwarded::PartThenReset(length);
                     }
                 }
                 lock(&state).answered = true;
-                Passage::All
+                Forwarded::All
             });
         });
     }
 }
 
-enum Passage {
+/// The part of the received bytes to forward.
+enum Forwarded {
     All,
     Nothing,
-    /// So many bytes, and then the end.
+    /// This number of bytes; then the connection is closed.
     Part(usize),
-    /// So many bytes, and then a reset.
+    /// This number of bytes; then the connection is reset.
     PartThenReset(usize),
 }
 
@@ -205,22 +207,22 @@ fn pump(
     mut from: TcpStream,
     mut to: TcpStream,
     is_reset: &AtomicBool,
-    mut inspect: impl FnMut(&[u8]) -> Passage,
+    mut inspect: impl FnMut(&[u8]) -> Forwarded,
 ) {
     let mut buffer = vec![0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
         let bytes = &buffer[..length];
         let passed = match inspect(bytes) {
-            Passage::All => to.write_all(bytes),
-            Passage::Nothing => Ok(()),
-            Passage::Part(length) => {
+            Forwarded::All => to.write_all(bytes),
+            Forwarded::Nothing => Ok(()),
+            Forwarded::Part(length) => {
                 let _ = to.write_all(&bytes[..length.min(bytes.len())]);
                 break;
             }
-            Passage::PartThenReset(length) => {
+            Forwarded::PartThenReset(length) => {
                 let _ = to.write_all(&bytes[..length.min(bytes.len())]);
                 let _ = SockRef::from(&to).set_linger(Some(Duration::ZERO));
-                // Wakes the pump of the other direction, and tells the client nothing.
+                // Wakes the thread of the other direction without sending anything to the client.
                 let _ = to.shutdown(Shutdown::Read);
                 break;
             }
@@ -230,14 +232,14 @@ fn pump(
         }
     }
     if is_reset.load(Ordering::Relaxed) {
-        // An orderly end would come before the reset.
+        // A shutdown would close the connection before the reset.
         return;
     }
     let _ = from.shutdown(Shutdown::Both);
     let _ = to.shutdown(Shutdown::Both);
 }
 
-/// Finds the names of commands, which are arrays of bulk strings, in a stream.
+/// Extracts the names of commands, which are arrays of bulk strings, from a stream.
 #[derive(Default)]
 struct Commands {
     rest: Vec<u8>,
@@ -257,7 +259,7 @@ impl Commands {
     }
 }
 
-/// Reads one command: its name in capitals and its length in bytes.
+/// Parses one command. Returns its name in capitals and its length in bytes.
 fn command(bytes: &[u8]) -> Option<(String, usize)> {
     let (count, mut at) = number(bytes, b'*', 0)?;
     let mut name = String::new();
@@ -275,7 +277,7 @@ fn command(bytes: &[u8]) -> Option<(String, usize)> {
     Some((name, at))
 }
 
-/// Reads `<mark><number>\r\n` at `at`: the number, and where the next thing starts.
+/// Parses `<mark><number>\r\n` at `at`. Returns the number and the position after it.
 fn number(bytes: &[u8], mark: u8, at: usize) -> Option<(usize, usize)> {
     let line = bytes.get(at..)?;
     let end = line.windows(2).position(|pair| pair == b"\r\n")?;

@@ -11,7 +11,7 @@ use std::{
 
 use tempfile::TempDir;
 
-/// A redis-server of the test's own, on a free port, without persistence. Killed on drop.
+/// A redis-server on a free port, without persistence. Killed on drop.
 pub struct RedisServer {
     process: Child,
     port: u16,
@@ -25,11 +25,11 @@ impl RedisServer {
         Self::start_with(&[])
     }
 
-    /// Starts a server with more settings, as on its command line: `["--maxmemory", "1mb"]`.
+    /// Starts a server with more command line options, such as `["--maxmemory", "1mb"]`.
     pub fn start_with(settings: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
-        // Another process may take the port between here and there.
+        // Another process may take the port before the server listens on it.
         for _ in 0..10 {
             let port = free_port();
             if let Some(process) = launch(port, &settings, &directory) {
@@ -39,7 +39,7 @@ impl RedisServer {
         panic!("redis-server does not start; is it installed?");
     }
 
-    /// Starts a sentinel with these lines of configuration.
+    /// Starts a sentinel with this configuration file.
     pub fn start_sentinel(port: u16, lines: &str) -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
         std::fs::write(directory.path().join("sentinel.conf"), lines).expect("a file");
@@ -48,18 +48,18 @@ impl RedisServer {
         Self { process, port, settings, directory }
     }
 
-    /// What `INFO` says about `name`; empty if nothing.
+    /// Returns the field `name` of `INFO`, or an empty text if there is none.
     pub fn info(&self, name: &str) -> String {
-        told(&self.cli(&["INFO", "everything"]), name)
+        field(&self.cli(&["INFO", "everything"]), name)
     }
 
-    /// How many replicas receive what is written here.
+    /// Returns the number of replicas that receive writes.
     pub fn replicas(&self) -> usize {
         self.cli(&["INFO", "replication"]).matches("state=online").count()
     }
 
-    /// Whether so many replicas confirm a write, which is the removal of everything. A new
-    /// replica takes up to a second to confirm its first one.
+    /// Returns whether exactly this number of replicas confirms a write. The write is `FLUSHALL`.
+    /// A new replica takes up to a second to confirm its first write.
     pub fn is_confirmed_by(&self, replicas: usize) -> bool {
         if self.replicas() != replicas {
             return false;
@@ -78,9 +78,9 @@ impl RedisServer {
         text.lines().last().and_then(|count| count.parse().ok()) == Some(replicas)
     }
 
-    /// What `CLUSTER INFO` says about `name`; empty if nothing.
+    /// Returns the field `name` of `CLUSTER INFO`, or an empty text if there is none.
     pub fn cluster_info(&self, name: &str) -> String {
-        told(&self.cli(&["CLUSTER", "INFO"]), name)
+        field(&self.cli(&["CLUSTER", "INFO"]), name)
     }
 
     pub fn port(&self) -> u16 {
@@ -91,7 +91,7 @@ impl RedisServer {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Runs a command as redis-cli would and returns what it prints, without the last newline.
+    /// Runs a command with redis-cli and returns its output without the last newline.
     pub fn cli(&self, arguments: &[&str]) -> String {
         let output = Command::new("redis-cli")
             .args(["-h", "127.0.0.1", "-p", &self.port.to_string()])
@@ -102,23 +102,24 @@ impl RedisServer {
         text.strip_suffix('\n').unwrap_or(&text).to_owned()
     }
 
-    /// Stops answering, with all connections open.
+    /// Stops the process. Its connections stay open.
     pub fn pause(&self) {
         self.signal("-STOP");
     }
 
-    /// Goes on after [`pause`](Self::pause), with everything it has been sent meanwhile.
+    /// Continues after [`pause`](Self::pause) with the commands received in the meantime.
     pub fn resume(&self) {
         self.signal("-CONT");
     }
 
-    /// Dies at once and loses everything.
+    /// Kills the process with SIGKILL.
     pub fn kill(&mut self) {
         self.process.kill().expect("a child can be killed");
         self.process.wait().expect("a child can be waited for");
     }
 
-    /// Starts again on the same port, after [`kill`](Self::kill), with what was saved.
+    /// Starts the server again on the same port after [`kill`](Self::kill), with the data that was
+    /// persisted.
     pub fn restart(&mut self) {
         self.process = launch(self.port, &self.settings, &self.directory)
             .expect("redis-server starts again on its port");
@@ -132,21 +133,21 @@ impl RedisServer {
 
 impl Drop for RedisServer {
     fn drop(&mut self) {
-        // SIGKILL reaches a stopped process too.
+        // SIGKILL also ends a stopped process.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// A port of this machine that nobody listens on.
+/// Returns a free port of this machine, never the same one twice.
 ///
-/// Never the same one twice, and below those that the system hands out for outgoing connections:
-/// until the server listens, and while it restarts, nobody else comes to have it.
+/// The ports are below those that the system assigns to outgoing connections, so that a port
+/// stays free until a server listens on it and while the server restarts.
 pub fn free_port() -> u16 {
     const PORTS: Range<u32> = 12_000..32_000;
     static TAKEN: AtomicU32 = AtomicU32::new(0);
     loop {
-        // Processes that test at the same time begin far from each other.
+        // Concurrent test processes start at ports far from each other.
         let next = std::process::id().wrapping_mul(997).wrapping_add(TAKEN.fetch_add(1, Relaxed));
         let port = (PORTS.start + next % (PORTS.end - PORTS.start)) as u16;
         if is_free(port) {
@@ -155,10 +156,11 @@ pub fn free_port() -> u16 {
     }
 }
 
-/// Whether nobody listens on a port of this machine.
+/// Returns whether a port of this machine is free.
 ///
-/// Asked by connecting, never by listening: a process that another thread starts at this moment
-/// has the listener too until it becomes what it was started for, and clients connect to it.
+/// This connects instead of listening: a child process that another thread starts at the same
+/// moment would inherit the listening socket until it executes its program, and clients would
+/// connect to it.
 pub fn is_free(port: u16) -> bool {
     TcpStream::connect(("127.0.0.1", port)).is_err()
 }
@@ -175,8 +177,8 @@ fn launch(port: u16, settings: &[String], directory: &TempDir) -> Option<Child> 
         .stderr(Stdio::null())
         .spawn()
         .expect("redis-server is installed");
-    let patience = Instant::now() + Duration::from_secs(10);
-    while Instant::now() < patience {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while Instant::now() < deadline {
         if let Ok(Some(_)) = process.try_wait() {
             return None;
         }
@@ -190,14 +192,14 @@ fn launch(port: u16, settings: &[String], directory: &TempDir) -> Option<Child> 
     None
 }
 
-/// The value of a line `name:value`.
-fn told(lines: &str, name: &str) -> String {
+/// Returns the value of a line `name:value`.
+fn field(lines: &str, name: &str) -> String {
     let value =
         |line: &str| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim_end().to_owned());
     lines.lines().find_map(value).unwrap_or_default()
 }
 
-/// Whether a server answers PING, be it with an error.
+/// Returns whether a server answers PING, possibly with an error.
 fn answers(port: u16) -> bool {
     let ask = || {
         let mut connection = TcpStream::connect(("127.0.0.1", port))?;

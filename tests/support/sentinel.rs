@@ -1,4 +1,4 @@
-//! A real master with replicas and sentinels for tests.
+//! Real Redis masters with replicas and sentinels for tests.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use super::redis::{RedisServer, free_port};
 
 /// One master, two replicas, three sentinels. Killed on drop.
 pub struct RedisSentinel {
-    /// The first one starts as the master.
+    /// The master at the start, then its replicas.
     pub servers: Vec<RedisServer>,
     pub sentinels: Vec<RedisServer>,
 }
@@ -27,7 +27,7 @@ impl RedisSentinel {
 
         let ports: Vec<u16> = (0..3).map(|_| free_port()).collect();
         let sentinels = (0..3).map(|own| {
-            // What they would find out by and by.
+            // The configuration includes everything that sentinels would discover over time.
             let mut lines = format!(
                 "sentinel myid {}\nsentinel monitor {name} 127.0.0.1 {port} 2\n\
                  sentinel down-after-milliseconds {name} 1000\n\
@@ -67,7 +67,7 @@ impl RedisSentinel {
         self.sentinels.iter().map(RedisServer::url).collect()
     }
 
-    /// The server that `sentinel` names as the master.
+    /// Returns the server that `sentinel` names as the master.
     pub fn named_by(&self, sentinel: usize) -> usize {
         let question = ["SENTINEL", "GET-MASTER-ADDR-BY-NAME", Self::MASTER];
         let answer = self.sentinels[sentinel].cli(&question);
@@ -76,14 +76,14 @@ impl RedisSentinel {
         named.expect("a sentinel names one of the servers")
     }
 
-    /// The number of the election that made that master, as `sentinel` knows it.
-    pub fn election_known(&self, sentinel: usize) -> u64 {
+    /// Returns the configuration epoch that `sentinel` knows. Each election increases it.
+    pub fn config_epoch(&self, sentinel: usize) -> u64 {
         let answer = self.sentinels[sentinel].cli(&["SENTINEL", "MASTER", Self::MASTER]);
         let mut lines = answer.lines().skip_while(|line| *line != "config-epoch");
-        lines.nth(1).and_then(|epoch| epoch.parse().ok()).expect("a sentinel tells the epoch")
+        lines.nth(1).and_then(|epoch| epoch.parse().ok()).expect("a sentinel reports its epoch")
     }
 
-    /// Replicas that `sentinel` would promote.
+    /// Counts the replicas that `sentinel` could promote.
     pub fn replicas_known(&self, sentinel: &RedisServer) -> usize {
         let list = sentinel.cli(&["SENTINEL", "REPLICAS", Self::MASTER]);
         let lines: Vec<_> = list.lines().collect();
@@ -95,12 +95,13 @@ fn run_id(sentinel: usize) -> String {
     format!("{:040x}", sentinel + 1)
 }
 
-/// Polls until it is so, for a minute at most.
+/// Polls until the condition holds, and returns how long that took. Panics after a minute.
 #[track_caller]
-pub fn until(what: &str, mut is_so: impl FnMut() -> bool) -> Duration {
+pub fn until(description: &str, mut condition: impl FnMut() -> bool) -> Duration {
     let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < Duration::from_secs(60), "still not so: {what}");
+    while !condition() {
+        let elapsed = begin.elapsed();
+        assert!(elapsed < Duration::from_secs(60), "timed out waiting for: {description}");
         std::thread::sleep(Duration::from_millis(10));
     }
     begin.elapsed()

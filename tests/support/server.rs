@@ -1,4 +1,4 @@
-//! The real demo server, as a process of its own.
+//! The real demo server as a separate process.
 
 use std::{
     fs,
@@ -14,11 +14,11 @@ use super::client::Client;
 use crate::support::redis::free_port;
 
 /// Longer than anything here takes, even on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 const DEMO: &str = env!("CARGO_BIN_EXE_demo-server");
 
-/// A demo server on a free port, in a directory of its own. Killed when dropped.
+/// A demo server on a free port with its own working directory. Killed on drop.
 pub(crate) struct Server {
     directory: tempfile::TempDir,
     program: Vec<String>,
@@ -30,7 +30,7 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server with these settings over the built-in defaults.
+    /// Starts a server with the default settings and these.
     pub(crate) fn start(settings: &[(&str, &str)]) -> Self {
         Self::start_with(settings, &[])
     }
@@ -40,12 +40,13 @@ impl Server {
         Self::launch(&[DEMO], settings, arguments)
     }
 
-    /// Starts a server by a program that sets it up and then becomes it, such as `env`.
-    pub(crate) fn start_under(under: &[&str], settings: &[(&str, &str)]) -> Self {
-        Self::start_program(&[under, &[DEMO]].concat(), settings)
+    /// Starts a server through a command that executes its arguments, such as `env`.
+    pub(crate) fn start_through(wrapper: &[&str], settings: &[(&str, &str)]) -> Self {
+        Self::start_program(&[wrapper, &[DEMO]].concat(), settings)
     }
 
-    /// Starts another program that takes its port as the demo does, and says where it listens.
+    /// Starts another program that reads its port from the same variable as the demo and logs its
+    /// address in the same words.
     pub(crate) fn start_program(program: &[&str], settings: &[(&str, &str)]) -> Self {
         Self::launch(program, settings, &[])
     }
@@ -63,13 +64,13 @@ impl Server {
         Self { directory, program, environment, arguments, process, port, log }
     }
 
-    /// Makes a setting for the next start.
+    /// Changes a setting for the next start.
     pub(crate) fn configure(&mut self, name: &str, value: &str) {
         self.environment.push((name.to_owned(), value.to_owned()));
     }
 
-    /// Starts it again on the same port, after it was stopped or killed.
-    pub(crate) fn start_again(&mut self) {
+    /// Starts the server again on the same port, after it was stopped or killed.
+    pub(crate) fn restart(&mut self) {
         let (directory, port) = (self.directory.path(), self.port);
         let (program, environment) = (&self.program, &self.environment);
         (self.process, _) =
@@ -84,12 +85,12 @@ impl Server {
         self.port
     }
 
-    /// Its working directory, where `sessions` is unless set otherwise.
+    /// The working directory of the server.
     pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
     }
 
-    /// What it has written to its standard error so far, over all its lives.
+    /// The standard error of the server so far, restarts included.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
@@ -105,45 +106,45 @@ impl Server {
         assert!(status.expect("kill(1) runs").success());
     }
 
-    /// How many bytes of memory it has.
-    pub(crate) fn resident(&self) -> usize {
+    /// The resident memory of the server in bytes.
+    pub(crate) fn resident_bytes(&self) -> usize {
         let status = format!("/proc/{}/status", self.process.id());
         let status = fs::read_to_string(status).expect("Linux");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its size");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
         let kilobytes = line.trim().trim_end_matches(" kB");
         kilobytes.parse::<usize>().expect("a number") << 10
     }
 
-    /// From now on it can write no file beyond this size: bytes, or `unlimited`.
+    /// Limits the size of the files that the server writes: bytes, or `unlimited`.
     ///
-    /// Unless it ignores `XFSZ` the signal would end it.
-    pub(crate) fn limit_files_to(&self, size: &str) {
+    /// The server must ignore the signal `XFSZ`, which would kill it at the limit.
+    pub(crate) fn limit_file_size(&self, size: &str) {
         let id = self.process.id().to_string();
         let limit = format!("--fsize={size}:");
         let status = Command::new("prlimit").args(["--pid", &id, &limit]).status();
         assert!(status.expect("prlimit(1) runs").success());
     }
 
-    /// Waits for its end.
+    /// Waits until the server exits.
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let mut status = None;
-        eventually("the server ends", || {
+        eventually("the server exits", || {
             status = self.process.try_wait().unwrap();
             status.is_some()
         });
-        status.expect("it has ended")
+        status.expect("the server has exited")
     }
 
-    /// Ends it in order, and expects that it says so.
+    /// Stops the server with SIGTERM. Panics unless it exits with status 0.
     pub(crate) fn terminate(&mut self) {
         self.signal("TERM");
         let status = self.wait();
         assert_eq!(status.code(), Some(0), "{}", self.log());
     }
 
-    /// Ends it as `kill -9` does.
+    /// Kills the server with SIGKILL.
     pub(crate) fn kill(&mut self) {
-        self.process.kill().expect("it runs");
+        self.process.kill().expect("the server runs");
         self.wait();
     }
 }
@@ -158,8 +159,8 @@ impl Drop for Server {
     }
 }
 
-/// A server that ends by itself: returns its exit code and its standard error.
-pub(crate) fn run_to_its_end(
+/// Runs a server that exits by itself. Returns its exit code and its standard error.
+pub(crate) fn run_until_exit(
     directory: &Path,
     settings: &[(&str, &str)],
     arguments: &[&str],
@@ -170,30 +171,30 @@ pub(crate) fn run_to_its_end(
         .stderr(Stdio::piped())
         .spawn()
         .expect("the server starts");
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while process.try_wait().unwrap().is_none() && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(5));
     }
     let _ = process.kill();
-    let output = process.wait_with_output().expect("it can be read");
+    let output = process.wait_with_output().expect("the output can be read");
     (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
 }
 
-/// Polls until it is so.
+/// Polls until the condition holds. Panics after [`TIMEOUT`].
 #[track_caller]
-pub(crate) fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !is_so() {
-        assert!(Instant::now() < deadline, "still not so: {what}");
+pub(crate) fn eventually(description: &str, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + TIMEOUT;
+    while !condition() {
+        assert!(Instant::now() < deadline, "timed out waiting for: {description}");
         thread::sleep(Duration::from_millis(5));
     }
 }
 
 fn command(directory: &Path, program: &[String]) -> Command {
-    let (first, arguments) = program.split_first().expect("there is the server itself");
+    let (first, arguments) = program.split_first().expect("a program is never empty");
     let mut command = Command::new(first);
     command.args(arguments);
-    // Nothing of the environment of whoever runs the tests.
+    // The environment in which the tests run must not change the settings.
     command.env_clear().current_dir(directory).stdin(Stdio::null()).stdout(Stdio::null());
     command
 }
@@ -228,23 +229,23 @@ fn launch(
     eventually("the server listens", || {
         let log = log.lock().unwrap();
         let ended = process.try_wait().unwrap();
-        assert!(ended.is_none(), "the server has ended: {}", &log[before..]);
-        let told = log[before..].split_once("listening on http://127.0.0.1:");
-        port = told.map_or(0, |(_, rest)| leading_number(rest));
+        assert!(ended.is_none(), "the server has exited: {}", &log[before..]);
+        let address = log[before..].split_once("listening on http://127.0.0.1:");
+        port = address.map_or(0, |(_, rest)| leading_number(rest));
         port != 0
     });
-    eventually("/healthz answers", || Client::new(port).try_ask("/healthz").is_ok());
+    eventually("/healthz answers", || Client::new(port).try_get("/healthz").is_ok());
     (process, port)
 }
 
+/// Returns the number at the start of a text, or 0 while the log may not contain all of it yet.
 fn leading_number(text: &str) -> u16 {
-    let digits = text.find(|digit: char| !digit.is_ascii_digit());
-    // Without what follows, the number may not be complete yet.
-    digits.map_or(0, |end| text[..end].parse().expect("a port"))
+    let end = text.find(|character: char| !character.is_ascii_digit());
+    end.map_or(0, |end| text[..end].parse().expect("a port"))
 }
 
-/// Every file below a directory, with what is in it.
-pub(crate) fn files_below(directory: &Path) -> Vec<(String, Vec<u8>)> {
+/// Returns every file in a directory and its subdirectories with its content.
+pub(crate) fn files_under(directory: &Path) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     let mut directories = vec![directory.to_owned()];
     while let Some(directory) = directories.pop() {

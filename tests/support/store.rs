@@ -1,11 +1,11 @@
-//! The four storages as a test sees them: behind servers, and by hand.
+//! The four storages, used through servers and accessed directly.
 
 use std::{fs, path::PathBuf};
 
 use super::server::Server;
 use crate::support::redis::RedisServer;
 
-/// What servers keep their sessions in. They share it, except for `Memory`.
+/// A store for the sessions of servers, which share it unless it is `Memory`.
 pub(crate) enum Store {
     Memory,
     File(tempfile::TempDir),
@@ -26,23 +26,23 @@ impl Store {
         Self::HashTable(RedisServer::start())
     }
 
-    /// Starts a server on it, with further settings.
+    /// Starts a server on this store with more settings.
     pub(crate) fn serve(&self, settings: &[(&str, &str)]) -> Server {
-        self.serve_under(&[], settings)
+        self.serve_through(&[], settings)
     }
 
-    /// Starts a server on it by a program that sets it up and then becomes it.
-    pub(crate) fn serve_under(&self, under: &[&str], settings: &[(&str, &str)]) -> Server {
-        self.serve_by(settings, |all| Server::start_under(under, all))
+    /// Starts a server on this store through a command that executes its arguments.
+    pub(crate) fn serve_through(&self, wrapper: &[&str], settings: &[(&str, &str)]) -> Server {
+        self.serve_with(settings, |all| Server::start_through(wrapper, all))
     }
 
-    /// Starts a server with the settings for it and further ones.
-    pub(crate) fn serve_by(
+    /// Calls `start` with the settings for this store and more settings.
+    pub(crate) fn serve_with(
         &self,
         settings: &[(&str, &str)],
         start: impl FnOnce(&[(&str, &str)]) -> Server,
     ) -> Server {
-        let (backend, place) = match self {
+        let (backend, location) = match self {
             Self::Memory => ("memory", None),
             Self::File(directory) => {
                 let path = directory.path().to_str().expect("UTF-8").to_owned();
@@ -52,15 +52,15 @@ impl Store {
             Self::HashTable(redis) => ("redis-hash-table", Some(("DEMO__REDIS__URL", redis.url()))),
         };
         let mut all = vec![("DEMO__SESSION__BACKEND", backend)];
-        all.extend(place.as_ref().map(|(name, value)| (*name, value.as_str())));
+        all.extend(location.as_ref().map(|(name, value)| (*name, value.as_str())));
         all.extend_from_slice(settings);
         start(&all)
     }
 
-    /// What is stored under an id, as a person would look at it; `None` if nothing is.
-    pub(crate) fn look(&self, id: &str) -> Option<String> {
+    /// Reads the stored text of a session without a server. `None` if nothing is stored.
+    pub(crate) fn read_raw(&self, id: &str) -> Option<String> {
         let found = match self {
-            Self::Memory => panic!("nobody can look into a process"),
+            Self::Memory => panic!("the memory of a server cannot be read"),
             Self::File(_) => fs::read_to_string(self.file_of(id)).unwrap_or_default(),
             Self::KeyValue(redis) => redis.cli(&["GET", &key(id)]),
             Self::HashTable(redis) => redis.cli(&["HGETALL", &key(id)]),
@@ -68,10 +68,10 @@ impl Store {
         (!found.is_empty()).then_some(found)
     }
 
-    /// Sets the item `time` to 1 by hand, as the documents do.
-    pub(crate) fn edit(&self, id: &str) {
+    /// Sets the item `time` to 1 without a server, as in the documentation.
+    pub(crate) fn edit_by_hand(&self, id: &str) {
         match self {
-            Self::Memory => panic!("nobody can edit a process"),
+            Self::Memory => panic!("the memory of a server cannot be edited"),
             Self::File(_) => {
                 let text = fs::read_to_string(self.file_of(id)).expect("the session's file");
                 let (head, _) = text.split_once('\n').expect("two lines");
@@ -85,10 +85,10 @@ impl Store {
         }
     }
 
-    /// The time left to a session by its record, in milliseconds.
-    pub(crate) fn milliseconds_left(&self, id: &str) -> i64 {
+    /// Reads the stored time to live of a session, in milliseconds.
+    pub(crate) fn ttl_millis(&self, id: &str) -> i64 {
         match self {
-            Self::Memory => panic!("nobody can look into a process"),
+            Self::Memory => panic!("the memory of a server cannot be read"),
             Self::File(_) => {
                 let text = fs::read_to_string(self.file_of(id)).expect("the session's file");
                 let end: i64 = text.split(' ').next().unwrap().parse().expect("milliseconds");
@@ -121,7 +121,7 @@ impl Store {
     }
 }
 
-/// The key of a session under the shipped prefix.
+/// Returns the Redis key of a session with the default prefix.
 pub(crate) fn key(id: &str) -> String {
     format!("session:{id}")
 }

@@ -1,4 +1,4 @@
-//! Certificates for tests.
+//! TLS certificates for tests.
 
 #![allow(unreachable_pub, missing_docs)]
 
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use tempfile::TempDir;
 
-/// An authority of the test's own, with a certificate for this machine and one for a client.
+/// A certificate authority that has issued a certificate for this machine and one for a client.
 pub struct Certificates {
     directory: TempDir,
 }
@@ -38,8 +38,8 @@ impl Certificates {
         self.directory.path().join(name)
     }
 
-    /// The command line of a server that speaks TLS at this port, and demands a certificate of
-    /// its clients if told to.
+    /// Returns the command line options of a Redis with TLS on this port. With `demand`, it
+    /// requires client certificates.
     pub fn settings(&self, port: u16, demand: bool) -> Vec<String> {
         let file = |name| self.path(name).to_str().expect("UTF-8").to_owned();
         let settings = [

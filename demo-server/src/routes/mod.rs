@@ -1,12 +1,14 @@
-//! What the server answers.
+//! The routes of the server.
 
+mod browser;
+mod health;
+mod item;
 mod page;
-mod people;
+mod pretty_json;
 mod query;
 mod sessions;
 
-use actix_web::{HttpResponse, Responder, web};
-use session_core::Manager;
+use actix_web::web;
 
 pub(crate) use page::About;
 
@@ -16,22 +18,6 @@ pub(crate) fn register(app: &mut web::ServiceConfig) {
         .route("/set", web::to(sessions::set))
         .route("/get", web::to(sessions::get))
         .route("/del", web::to(sessions::del))
-        .route("/healthz", web::to(healthz))
-        .route("/readyz", web::to(readyz));
-}
-
-/// Answers as long as the process does; never touches the store.
-async fn healthz() -> impl Responder {
-    "ok"
-}
-
-/// Asks the store.
-async fn readyz(manager: web::Data<Manager>) -> impl Responder {
-    if manager.is_ready().await {
-        HttpResponse::Ok().body("ok")
-    } else {
-        HttpResponse::ServiceUnavailable()
-            .insert_header(("Retry-After", "1"))
-            .body("The session store does not answer.\n")
-    }
+        .route("/healthz", web::to(health::healthz))
+        .route("/readyz", web::to(health::readyz));
 }

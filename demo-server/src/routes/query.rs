@@ -1,20 +1,20 @@
-//! Query strings, read strictly: what would have to be guessed is refused.
+//! A strict parser for query strings: anything ambiguous is refused.
 
 use actix_web::HttpResponse;
 
-/// Pairs of key and value, decoded, in their order.
+/// The decoded pairs of key and value, in their original order.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Query(Vec<(String, String)>);
 
-/// Why a query string is not understood.
+/// The reason why a query string is refused.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Malformed {
     Encoding,
-    OtherThanKey,
+    UnknownParameter,
 }
 
 impl Query {
-    /// Reads `a=1&b=x`; `+` is a space, a key without `=` has an empty value.
+    /// Parses `a=1&b=x`. `+` is a space, and a key without `=` has an empty value.
     pub(super) fn parse(text: &str) -> Result<Self, Malformed> {
         let pairs = text.split('&').filter(|pair| !pair.is_empty());
         let decoded = pairs.map(|pair| {
@@ -28,10 +28,14 @@ impl Query {
         self.0.is_empty()
     }
 
-    /// Reads `key=a&key=b`, the items that a request is about; none is about the session.
+    /// Parses `key=a&key=b`, the keys of the items that a request names. Without any, the request
+    /// is about the whole session.
     pub(super) fn keys(text: &str) -> Result<Vec<String>, Malformed> {
-        // Nothing else, lest a slip in `/del?key=a` ends the session.
-        let key = |(name, key)| if name == "key" { Ok(key) } else { Err(Malformed::OtherThanKey) };
+        // Any other parameter is refused: a typo in `/del?key=a` must not end the session.
+        let key = |(name, value): (String, String)| match name.as_str() {
+            "key" => Ok(value),
+            _ => Err(Malformed::UnknownParameter),
+        };
         Self::parse(text)?.into_iter().map(key).collect()
     }
 }
@@ -46,10 +50,10 @@ impl IntoIterator for Query {
 }
 
 impl Malformed {
-    pub(super) fn answer(&self) -> HttpResponse {
+    pub(super) fn response(&self) -> HttpResponse {
         HttpResponse::BadRequest().body(match self {
             Self::Encoding => "The query string is not percent-encoded UTF-8.\n",
-            Self::OtherThanKey => "Only ?key=… is understood here.\n",
+            Self::UnknownParameter => "The only query parameter allowed here is key.\n",
         })
     }
 }
@@ -95,16 +99,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_percent_encoded_utf_8_is_refused() {
+    fn text_that_is_not_percent_encoded_utf_8_is_refused() {
         for text in ["a=%", "a=%4", "a=%zz", "%f", "a=%ff", "a=%+1", "a=%c3"] {
             assert_eq!(parse(text), Err(Malformed::Encoding), "{text}");
         }
     }
 
     #[test]
-    fn the_items_of_a_request_are_named_by_key() {
+    fn key_is_the_only_parameter_that_names_items() {
         assert_eq!(Query::keys("key=a&key=%20"), Ok(vec!["a".to_owned(), " ".to_owned()]));
         assert_eq!(Query::keys(""), Ok(vec![]));
-        assert_eq!(Query::keys("kye=a"), Err(Malformed::OtherThanKey));
+        assert_eq!(Query::keys("kye=a"), Err(Malformed::UnknownParameter));
     }
 }

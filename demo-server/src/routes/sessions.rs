@@ -1,4 +1,4 @@
-//! The walkthrough's three steps.
+//! The routes of the walkthrough: `/set`, `/get` and `/del`.
 
 use std::collections::BTreeMap;
 
@@ -11,34 +11,36 @@ use serde_json::value::RawValue;
 use session_actix::{Error, Session};
 use time::OffsetDateTime;
 
-use super::{people, query::Query};
+use super::{browser, item::into_item, pretty_json, query::Query};
 
-/// `/set` stores the time, `/set?a=1&b=x` these items instead, all in one write.
+/// Handles `/set`, which stores the time, and `/set?a=1&b=x`, which stores these items in one
+/// write.
 pub(super) async fn set(request: HttpRequest, session: Session) -> Result<HttpResponse, Error> {
     let query = match Query::parse(request.query_string()) {
         Ok(query) => query,
-        Err(fault) => return Ok(fault.answer()),
+        Err(malformed) => return Ok(malformed.response()),
     };
     if query.is_empty() {
         session.set("time", OffsetDateTime::now_utc().unix_timestamp()).await?;
     } else {
         let items: BTreeMap<String, Box<RawValue>> =
-            query.into_iter().map(|(key, value)| (key, as_item(value))).collect();
+            query.into_iter().map(|(key, value)| (key, into_item(value))).collect();
         session.set_map(&items).await?;
     }
     Ok(done(&request))
 }
 
-/// `/get` answers all items as one JSON object, `/get?key=a` that item or `null`: the text as it
-/// is stored, or the same on several lines if a person reads it.
+/// Handles `/get`, which answers with all items as one JSON object, and `/get?key=a`, which
+/// answers with that item or `null`. Programs receive the stored text, browsers receive it
+/// indented.
 pub(super) async fn get(request: HttpRequest, session: Session) -> Result<HttpResponse, Error> {
     let keys = match Query::keys(request.query_string()) {
         Ok(keys) => keys,
-        Err(fault) => return Ok(fault.answer()),
+        Err(malformed) => return Ok(malformed.response()),
     };
-    let for_person = people::reads(&request);
+    let is_browser = browser::accepts_html(&request);
     let body = |json: &str| {
-        BoxBody::new(if for_person { people::indented(json) } else { json.to_owned() })
+        BoxBody::new(if is_browser { pretty_json::indent(json) } else { json.to_owned() })
     };
     let body = match keys.last() {
         Some(key) => {
@@ -46,7 +48,7 @@ pub(super) async fn get(request: HttpRequest, session: Session) -> Result<HttpRe
             body(item.as_deref().map_or("null", RawValue::get))
         }
         None => match session.data().await? {
-            Some(items) if for_person => body(&items.to_json()),
+            Some(items) if is_browser => body(&items.to_json()),
             Some(items) => items.into(),
             None => body("{}"),
         },
@@ -58,11 +60,11 @@ pub(super) async fn get(request: HttpRequest, session: Session) -> Result<HttpRe
         .body(body))
 }
 
-/// `/del` ends the session, `/del?key=a` removes that item.
+/// Handles `/del`, which ends the session, and `/del?key=a`, which removes that item.
 pub(super) async fn del(request: HttpRequest, session: Session) -> Result<HttpResponse, Error> {
     let keys = match Query::keys(request.query_string()) {
         Ok(keys) => keys,
-        Err(fault) => return Ok(fault.answer()),
+        Err(malformed) => return Ok(malformed.response()),
     };
     if keys.is_empty() {
         session.remove_all().await?;
@@ -73,15 +75,8 @@ pub(super) async fn del(request: HttpRequest, session: Session) -> Result<HttpRe
 }
 
 fn done(request: &HttpRequest) -> HttpResponse {
-    if people::submitted(request) {
-        return people::back_to_page();
+    if browser::is_form(request) {
+        return browser::redirect_to_page();
     }
     HttpResponse::Ok().body("ok")
-}
-
-/// JSON is taken as it is, byte for byte; anything else is a string.
-pub(super) fn as_item(value: String) -> Box<RawValue> {
-    RawValue::from_string(value.clone()).unwrap_or_else(|_| {
-        serde_json::value::to_raw_value(&value).expect("a string is always JSON")
-    })
 }

@@ -7,6 +7,7 @@ mod load;
 mod parse;
 mod problem;
 mod redis;
+mod secret;
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
@@ -18,7 +19,8 @@ use smart_default::SmartDefault;
 
 use parse::{cookie_age, duration, non_empty, number};
 pub(crate) use problem::Problem;
-pub(crate) use redis::{Deployment, Redis, Secret};
+pub(crate) use redis::{Deployment, Redis};
+pub(crate) use secret::Secret;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

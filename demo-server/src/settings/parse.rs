@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer, de::Error};
 use session_actix::CookieAge;
 
-use super::Secret;
+use super::secret::Secret;
 
 /// Deserializes a whole number from `MIN` to `MAX`, as a number or an `Option` of one.
 pub(super) fn number<'de, D: Deserializer<'de>, T: TryFrom<u32>, const MIN: u32, const MAX: u32>(

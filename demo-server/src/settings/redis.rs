@@ -1,11 +1,14 @@
 //! Where Redis is, and how to connect to it.
 
-use std::{fmt, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 use smart_default::SmartDefault;
 
-use super::parse::{addresses, duration, non_empty, number, size};
+use super::{
+    parse::{addresses, duration, non_empty, number, size},
+    secret::Secret,
+};
 
 #[derive(Debug, Deserialize, PartialEq, SmartDefault)]
 #[serde(deny_unknown_fields, default)]
@@ -48,28 +51,6 @@ pub(crate) enum Deployment<'a> {
     Cluster(&'a [Secret]),
 }
 
-/// A string that may contain a password. Its `Debug` output hides it.
-#[derive(Clone, Deserialize, PartialEq)]
-pub(crate) struct Secret(String);
-
-impl Secret {
-    pub(crate) fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl From<String> for Secret {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(not shown)")
-    }
-}
-
 impl Redis {
     pub(crate) fn deployment(&self) -> Deployment<'_> {
         match &self.master {
@@ -108,7 +89,7 @@ mod tests {
     }
 
     fn secrets(urls: &[&str]) -> Vec<Secret> {
-        urls.iter().map(|&url| Secret(url.to_owned())).collect()
+        urls.iter().map(|&url| Secret::from(url.to_owned())).collect()
     }
 
     #[test]
@@ -127,7 +108,7 @@ mod tests {
     #[test]
     fn the_url_counts_where_no_list_is_given_and_an_empty_list_is_none() {
         let url = "url = \"redis://h:1\"\n";
-        let expected = Secret("redis://h:1".to_owned());
+        let expected = Secret::from("redis://h:1".to_owned());
         let single = Deployment::Single(&expected);
         assert_eq!(redis(url, &[]).deployment(), single);
         assert_eq!(redis(&format!("{url}cluster = []"), &[]).deployment(), single);

@@ -1,4 +1,4 @@
-//! Errors as responses, so that `?` works in any handler.
+//! Errors as responses, so that handlers can use `?`.
 
 use actix_web::{
     HttpResponse, ResponseError,
@@ -10,15 +10,14 @@ use actix_web::{
 
 use crate::Error;
 
-/// What a handler answers that gives up with `?`.
+/// The response when a handler returns this error with `?`.
 ///
-/// - 503 Service Unavailable with `Retry-After`, if the store failed: what was written is not
-///   confirmed.
-/// - 409 Conflict, if the session ended while the request was running, or the id chosen for it is
-///   taken: what was written to it is dropped.
-/// - 500 Internal Server Error otherwise: a fault of the application.
+/// - 503 Service Unavailable with `Retry-After` if the store failed. Changes are not confirmed.
+/// - 409 Conflict if the session ended while the request was running, or the new session's id is
+///   taken. Changes are discarded.
+/// - 500 Internal Server Error otherwise, because the application is at fault.
 ///
-/// The body is one plain sentence and tells nothing internal.
+/// The body is a plain-text message without internal details.
 impl ResponseError for Error {
     fn status_code(&self) -> StatusCode {
         match self {
@@ -32,7 +31,7 @@ impl ResponseError for Error {
         let status = self.status_code();
         let mut response = HttpResponse::build(status);
         response.content_type(ContentType::plaintext());
-        let sentence = match status {
+        let message = match status {
             StatusCode::SERVICE_UNAVAILABLE => {
                 response.insert_header((header::RETRY_AFTER, "1"));
                 "The session store cannot be reached. Please try again in a moment.\n"
@@ -42,6 +41,6 @@ impl ResponseError for Error {
             }
             _ => "Something went wrong on the server.\n",
         };
-        response.body(sentence)
+        response.body(message)
     }
 }

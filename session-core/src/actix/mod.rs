@@ -1,7 +1,7 @@
-//! What of this crate actix-web can answer.
+//! Implementations of actix-web's response traits.
 //!
-//! Here and not in `session-actix`, because only the crate of a type or of a trait may bring the
-//! two together.
+//! They are not in `session-actix`, because only the crate that defines the type or the trait may
+//! implement it (the orphan rule).
 
 mod error;
 mod snapshot;

@@ -16,18 +16,19 @@ use tokio::task::yield_now;
 
 use crate::{Error, Snapshot};
 
-/// What is handed to the connection in one piece, for which a worker has 0.2 ms to do; then others
-/// have their turn. Smaller pieces make TCP wait for acknowledgements: with 64 KiB a session of
-/// 1 MB took four times as long.
-const PIECE: usize = 512 * 1024;
+/// The size of one chunk of a body. Writing a chunk takes a worker 0.2 ms, then other tasks run.
+/// Smaller chunks make TCP wait for acknowledgements: with 64 KiB, a session of 1 MB took four
+/// times as long.
+const CHUNK_SIZE: usize = 512 * 1024;
 
-// Made once; `ContentType::json()` is written anew for every response.
+// A constant, because `ContentType::json()` is formatted anew for every response.
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// All items as one JSON object with sorted keys: the text as it is stored, if it has that form
-/// already. 200 with `application/json`; no cookie or cache header is added.
+/// Responds with all items as one JSON object with sorted keys.
 ///
-/// A long text is sent in pieces between which the worker serves others.
+/// The status is 200 and the type `application/json`; no cookie or cache header is added. The body
+/// is the stored text if that already has this form. A long text is sent in chunks, between which
+/// the worker serves other requests.
 impl Responder for Snapshot {
     type Body = BoxBody;
 
@@ -38,12 +39,12 @@ impl Responder for Snapshot {
     }
 }
 
-/// The same as the body of a response of your own.
+/// Converts into the same body, for a response of your own.
 impl From<Snapshot> for BoxBody {
     fn from(session: Snapshot) -> Self {
         let session = session.into_canonical();
         let length = session.stored().len();
-        if length <= PIECE {
+        if length <= CHUNK_SIZE {
             return Self::new(Bytes::copy_from_slice(session.stored().as_bytes()));
         }
         Self::new(SizedStream::new(
@@ -51,12 +52,12 @@ impl From<Snapshot> for BoxBody {
             stream::unfold(0, move |sent| {
                 let session = session.clone();
                 async move {
-                    let piece = piece(sent, session.stored().len())?;
+                    let chunk = next_chunk(sent, session.stored().len())?;
                     if sent > 0 {
                         yield_now().await;
                     }
-                    let end = piece.end;
-                    let text = &session.stored().as_bytes()[piece];
+                    let end = chunk.end;
+                    let text = &session.stored().as_bytes()[chunk];
                     Some((Ok::<_, Error>(Bytes::copy_from_slice(text)), end))
                 }
             }),
@@ -64,9 +65,9 @@ impl From<Snapshot> for BoxBody {
     }
 }
 
-/// What comes after so many bytes, if anything.
-fn piece(sent: usize, length: usize) -> Option<Range<usize>> {
-    (sent < length).then(|| sent..length.min(sent + PIECE))
+/// Returns the chunk after the first `sent` bytes, or `None` if all are sent.
+fn next_chunk(sent: usize, length: usize) -> Option<Range<usize>> {
+    (sent < length).then(|| sent..length.min(sent + CHUNK_SIZE))
 }
 
 #[cfg(test)]
@@ -80,7 +81,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_session_is_answered_as_it_is_stored_and_sorted_if_it_is_not() {
+    async fn a_canonical_session_is_sent_as_stored_and_any_other_sorted() {
         for (stored, sent) in [
             (r#"{"a":2.50,"b":[ 1 ]}"#, r#"{"a":2.50,"b":[ 1 ]}"#),
             ("{ \"b\": 1,\n \"a\": 2 }", r#"{"a":2,"b":1}"#),
@@ -90,12 +91,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn while_a_long_one_is_sent_others_have_their_turns() {
-        let text = format!(r#"{{"a":"{}"}}"#, "x".repeat(10 * PIECE));
-        let mut turns = 0;
+    async fn sending_a_large_session_yields_to_other_tasks() {
+        let text = format!(r#"{{"a":"{}"}}"#, "x".repeat(10 * CHUNK_SIZE));
+        let mut polls = 0;
         let others = async {
             loop {
-                turns += 1;
+                polls += 1;
                 yield_now().await;
             }
         };
@@ -103,12 +104,14 @@ mod tests {
             () = others => {}
             sent = to_bytes(body(&text)) => assert!(sent.unwrap() == text),
         }
-        assert!(turns >= 10, "{turns}");
+        assert!(polls >= 10, "{polls}");
     }
 
     #[tokio::test]
-    async fn a_long_one_comes_whole_and_says_how_long_it_is() {
-        for length in [PIECE, PIECE + 1, 2 * PIECE, 2 * PIECE + 1, 10 * PIECE] {
+    async fn a_large_session_is_sent_whole_with_its_length() {
+        for length in
+            [CHUNK_SIZE, CHUNK_SIZE + 1, 2 * CHUNK_SIZE, 2 * CHUNK_SIZE + 1, 10 * CHUNK_SIZE]
+        {
             let text = format!(r#"{{"a":"{}"}}"#, "x".repeat(length - 8));
             let body = body(&text);
             assert_eq!(body.size(), actix_web::body::BodySize::Sized(length as u64));

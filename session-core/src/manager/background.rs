@@ -22,11 +22,11 @@ use super::{
     touch_queue::Owed,
 };
 
-/// Writes under way at once; a Redis connection takes them in one go.
-const CONCURRENT: usize = 64;
-/// After a failure; the store is asked no more often than this.
-const PAUSE: Duration = Duration::from_millis(250);
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// The maximum number of concurrent writes. A Redis connection sends them together.
+const MAX_CONCURRENT_WRITES: usize = 64;
+/// The pause before owed writes are retried after a failure.
+const RETRY_PAUSE: Duration = Duration::from_millis(250);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 pub(super) fn start(runtime: &Handle, shared: &Arc<Shared>) {
     let alive = shared.alive.subscribe();
@@ -35,7 +35,7 @@ pub(super) fn start(runtime: &Handle, shared: &Arc<Shared>) {
     runtime.spawn(sweep(Arc::downgrade(shared), alive));
 }
 
-/// Holds the manager only while it works, so that its end ends the task.
+/// Holds the manager only while writing, so that the task ends with the last clone of it.
 async fn write_owed_ttls(shared: Weak<Shared>, owed: Arc<Notify>, mut alive: watch::Receiver<()>) {
     while let Some(manager) = shared.upgrade() {
         let next = manager.write_due().await;
@@ -45,7 +45,7 @@ async fn write_owed_ttls(shared: Weak<Shared>, owed: Arc<Notify>, mut alive: wat
                 ControlFlow::Continue(due) => {
                     select! { () = sleep_until(due) => {}, () = owed.notified() => {} }
                 }
-                ControlFlow::Break(()) => sleep(PAUSE).await,
+                ControlFlow::Break(()) => sleep(RETRY_PAUSE).await,
             }
         };
         select! { () = wait => {}, _ = alive.changed() => return }
@@ -54,22 +54,21 @@ async fn write_owed_ttls(shared: Weak<Shared>, owed: Arc<Notify>, mut alive: wat
 
 async fn sweep(shared: Weak<Shared>, mut alive: watch::Receiver<()>) {
     while let Some(manager) = shared.upgrade() {
-        let every = manager.ttl.clamp(Duration::from_secs(1), SWEEP_EVERY);
+        let interval = manager.ttl.clamp(Duration::from_secs(1), SWEEP_INTERVAL);
         if let Err(error) = manager.storage.sweep().await {
             log::warn!("{}", crate::error::chain(&error));
         }
         drop(manager);
-        select! { () = sleep(every) => {}, _ = alive.changed() => return }
+        select! { () = sleep(interval) => {}, _ = alive.changed() => return }
     }
 }
 
 impl Manager {
-    /// Writes the times to live that are still owed to the store. To be awaited at shutdown,
-    /// after the last request.
+    /// Writes the times to live that are still owed to the store.
     ///
-    /// Without it a session used within the last touch interval may expire by that much too
-    /// early. Each write is bounded by the timeout; the first that fails ends it, since the store
-    /// is then out of reach.
+    /// Await it at shutdown, after the last request. Without it, a session used shortly before may
+    /// expire early, by up to one touch interval. Each write is bounded by the timeout. No write
+    /// starts after the first failure, because the store is then unreachable.
     ///
     /// # Examples
     ///
@@ -77,7 +76,7 @@ impl Manager {
     /// # use session_core::*;
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
     /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
-    /// // ... the server runs, and ends:
+    /// // When the server shuts down.
     /// manager.flush().await;
     /// # Ok(()) }
     /// ```
@@ -87,7 +86,7 @@ impl Manager {
 }
 
 impl Shared {
-    /// Writes what is due; says when there is more, or breaks off if the store fails.
+    /// Makes the writes that are due and returns when the next are, or breaks if the store fails.
     async fn write_due(&self) -> ControlFlow<(), Instant> {
         let (owed, next) = self.touches.take_due();
         if self.write(owed).await { ControlFlow::Continue(next) } else { ControlFlow::Break(()) }
@@ -98,11 +97,11 @@ impl Shared {
         self.write(owed).await;
     }
 
-    /// Returns whether the store took them all. After the first failure the rest is not tried.
+    /// Returns whether all writes succeeded. After the first failure it starts no other.
     async fn write(&self, owed: Vec<Owed>) -> bool {
         let healthy = AtomicBool::new(true);
         stream::iter(owed)
-            .for_each_concurrent(CONCURRENT, async |owed| {
+            .for_each_concurrent(MAX_CONCURRENT_WRITES, async |owed| {
                 if !healthy.load(Ordering::Relaxed) || !self.write_one(&owed).await {
                     healthy.store(false, Ordering::Relaxed);
                     self.touches.failed(owed);

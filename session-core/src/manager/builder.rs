@@ -1,4 +1,4 @@
-//! Setting up a manager.
+//! The builder of a manager.
 
 use std::{
     fmt,
@@ -20,11 +20,11 @@ use crate::{Error, MAX_TTL, Result, SessionId, Storage};
 
 const DEFAULT_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 const DEFAULT_TOUCH_INTERVAL: Duration = Duration::from_secs(10);
-/// The default timeout of storages without a bound of their own.
+/// The default timeout for a storage without a maximum latency.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Manager {
-    /// Starts to set up a manager for a storage.
+    /// Returns a builder of a manager for this storage.
     ///
     /// # Examples
     ///
@@ -39,13 +39,13 @@ impl Manager {
     }
 }
 
-/// Sets up a [`Manager`].
+/// Builds a [`Manager`].
 #[must_use = "nothing is set up before `build`"]
 pub struct ManagerBuilder {
     storage: Arc<dyn Storage>,
     ttl: Duration,
     touch_interval: Duration,
-    /// `None`: what the storage promises.
+    /// `None` uses the storage's maximum latency, or else [`DEFAULT_TIMEOUT`].
     timeout: Option<Duration>,
     id_fn: IdFn,
 }
@@ -61,8 +61,9 @@ impl ManagerBuilder {
         }
     }
 
-    /// Sets how long a session lives after its last use, reads included. Counted in
-    /// milliseconds, from 1 ms to [`MAX_TTL`]. Default: 24 hours, as in GoFrame.
+    /// Sets how long a session lives after its last use, reads included.
+    ///
+    /// Counted in whole milliseconds, from 1 ms to [`MAX_TTL`]. Default: 24 hours, as in GoFrame.
     ///
     /// # Examples
     ///
@@ -81,10 +82,10 @@ impl ManagerBuilder {
         self
     }
 
-    /// Sets how often at most this node writes one session's time to live for mere use.
+    /// Sets the minimum time between two TTL writes for a session that is only read.
     ///
-    /// Never more than a tenth of the time to live. A node that is killed may shorten a session
-    /// by this much; nothing else does. Default: 10 s.
+    /// A tenth of the time to live is the upper limit. If a node is killed, its sessions may expire
+    /// early by up to this interval; nothing else shortens them. Default: 10 s.
     ///
     /// # Examples
     ///
@@ -103,10 +104,10 @@ impl ManagerBuilder {
         self
     }
 
-    /// Sets how long one open session may wait for the store, over all its operations.
+    /// Sets how long one open session may wait for the store, over all its operations together.
     ///
-    /// Default: the [bound](Storage::max_latency) that the storage enforces itself, which for Redis
-    /// is its response timeout, or else 1 s.
+    /// Default: the [maximum latency](Storage::max_latency) that the storage enforces itself, which
+    /// for Redis is its response timeout, or else 1 s.
     ///
     /// # Examples
     ///
@@ -125,16 +126,17 @@ impl ManagerBuilder {
         self
     }
 
-    /// Sets how ids are made. Default: [`SessionId::random`].
+    /// Sets the function that generates session ids. Default: [`SessionId::random`].
     ///
-    /// An id made twice is not shared: the second session is refused with [`Error::IdTaken`].
+    /// Two sessions never share an id: if the function returns an id that is in use, the new
+    /// session fails with [`Error::IdTaken`].
     ///
     /// # Examples
     ///
     /// ```
     /// # use session_core::*;
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
-    /// // Ids that tell which node has made them.
+    /// // Ids with the name of the node that generated them.
     /// let id_fn = || {
     ///     let id = format!("node7-{}", SessionId::random().as_str());
     ///     SessionId::parse(&id).expect("letters, digits and - are allowed")
@@ -154,7 +156,7 @@ impl ManagerBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] if a duration is out of its range or there is no Tokio runtime.
+    /// [`Error::Config`] if a duration is out of range or there is no Tokio runtime.
     ///
     /// # Examples
     ///
@@ -168,18 +170,21 @@ impl ManagerBuilder {
     /// # Ok(()) }
     /// ```
     pub fn build(self) -> Result<Manager> {
-        let least = Duration::from_millis(1);
-        if !(least..=MAX_TTL).contains(&self.ttl) {
-            return Err(Error::Config(format!("ttl {:?}: allowed is 1 ms to 10 years", self.ttl)));
+        let min = Duration::from_millis(1);
+        if !(min..=MAX_TTL).contains(&self.ttl) {
+            return Err(Error::Config(format!(
+                "ttl {:?} is not between 1 ms and 10 years",
+                self.ttl
+            )));
         }
         let timeout = self.timeout.or(self.storage.max_latency()).unwrap_or(DEFAULT_TIMEOUT);
         for (name, value) in [("touch interval", self.touch_interval), ("timeout", timeout)] {
-            if value < least {
-                return Err(Error::Config(format!("{name} {value:?}: allowed is 1 ms and more")));
+            if value < min {
+                return Err(Error::Config(format!("{name} {value:?} is shorter than 1 ms")));
             }
         }
         let Ok(runtime) = Handle::try_current() else {
-            return Err(Error::Config("a manager is built inside a Tokio runtime".to_owned()));
+            return Err(Error::Config("a manager must be built inside a Tokio runtime".to_owned()));
         };
         let touch_interval = self.touch_interval.min(self.ttl / 10);
         let owed = Arc::new(Notify::new());

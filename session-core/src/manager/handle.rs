@@ -1,4 +1,4 @@
-//! The manager that an application holds.
+//! The manager handle that an application holds.
 
 use std::{
     fmt,
@@ -17,20 +17,21 @@ use tokio::{
 use super::touch_queue::TouchQueue;
 use crate::{SessionId, Storage};
 
-/// Makes the id of a new session. Must not make an id twice.
+/// Generates the id of a new session. Must not return an id twice.
 pub(crate) type IdFn = Arc<dyn Fn() -> SessionId + Send + Sync>;
 
-/// Opens sessions, and keeps their times to live in step with their use.
+/// Opens sessions and extends their times to live when they are used.
 ///
-/// One per storage and process, shared by cloning. It writes times to live and sweeps in
-/// background tasks on the runtime it was built on; they end with the last clone.
+/// A process needs one manager per storage and shares it by cloning. Background tasks on the
+/// runtime that built it write times to live and sweep expired sessions. They end with the last
+/// clone.
 ///
 /// # Examples
 ///
 /// ```
 /// # #[cfg(feature = "memory")]
 /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
-/// use std::{sync::Arc, time::Duration};
+/// use std::time::Duration;
 /// use session_core::{Manager, MemoryStorage};
 ///
 /// let manager = Manager::builder(MemoryStorage::new())
@@ -52,10 +53,10 @@ pub(super) struct Shared {
     pub(super) timeout: Duration,
     pub(super) id_fn: IdFn,
     pub(super) touches: TouchQueue,
-    /// Wakes the background task when a write is owed at once.
+    /// Wakes the background task if a write is owed at once.
     pub(super) owed: Arc<Notify>,
     pub(super) unknown_claims: AtomicU64,
-    /// Closes with the last manager, which ends the background tasks.
+    /// Ends the background tasks when it is dropped with the last manager.
     pub(super) alive: watch::Sender<()>,
 }
 
@@ -68,7 +69,7 @@ impl Manager {
     /// # use session_core::*;
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
     /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
-    /// // Beside the sessions of requests: does this one still exist?
+    /// // Check whether a session still exists, outside of its requests.
     /// let id = SessionId::random();
     /// assert_eq!(manager.storage().expires_in(&id).await?, None);
     /// # Ok(()) }
@@ -94,7 +95,7 @@ impl Manager {
         self.0.ttl
     }
 
-    /// Returns the interval within which at most one time to live is written per session.
+    /// Returns the minimum time between two TTL writes for a session that is only read.
     ///
     /// # Examples
     ///
@@ -110,7 +111,7 @@ impl Manager {
         self.0.touch_interval
     }
 
-    /// Returns how long one open session may wait for the store, all its operations together.
+    /// Returns how long one open session may wait for the store, over all its operations together.
     ///
     /// # Examples
     ///
@@ -126,7 +127,7 @@ impl Manager {
         self.0.timeout
     }
 
-    /// Counts the ids so far that were claimed and proved unknown: expired, ended or invented.
+    /// Returns how many claimed ids were unknown to the store so far: expired, ended or invented.
     ///
     /// # Examples
     ///
@@ -146,8 +147,8 @@ impl Manager {
 
     /// Returns whether the storage answers within the manager's timeout.
     ///
-    /// Asks for a session that does not exist: one round trip. Made for a readiness probe; a
-    /// liveness probe should not depend on the store.
+    /// Reads the time to live of a session that does not exist: one round trip. Meant for a
+    /// readiness probe; a liveness probe should not depend on the store.
     ///
     /// # Examples
     ///
@@ -168,7 +169,7 @@ impl Manager {
         (self.0.id_fn)()
     }
 
-    /// A session was used. Returns whether a persistent cookie is to be sent again.
+    /// Records that a session was used. Returns whether to send a persistent cookie again.
     pub(crate) fn note_used(&self, id: &SessionId) -> bool {
         let used = self.0.touches.used(id);
         if used.urgent {
@@ -177,23 +178,23 @@ impl Manager {
         used.roll
     }
 
-    /// A write that began at `since` has restarted a session's time to live.
+    /// Records that a write begun at `since` has restarted a session's time to live.
     pub(crate) fn note_stored(&self, id: &SessionId, since: Instant) {
         self.0.touches.stored(id, since);
     }
 
-    /// A session has ended.
+    /// Records that a session has ended.
     pub(crate) fn note_ended(&self, id: &SessionId) {
         self.0.touches.forget(id);
     }
 
-    /// A claimed id proved unknown.
+    /// Records that a claimed id is unknown to the store.
     pub(crate) fn note_unknown(&self, id: &SessionId) {
         self.0.unknown_claims.fetch_add(1, Ordering::Relaxed);
         log::debug!("session {id:?} is unknown to the {:?}", self.0.storage);
     }
 
-    /// The time left to a session by what this process knows of its use.
+    /// Returns how long a session still lives, counted from its last use in this process.
     pub(crate) fn remaining(&self, id: &SessionId) -> Option<Duration> {
         self.0.touches.remaining(id)
     }

@@ -1,7 +1,7 @@
-//! Where sessions are opened, and their times to live kept in step with their use.
+//! The manager, which opens sessions and extends their times to live when they are used.
 //!
-//! Arrows: `builder` -> `background` (the tasks) -> `handle` ([`Manager`]) -> `touch_queue` (when
-//! which session's time to live has to be written). Nothing here knows of [`Session`](crate::Session).
+//! Arrows: `builder` -> `background` (tasks) -> `handle` ([`Manager`]) -> `touch_queue` (the writes
+//! of times to live that are due). No file here uses [`Session`](crate::Session).
 
 mod background;
 mod builder;

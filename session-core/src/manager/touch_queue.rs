@@ -1,4 +1,4 @@
-//! When which session's time to live is owed to the store.
+//! The schedule of the writes of times to live.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -10,11 +10,11 @@ use tokio::time::Instant;
 
 use crate::SessionId;
 
-/// Spaces the writes of the times to live.
+/// Limits the writes of each session's time to live to one per interval.
 ///
-/// The first use of a session on this node is owed to the store at once; later uses within the
-/// interval are owed when it ends, as what is then left of the time to live. So a session in
-/// steady use costs one write an interval, and still expires exactly.
+/// The first use of a session on this node is written at once. Later uses within the interval are
+/// written when it ends, with the time to live that is then left after the last use. So a session
+/// in steady use costs one write per interval, and still expires exactly.
 #[derive(Debug)]
 pub(super) struct TouchQueue {
     ttl: Duration,
@@ -26,16 +26,16 @@ pub(super) struct TouchQueue {
 #[derive(Debug, Default)]
 struct Entries {
     by_id: HashMap<SessionId, Touch>,
-    /// When to look at an entry again. The interval is constant, so this is in order.
+    /// When each entry is to be checked again. The interval is constant, so they are in order.
     due: VecDeque<(Instant, SessionId)>,
-    /// Owed at once: first uses, and writes that failed.
+    /// Writes owed at once: first uses, and writes that failed.
     urgent: Vec<SessionId>,
 }
 
 #[derive(Debug)]
 struct Touch {
     used: Instant,
-    /// The use up to which the store knows; `None` before the first write from here.
+    /// The last use that the store knows of; `None` before the first write by this node.
     stored: Option<Instant>,
     /// When a persistent cookie was last sent.
     rolled: Instant,
@@ -46,18 +46,18 @@ struct Touch {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Owed {
     pub(super) id: SessionId,
-    /// The use it makes known.
+    /// The use that the write makes known.
     pub(super) used: Instant,
-    /// What is left of the time to live since then.
+    /// The time to live that is left after this use.
     pub(super) ttl: Duration,
 }
 
-/// What follows from a use.
+/// The consequences of a use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Used {
-    /// The store has to be told now.
+    /// Whether a write is owed at once.
     pub(super) urgent: bool,
-    /// A persistent cookie is to be sent again.
+    /// Whether a persistent cookie has to be sent again.
     pub(super) roll: bool,
 }
 
@@ -66,7 +66,7 @@ impl TouchQueue {
         Self { ttl, interval, entries: Mutex::default() }
     }
 
-    /// Notes that a session has just been used.
+    /// Records that a session has just been used.
     pub(super) fn used(&self, id: &SessionId) -> Used {
         let now = Instant::now();
         let mut entries = self.entries();
@@ -79,14 +79,14 @@ impl TouchQueue {
         Used { urgent: true, roll: true }
     }
 
-    /// Notes that the full time to live has been stored, counted from `since`.
+    /// Records that the full time to live, counted from `since`, has been stored.
     pub(super) fn stored(&self, id: &SessionId, since: Instant) {
         let mut entries = self.entries();
         if let Some(touch) = entries.by_id.get_mut(id) {
             touch.used = touch.used.max(since);
             touch.stored = touch.stored.max(Some(since));
         } else {
-            // Never rolled before: the use that follows sends the cookie.
+            // As if the cookie was sent an interval ago, so that the next use sends it.
             let due = Instant::now() + self.interval;
             entries.insert(id, since, Some(since), due);
             let touch = entries.by_id.get_mut(id).expect("just inserted");
@@ -94,18 +94,18 @@ impl TouchQueue {
         }
     }
 
-    /// Forgets a session that has ended.
+    /// Removes a session that has ended.
     pub(super) fn forget(&self, id: &SessionId) {
         self.entries().by_id.remove(id);
     }
 
-    /// Returns how long a session lives on if this node's last use of it is counted.
+    /// Returns how long a session still lives, counted from its last use on this node.
     pub(super) fn remaining(&self, id: &SessionId) -> Option<Duration> {
         let used = self.entries().by_id.get(id)?.used;
         Some((used + self.ttl).saturating_duration_since(Instant::now()))
     }
 
-    /// Takes what is owed by now, and says when to ask again.
+    /// Takes the writes that are due, and returns when the next call is due.
     pub(super) fn take_due(&self) -> (Vec<Owed>, Instant) {
         let now = Instant::now();
         let mut entries = self.entries();
@@ -134,7 +134,7 @@ impl TouchQueue {
         (owed, next)
     }
 
-    /// Takes everything that is owed, due or not.
+    /// Takes all owed writes, whether due or not.
     pub(super) fn take_all(&self) -> Vec<Owed> {
         let now = Instant::now();
         let mut entries = self.entries();
@@ -143,14 +143,14 @@ impl TouchQueue {
         entries.by_id.iter().filter_map(owed).collect()
     }
 
-    /// Notes that an owed write has been made.
+    /// Records that an owed write has succeeded.
     pub(super) fn settled(&self, owed: &Owed) {
         if let Some(touch) = self.entries().by_id.get_mut(&owed.id) {
             touch.stored = touch.stored.max(Some(owed.used));
         }
     }
 
-    /// Notes that an owed write failed, so that it is tried again soon.
+    /// Records that an owed write has failed, so that it is retried soon.
     pub(super) fn failed(&self, owed: Owed) {
         self.entries().urgent.push(owed.id);
     }
@@ -176,7 +176,7 @@ impl Touch {
     fn owed(&self, id: &SessionId, now: Instant, ttl: Duration) -> Option<Owed> {
         let left = (self.used + ttl).saturating_duration_since(now);
         let known = self.stored.is_some_and(|stored| stored >= self.used);
-        // Less than a millisecond cannot be stored, and is over before it is.
+        // A store counts in milliseconds, and a shorter time would pass before the write.
         (!known && left >= Duration::from_millis(1)).then(|| Owed {
             id: id.clone(),
             used: self.used,

@@ -1,9 +1,9 @@
 //! The handle of a user.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
 use super::{
-    client::{Client, Key, Operation, Servers},
+    client::{Client, Key, Operation},
     storage::{NearCache, NearCacheStats},
 };
 use crate::SessionId;
@@ -45,14 +45,7 @@ struct Shared {
 }
 
 impl Redis {
-    pub(super) fn new(
-        servers: Servers,
-        response_timeout: Duration,
-        wait_replicas: usize,
-        near_cache: Option<Arc<NearCache>>,
-        prefix: String,
-    ) -> Self {
-        let client = Client::new(servers, response_timeout, wait_replicas);
+    pub(super) fn new(client: Client, near_cache: Option<Arc<NearCache>>, prefix: String) -> Self {
         Self(Arc::new(Shared { client, near_cache, prefix }))
     }
 

@@ -1,19 +1,18 @@
-//! The end of a request.
+//! Closing a session at the end of its request.
 
 use super::{
     handle::Session,
     outcome::{Closed, Outcome},
-    state::{Failed, Phase, State},
+    state::{Failure, Phase, State},
 };
 use crate::Error;
 
 impl Session {
-    /// Stores what has changed and ends the use of this session. To be awaited before the
-    /// response begins, whatever its status.
+    /// Stores the changes and closes the session.
     ///
-    /// One round trip if a storage of whole sessions has changes to write (more if others write
-    /// to the same session at the same moment), none otherwise. A second call reports the same
-    /// again.
+    /// Await it before the response begins, whatever its status. Costs one round trip if there are
+    /// changes to a storage of whole sessions (more if others write to the same session at the same
+    /// moment), otherwise none. A second call returns the same result.
     ///
     /// # Examples
     ///
@@ -25,25 +24,26 @@ impl Session {
     /// session.set("name", "bob").await?;
     /// let closed = session.close().await;
     /// assert!(closed.failure.is_none());
-    /// assert!(matches!(closed.outcome, Outcome::Issued { .. }), "the client has to be told the id");
+    /// assert!(matches!(closed.outcome, Outcome::Issued { .. }), "the client must be sent the id");
     /// # Ok(()) }
     /// ```
     pub async fn close(&self) -> Closed {
         let _transition = self.0.transition.lock().await;
         let mut state = loop {
-            // What goes wrong here is remembered like any failure before it.
+            // A failure here is recorded in the state like any earlier one.
             let saved = self.save_locked().await;
             let state = self.state();
-            // Whatever a clone has changed meanwhile was acknowledged to it.
+            // Changes that a clone has made meanwhile were acknowledged, so they are saved too.
             if saved.is_err() || state.pending.is_none() {
                 break state;
             }
         };
-        self.leave(&mut state)
+        self.finish(&mut state)
     }
 
-    /// Does what [`close`](Self::close) does, if that needs no waiting: nothing has to be stored,
-    /// and no clone is waiting for the store.
+    /// Closes the session like [`close`](Self::close) if that needs no waiting, or returns `None`.
+    ///
+    /// It needs waiting if there are changes to store or a clone is waiting for the store.
     ///
     /// # Examples
     ///
@@ -63,37 +63,37 @@ impl Session {
     pub fn try_close(&self) -> Option<Closed> {
         let _transition = self.0.transition.try_lock()?;
         let mut state = self.state();
-        state.pending.is_none().then(|| self.leave(&mut state))
+        state.pending.is_none().then(|| self.finish(&mut state))
     }
 
-    fn leave(&self, state: &mut State) -> Closed {
-        if let Some((outcome, failed)) = state.closed.clone() {
-            return Closed { outcome, failure: failed.map(Error::from) };
+    fn finish(&self, state: &mut State) -> Closed {
+        if let Some((outcome, failure)) = state.closed.clone() {
+            return Closed { outcome, failure: failure.map(Error::from) };
         }
         let phase = std::mem::replace(&mut state.phase, Phase::Closed);
-        let (ended, used, failed) = (state.ended, state.used, state.failed.clone());
+        let (ended, used, failure) = (state.ended, state.used, state.failure.clone());
         let claim = state.claim.take();
-        let conflict = matches!(failed, Some(Failed::Vanished | Failed::IdTaken));
+        let is_conflict = matches!(failure, Some(Failure::Vanished | Failure::IdTaken));
         let outcome = match phase {
-            // Another tab may just have been given a new cookie.
-            _ if conflict => Outcome::Untouched,
+            // Another request of this client may just have received a new cookie.
+            _ if is_conflict => Outcome::Untouched,
             Phase::Known(id, _) if used => {
                 let roll = self.0.manager.note_used(&id);
-                // Even after a later failure: the id is stored, and the old one may be dead.
+                // Even after a later failure: this id is stored, and the old one may be invalid.
                 if claim.as_ref() == Some(&id) {
                     Outcome::Kept { id, roll }
                 } else {
                     Outcome::Issued { id }
                 }
             }
-            Phase::Unproven(id) if used => {
+            Phase::Unverified(id) if used => {
                 self.0.manager.note_used(&id);
                 Outcome::Untouched
             }
             Phase::Absent if ended => Outcome::Ended,
             _ => Outcome::Untouched,
         };
-        state.closed = Some((outcome.clone(), failed.clone()));
-        Closed { outcome, failure: failed.map(Error::from) }
+        state.closed = Some((outcome.clone(), failure.clone()));
+        Closed { outcome, failure: failure.map(Error::from) }
     }
 }

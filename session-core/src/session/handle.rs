@@ -1,4 +1,4 @@
-//! The session that a handler holds.
+//! The session handle that a request holds.
 
 use std::{
     fmt,
@@ -9,22 +9,23 @@ use std::{
 use super::state::{Phase, State};
 use crate::{Error, Manager, Result, SessionId};
 
-/// The session of one request: items under keys, of which others see all changes or none.
+/// The session of one request: a set of items under string keys.
 ///
-/// Opening it costs nothing; the store is asked on first need. What *first need* means depends
-/// on the storage's [`Granularity`](crate::Granularity): a storage of whole sessions is read once
-/// and written once, at [`close`](Self::close), with just the changes made here, so that
-/// concurrent requests which change different keys lose nothing. A storage of items is asked
-/// for each operation, one round trip each, and written at once.
+/// Opening a session does no I/O. When it uses the store depends on the storage's
+/// [`Granularity`](crate::Granularity):
 ///
-/// Every operation that asks the store fails with [`Error::Storage`] or [`Error::Timeout`] if the
-/// store does, and with [`Error::Vanished`] if the session was ended meanwhile. Such a failure is
-/// remembered: later operations answer it again at once and `close` reports it, so that nothing
-/// is acknowledged which is not stored. All waiting for the store, over all operations of one
-/// session value and its clones, is bounded by the manager's timeout. After `close` every
-/// operation fails with [`Error::Closed`].
+/// - A storage of whole sessions is read once, on first need, and written once, at
+///   [`close`](Self::close). Only the changes made here are written, in one atomic step, so
+///   concurrent requests that change different keys lose nothing.
+/// - A storage of items is read or written by each operation, in one round trip each.
 ///
-/// Clones are the same session. Dropping without `close` discards changes not yet stored.
+/// Every operation that uses the store fails with [`Error::Storage`] or [`Error::Timeout`] if the
+/// store does, and with [`Error::Vanished`] if the session has ended meanwhile. Such a failure is
+/// kept: later operations return it at once and `close` reports it, so that no request succeeds
+/// whose changes are not stored. The manager's timeout bounds the total time that one session and
+/// its clones wait for the store. After `close`, every operation fails with [`Error::Closed`].
+///
+/// Clones share one session. Dropping it without `close` discards changes not yet stored.
 #[derive(Clone)]
 pub struct Session(pub(super) Arc<Inner>);
 
@@ -33,17 +34,17 @@ pub(super) struct Inner {
     // A std mutex: never held across an await.
     pub(super) state: Mutex<State>,
     /// Held during a transition: first load, creation, renewal, end.
-    // An async mutex, because the store is asked meanwhile. Every request locks it at least once,
-    // and this one costs less than Tokio's while it is free.
+    // An async mutex, because transitions await the store. Every request locks it at least once,
+    // and without contention this one is cheaper than Tokio's.
     pub(super) transition: futures_util::lock::Mutex<()>,
 }
 
 impl Session {
-    /// Returns the session's id, or `None` while there is no session: before the first item, and
-    /// after the end.
+    /// Returns the session's id, or `None` if there is no session.
     ///
-    /// A claimed id is proven first, which asks the store once if nothing has yet. The id of a
-    /// new session is free to be told but not stored before `close` (or [`save`](Self::save)).
+    /// There is no session before the first item is set, and after its end. A claimed id is
+    /// verified first, which costs one round trip unless an earlier operation has done so. The id
+    /// of a new session is final, but not stored before [`save`](Self::save) or `close`.
     ///
     /// # Errors
     ///
@@ -62,20 +63,19 @@ impl Session {
     /// # Ok(()) }
     /// ```
     pub async fn id(&self) -> Result<Option<SessionId>> {
-        self.prove().await?;
+        self.verify().await?;
         let mut state = self.state();
-        if state.id().is_none() && state.sets_items() && state.chosen.is_none() {
-            state.chosen = Some(self.fresh_id(&state));
+        if state.id().is_none() && state.sets_items() && state.new_id.is_none() {
+            state.new_id = Some(self.generate_id(&state));
         }
-        let promised = state.sets_items().then(|| state.chosen.clone()).flatten();
-        Ok(if state.is_known() { state.id() } else { promised })
+        let unstored = state.sets_items().then(|| state.new_id.clone()).flatten();
+        Ok(if state.is_known() { state.id() } else { unstored })
     }
 
-    /// Chooses the id that the new session is to have, in place of any id the client claims.
+    /// Sets the id of a new session, which replaces any session that the client claims.
     ///
-    /// Nothing is stored before the first item is. If another session has this id by then, the
-    /// write fails with [`Error::IdTaken`]; to go on with a session that exists, open it by its
-    /// id.
+    /// Nothing is stored before the first item. If another session has this id by then, the write
+    /// fails with [`Error::IdTaken`]. To continue an existing session, open it by its id.
     ///
     /// # Errors
     ///
@@ -95,14 +95,15 @@ impl Session {
     /// # Ok(()) }
     /// ```
     pub fn set_id(&self, id: SessionId) -> Result<()> {
-        let mut state = self.not_started()?;
+        let mut state = self.unused_state()?;
         state.phase = Phase::Absent;
-        state.chosen = Some(id);
+        state.new_id = Some(id);
         Ok(())
     }
 
-    /// Chooses how a new session's id is made, if one is needed. An id chosen by
-    /// [`set_id`](Self::set_id) is preferred.
+    /// Sets the function that generates the id of a new session.
+    ///
+    /// It is called only if a new session is created without [`set_id`](Self::set_id).
     ///
     /// # Errors
     ///
@@ -124,11 +125,11 @@ impl Session {
     /// # Ok(()) }
     /// ```
     pub fn set_id_fn(&self, id_fn: impl Fn() -> SessionId + Send + Sync + 'static) -> Result<()> {
-        self.not_started()?.id_fn = Some(Arc::new(id_fn));
+        self.unused_state()?.id_fn = Some(Arc::new(id_fn));
         Ok(())
     }
 
-    /// Whether this request has changed the session, stored or not.
+    /// Returns whether this request has changed the session, stored or not.
     ///
     /// # Examples
     ///
@@ -148,10 +149,9 @@ impl Session {
         state.stored || state.pending.is_some()
     }
 
-    /// Returns the time left before the session expires if it is not used again, or `None` if
-    /// there is none.
+    /// Returns the time until the session expires unless it is used again.
     ///
-    /// Asking does not restart that time. One round trip.
+    /// Returns `None` if there is no session. The call does not count as a use. One round trip.
     ///
     /// # Errors
     ///
@@ -167,13 +167,14 @@ impl Session {
     /// assert_eq!(session.expires_in().await?, None);
     /// session.set("name", "bob").await?;
     /// session.save().await?;
-    /// assert!(session.expires_in().await?.is_some_and(|left| left <= manager.ttl()));
+    /// assert!(session.expires_in().await?.is_some_and(|ttl| ttl <= manager.ttl()));
     /// # Ok(()) }
     /// ```
     pub async fn expires_in(&self) -> Result<Option<Duration>> {
         let Some(id) = self.checked_id()? else { return Ok(None) };
-        let left = self.ask(self.storage().expires_in(&id)).await?;
-        Ok(left.map(|left| left.max(self.0.manager.remaining(&id).unwrap_or_default())))
+        let stored = self.wait_for(self.storage().expires_in(&id)).await?;
+        // Recent uses here may not be stored yet.
+        Ok(stored.map(|ttl| ttl.max(self.0.manager.remaining(&id).unwrap_or_default())))
     }
 
     /// Returns the manager that opened this session.
@@ -197,7 +198,7 @@ impl Session {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn not_started(&self) -> Result<MutexGuard<'_, State>> {
+    fn unused_state(&self) -> Result<MutexGuard<'_, State>> {
         let state = self.state();
         state.check()?;
         if state.used || state.stored || state.ended || state.pending.is_some() {
@@ -206,7 +207,7 @@ impl Session {
         Ok(state)
     }
 
-    pub(super) fn fresh_id(&self, state: &State) -> SessionId {
+    pub(super) fn generate_id(&self, state: &State) -> SessionId {
         match &state.id_fn {
             Some(id_fn) => id_fn(),
             None => self.0.manager.new_id(),

@@ -1,4 +1,4 @@
-//! The keys that an operation is about.
+//! The keys that an operation takes.
 
 /// One or several keys: `"a"`, `["a", "b"]`, a `Vec` or a slice of strings.
 ///

@@ -1,7 +1,7 @@
 //! The session of one request.
 //!
-//! Arrows: `open`, `read`, `write`, `close` -> `store` (asking the storage, within the time left) ->
-//! `handle` ([`Session`]) -> `state` (what the request knows) -> `outcome` (what it leaves behind).
+//! Arrows: `open`, `read`, `write`, `renew`, `close` -> `store` (calls of the storage within the
+//! wait budget) -> `handle` ([`Session`]) -> `state` -> `outcome`. `write` also uses `keys`.
 
 mod close;
 mod handle;

@@ -9,10 +9,10 @@ use super::{
 use crate::{Manager, SessionId};
 
 impl Manager {
-    /// Opens the session with this id, or one that is new. No I/O.
+    /// Opens the session with this id, or a new one, without I/O.
     ///
-    /// The id is a claim. The session's first use finds out whether it is true; if it is not,
-    /// the id is never adopted, and what is then set starts a session under a fresh id.
+    /// The id is a claim, which the session's first use verifies. An id that the store does not
+    /// know is never adopted: setting an item then starts a session under a fresh id.
     ///
     /// # Examples
     ///

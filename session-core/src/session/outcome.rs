@@ -1,38 +1,38 @@
-//! How a session was left at the end of its request.
+//! The result of closing a session.
 
 use crate::{Error, SessionId};
 
-/// How a session was left: what to tell the client, and what went wrong.
+/// The result of closing a session: what to tell the client, and what failed.
 #[derive(Debug)]
 #[non_exhaustive]
-#[must_use = "the client has to be told"]
+#[must_use = "the outcome decides the cookie, and a failure the response"]
 pub struct Closed {
-    /// What the client's cookie must become.
+    /// Decides the client's cookie.
     pub outcome: Outcome,
-    /// Why the request must not be answered as if it had succeeded: [`Error::Vanished`] and
-    /// [`Error::IdTaken`] call for 409 Conflict, everything else for 503 Service Unavailable.
+    /// The first failure of the session, which must replace a successful response: by 409 Conflict
+    /// for [`Error::Vanished`] and [`Error::IdTaken`], otherwise by 503 Service Unavailable.
     pub failure: Option<Error>,
 }
 
-/// What a request did to its session, as far as its client is concerned.
+/// The effect of a request on its session, as the client has to know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// Not used, or there is none; the client keeps what it has.
+    /// The session does not exist or was not used. The client keeps its cookie, if any.
     Untouched,
-    /// Read or written under the id that the client knows.
+    /// The session was read or written under the id that the client knows.
     Kept {
         /// The id.
         id: SessionId,
-        /// A cookie with an expiry is to be sent again, so that it goes on in step with the
-        /// session. True at most once a touch interval.
+        /// Whether to send a cookie with an expiry again, so that its expiry follows the
+        /// session's. True at most once per touch interval.
         roll: bool,
     },
-    /// The client must be told this id: the session is new or has been renewed.
+    /// The session is new or was renewed. The client must be sent this id.
     Issued {
         /// The id.
         id: SessionId,
     },
-    /// The client's session is over; its cookie has to go.
+    /// The client's session has ended. Its cookie must be removed.
     Ended,
 }

@@ -9,10 +9,10 @@ use super::{handle::Session, state::Phase};
 use crate::{Result, SessionId, Snapshot, snapshot::decode};
 
 impl Session {
-    /// Reads one item, or `None` if there is no such item or no session.
+    /// Reads one item, or returns `None` if there is no such item or no session.
     ///
-    /// The other items are not decoded. With a storage of items one round trip; with a storage
-    /// of whole sessions one for the first need of the request.
+    /// Decodes no other item. Costs one round trip with a storage of items. A storage of whole
+    /// sessions is read once per request.
     ///
     /// # Errors
     ///
@@ -35,11 +35,11 @@ impl Session {
     pub async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
         if !self.is_whole() {
             let get = async |id: SessionId| self.storage().get(&id, key).await;
-            let item = self.ask_item(get, Option::is_some).await?;
+            let item = self.query(get, Option::is_some).await?;
             return item.flatten().map(|item| decode(item.get())).transpose();
         }
         let decoded = |item: Option<&RawValue>| item.map(|item| decode(item.get())).transpose();
-        if let Some(changed) = self.changed(key, decoded)? {
+        if let Some(changed) = self.read_pending(key, decoded)? {
             return changed;
         }
         self.load().await?.map_or(Ok(None), |session| session.get(key))
@@ -66,7 +66,10 @@ impl Session {
         Ok(self.get(key).await?.unwrap_or(default))
     }
 
-    /// Whether there is such an item. Costs what [`get`](Self::get) costs, without the item.
+    /// Returns whether an item exists.
+    ///
+    /// Costs as many round trips as [`get`](Self::get), but transfers no item from a storage of
+    /// items.
     ///
     /// # Errors
     ///
@@ -89,15 +92,17 @@ impl Session {
     pub async fn contains(&self, key: &str) -> Result<bool> {
         if !self.is_whole() {
             let contains = async |id: SessionId| self.storage().contains(&id, key).await;
-            return Ok(self.ask_item(contains, |there| *there).await?.unwrap_or(false));
+            return Ok(self.query(contains, |exists| *exists).await?.unwrap_or(false));
         }
-        if let Some(is_set) = self.changed(key, |item| item.is_some())? {
+        if let Some(is_set) = self.read_pending(key, |item| item.is_some())? {
             return Ok(is_set);
         }
         Ok(self.load().await?.is_some_and(|session| session.item(key).is_some()))
     }
 
-    /// Counts the items; 0 if there is no session. Costs what [`get`](Self::get) costs.
+    /// Counts the items; 0 if there is no session.
+    ///
+    /// Costs as many round trips as [`get`](Self::get).
     ///
     /// # Errors
     ///
@@ -119,14 +124,14 @@ impl Session {
     pub async fn size(&self) -> Result<usize> {
         if !self.is_whole() {
             let size = async |id: SessionId| self.storage().get_size(&id).await;
-            return Ok(self.ask_item(size, |size| *size > 0).await?.unwrap_or(0));
+            return Ok(self.query(size, |size| *size > 0).await?.unwrap_or(0));
         }
         Ok(self.data().await?.map_or(0, |session| session.len()))
     }
 
-    /// Reads the whole session, with the changes made here, or `None` if there is none.
+    /// Reads the whole session with the changes made here, or returns `None` if there is none.
     ///
-    /// With any storage one round trip at most. No item is decoded.
+    /// Decodes no item. Costs at most one round trip with any storage.
     ///
     /// # Errors
     ///
@@ -142,7 +147,7 @@ impl Session {
     /// assert!(session.data().await?.is_none());
     /// session.set("name", "bob").await?;
     /// session.set("age", 42).await?;
-    /// let items = session.data().await?.expect("there is one now");
+    /// let items = session.data().await?.expect("it has items");
     /// assert_eq!(items.to_json(), r#"{"age":42,"name":"bob"}"#);
     /// # Ok(()) }
     /// ```
@@ -156,8 +161,8 @@ impl Session {
         })
     }
 
-    /// What is to become of an item by changes not yet stored, if they speak of it.
-    fn changed<T>(
+    /// Reads the pending change of an item, or returns `None` if there is none.
+    fn read_pending<T>(
         &self,
         key: &str,
         read: impl FnOnce(Option<&RawValue>) -> T,
@@ -167,21 +172,22 @@ impl Session {
         Ok(state.pending.as_ref().and_then(|pending| pending.get(key)).map(read))
     }
 
-    /// Asks a storage of items; an answer that only a session can give proves the claim.
-    async fn ask_item<T, F: Future<Output = Result<T>>>(
+    /// Waits for a query of a storage of items. A result that `is_proof` accepts verifies the
+    /// claim.
+    async fn query<T, F: Future<Output = Result<T>>>(
         &self,
-        question: impl FnOnce(SessionId) -> F,
+        query: impl FnOnce(SessionId) -> F,
         is_proof: impl FnOnce(&T) -> bool,
     ) -> Result<Option<T>> {
         let Some(id) = self.checked_id()? else { return Ok(None) };
-        let answer = self.ask(question(id.clone())).await?;
+        let result = self.wait_for(query(id.clone())).await?;
         let mut state = self.state();
         if !matches!(state.phase, Phase::Absent | Phase::Closed) {
             state.used = true;
         }
-        if is_proof(&answer) {
-            state.prove(id);
+        if is_proof(&result) {
+            state.mark_known(id);
         }
-        Ok(Some(answer))
+        Ok(Some(result))
     }
 }

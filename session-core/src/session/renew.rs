@@ -1,27 +1,27 @@
-//! Giving a session a new id.
+//! Renewal of a session's id.
 
 use super::{
     handle::Session,
-    state::{Failed, Phase},
+    state::{Failure, Phase},
 };
 use crate::{Changes, Result, SessionId, SetOptions, Written};
 
 impl Session {
-    /// Moves the session to a new id, at once; the old id is dead when this returns.
+    /// Moves the session to a new id at once. The old id is invalid when this returns.
     ///
-    /// OWASP asks for a new id at login and at every other change of privileges, so that nobody who
-    /// knew the old id is let in. The items and the time to live stay. The new entry is complete
-    /// before the old one is removed, so a crash in between loses nothing.
+    /// OWASP requires a new id at login and at every other change of privileges, so that an
+    /// attacker who knew the old id gets no access. The items and the time to live stay. The new
+    /// entry is complete before the old one is removed, so a crash in between loses nothing.
     ///
-    /// Returns the new id, or `None` if there is no session; a session not stored yet gets a fresh id
-    /// anyway. Of concurrent calls for one session one succeeds; the others fail with
-    /// [`Error::Vanished`](crate::Error::Vanished), so call it at login rather than on every request.
-    /// Named `RegenerateId(true)` in GoFrame.
+    /// Returns the new id, or `None` if there is no session; a session that is not stored yet gets
+    /// a fresh id anyway. One of several concurrent calls for a session succeeds. The others fail
+    /// with [`Error::Vanished`](crate::Error::Vanished), so call it at login rather than on every
+    /// request. GoFrame calls it `RegenerateId(true)`.
     ///
     /// # Errors
     ///
-    /// [`Error::IdTaken`](crate::Error::IdTaken) if an id function made an id twice; otherwise as
-    /// described [above](Self).
+    /// [`Error::IdTaken`](crate::Error::IdTaken) if the id function returned an id in use;
+    /// otherwise as described [above](Self).
     ///
     /// # Examples
     ///
@@ -49,13 +49,13 @@ impl Session {
         self.renew(OldId::Removed).await
     }
 
-    /// Copies the session to a new id, at once; the old session stays until it expires.
+    /// Copies the session to a new id at once. The old session stays until it expires.
     ///
-    /// This request continues with the copy. Whoever knows the old id keeps the old session, so use
-    /// [`regenerate_id`](Self::regenerate_id) at login. Named `RegenerateId(false)` in GoFrame.
+    /// This request continues with the copy. The old id still gives access to the old session, so
+    /// use [`regenerate_id`](Self::regenerate_id) at login. GoFrame calls it `RegenerateId(false)`.
     ///
-    /// Returns the new id, or `None` if there is no session; a session not stored yet gets a fresh id
-    /// anyway.
+    /// Returns the new id, or `None` if there is no session; a session that is not stored yet gets
+    /// a fresh id anyway.
     ///
     /// # Errors
     ///
@@ -86,13 +86,13 @@ impl Session {
             self.load_locked().await?;
         }
         let Some(old) = self.checked_id()? else { return Ok(None) };
-        let new = self.fresh_id(&self.state());
+        let new = self.generate_id(&self.state());
         let is_renewed = match old_id {
-            OldId::Removed => self.ask(self.storage().rename(&old, &new)).await?,
+            OldId::Removed => self.wait_for(self.storage().rename(&old, &new)).await?,
             OldId::Kept => self.copy(&old, &new).await?,
         };
         if !is_renewed {
-            return self.not_renewed(&old).await;
+            return self.explain_refusal(&old).await;
         }
         if matches!(old_id, OldId::Removed) {
             self.manager().note_ended(&old);
@@ -109,24 +109,25 @@ impl Session {
     }
 
     async fn copy(&self, old: &SessionId, new: &SessionId) -> Result<bool> {
-        let Some(session) = self.ask(self.storage().get_session(old)).await? else {
+        let Some(session) = self.wait_for(self.storage().get_session(old)).await? else {
             return Ok(false);
         };
         let items = Changes::between(None, &session);
         let create = SetOptions::create(self.manager().ttl());
-        let written = self.ask(self.storage().set_session(new, &items, create)).await?;
+        let written = self.wait_for(self.storage().set_session(new, &items, create)).await?;
         Ok(written != Written::Refused)
     }
 
-    /// Finds out why a renewal was refused: the old session does not exist, or the new id is taken.
-    async fn not_renewed(&self, old: &SessionId) -> Result<Option<SessionId>> {
-        if self.ask(self.storage().expires_in(old)).await?.is_some() {
-            return Err(self.state().fail(Failed::IdTaken));
+    /// Determines why a renewal was refused: the old session does not exist, or the new id is
+    /// taken.
+    async fn explain_refusal(&self, old: &SessionId) -> Result<Option<SessionId>> {
+        if self.wait_for(self.storage().expires_in(old)).await?.is_some() {
+            return Err(self.state().fail(Failure::IdTaken));
         }
         if self.state().is_known() {
-            return Err(self.state().fail(Failed::Vanished));
+            return Err(self.state().fail(Failure::Vanished));
         }
-        self.disprove(old);
+        self.mark_unknown(old);
         Ok(None)
     }
 }

@@ -1,4 +1,4 @@
-//! What a request knows of its session.
+//! The state of a session within one request.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,43 +7,44 @@ use crate::{Changes, Error, Result, SessionId, Snapshot, error::StorageError, ma
 
 pub(super) struct State {
     pub(super) phase: Phase,
-    /// What the client presented; it needs to be told of any other id.
+    /// The id that the client sent. It must be sent any other id.
     pub(super) claim: Option<SessionId>,
-    /// The id that a new session is to have, once it is known.
-    pub(super) chosen: Option<SessionId>,
+    /// The id for a new session, once it is set or generated.
+    pub(super) new_id: Option<SessionId>,
     pub(super) id_fn: Option<IdFn>,
-    /// Changes not yet stored; stays empty with a storage that works item by item.
-    // Shared with a save under way, and copied only if it is changed meanwhile. `None` rather than
-    // empty: most requests change nothing.
+    /// Changes not yet stored. Always `None` with a storage of items.
+    // Shared with a running save, and copied only if it changes meanwhile. `None` rather than
+    // empty, because most requests change nothing.
     pub(super) pending: Option<Arc<Changes>>,
-    /// The store was asked for the session, so its idle time starts again.
+    /// Whether this request used the session, which restarts its time to live.
     pub(super) used: bool,
-    /// Something was changed in the store.
+    /// Whether this request has changed the store.
     pub(super) stored: bool,
-    /// A session that the client may know has ended.
+    /// Whether this request has ended a session that the client may know.
     pub(super) ended: bool,
-    /// The first failure; from then on every operation answers it.
-    pub(super) failed: Option<Failed>,
-    /// How the session was left, once it is closed.
-    pub(super) closed: Option<(Outcome, Option<Failed>)>,
-    /// How long the store may still be waited for.
-    pub(super) left: Duration,
+    /// The first failure, which every later operation returns.
+    pub(super) failure: Option<Failure>,
+    /// The result of `close`, once the session is closed.
+    pub(super) closed: Option<(Outcome, Option<Failure>)>,
+    /// How long this session may still wait for the store.
+    pub(super) wait_budget: Duration,
 }
 
 pub(super) enum Phase {
-    /// There is no session: none was claimed, the claim was false, or it has ended.
+    /// There is no session: no id was claimed, the claimed one is unknown, or the session has
+    /// ended.
     Absent,
-    /// A claim that nothing has proven yet; an empty answer about one item does not disprove it.
-    Unproven(SessionId),
-    /// There is a session: an item was seen or a write succeeded.
+    /// A claimed id that is not verified yet. That an item does not exist says nothing about it.
+    Unverified(SessionId),
+    /// The session exists: an item was read or a write succeeded. With the snapshot, if loaded.
     Known(SessionId, Option<Snapshot>),
-    /// The response has been sent.
+    /// The session is closed.
     Closed,
 }
 
-/// What a request must not hide from its client.
+/// A failure that `close` reports, so that the response does not hide it.
 #[derive(Clone)]
-pub(super) enum Failed {
+pub(super) enum Failure {
     Vanished,
     IdTaken,
     Timeout,
@@ -51,39 +52,39 @@ pub(super) enum Failed {
 }
 
 impl State {
-    pub(super) fn new(claim: Option<SessionId>, left: Duration) -> Self {
+    pub(super) fn new(claim: Option<SessionId>, wait_budget: Duration) -> Self {
         Self {
-            phase: claim.clone().map_or(Phase::Absent, Phase::Unproven),
+            phase: claim.clone().map_or(Phase::Absent, Phase::Unverified),
             claim,
-            chosen: None,
+            new_id: None,
             id_fn: None,
             pending: None,
             used: false,
             stored: false,
             ended: false,
-            failed: None,
+            failure: None,
             closed: None,
-            left,
+            wait_budget,
         }
     }
 
-    /// Refuses to go on with a session that is closed or has failed.
+    /// Returns an error if the session is closed or has failed.
     pub(super) fn check(&self) -> Result<()> {
         if matches!(self.phase, Phase::Closed) {
             return Err(Error::Closed);
         }
-        self.failed.clone().map_or(Ok(()), |failed| Err(failed.into()))
+        self.failure.clone().map_or(Ok(()), |failure| Err(failure.into()))
     }
 
-    /// The id to ask the store for, proven or not.
+    /// Returns the session's id, verified or not.
     pub(super) fn id(&self) -> Option<SessionId> {
         match &self.phase {
-            Phase::Unproven(id) | Phase::Known(id, _) => Some(id.clone()),
+            Phase::Unverified(id) | Phase::Known(id, _) => Some(id.clone()),
             Phase::Absent | Phase::Closed => None,
         }
     }
 
-    /// The session as it was loaded, if that is known. The outer `None`: the store has to be asked.
+    /// Returns the session as it was loaded. The outer `None` means that it has to be loaded.
     pub(super) fn loaded(&self) -> Result<Option<Option<Snapshot>>> {
         self.check()?;
         Ok(match &self.phase {
@@ -97,19 +98,19 @@ impl State {
         matches!(self.phase, Phase::Known(..))
     }
 
-    /// The store has answered something about `id` that only a session can have.
-    pub(super) fn prove(&mut self, id: SessionId) {
-        if matches!(&self.phase, Phase::Unproven(claimed) if *claimed == id) {
+    /// Records that the session with this id exists, if the id is still unverified.
+    pub(super) fn mark_known(&mut self, id: SessionId) {
+        if matches!(&self.phase, Phase::Unverified(claimed) if *claimed == id) {
             self.phase = Phase::Known(id, None);
         }
     }
 
-    /// Whether what is not yet stored makes a session where none was.
+    /// Returns whether the pending changes set an item, so that they can create a session.
     pub(super) fn sets_items(&self) -> bool {
         self.pending.as_ref().is_some_and(|pending| pending.sets_items())
     }
 
-    /// Adds to what is to be stored.
+    /// Adds to the pending changes.
     pub(super) fn change(&mut self, changes: Changes) {
         match &mut self.pending {
             Some(pending) => Arc::make_mut(pending).extend(changes),
@@ -117,37 +118,37 @@ impl State {
         }
     }
 
-    /// These changes are stored. Keeps what has come to be changed meanwhile.
+    /// Records that these changes are stored. Keeps those made meanwhile pending.
     pub(super) fn saved(&mut self, saved: &Arc<Changes>) {
         let later = self.pending.take().filter(|pending| !Arc::ptr_eq(pending, saved));
         self.pending = later.map(|mut pending| {
-            Arc::make_mut(&mut pending).forget(saved);
+            Arc::make_mut(&mut pending).subtract(saved);
             pending
         });
     }
 
-    /// Remembers an error if it is the store's.
-    pub(super) fn remember(&mut self, error: Error) -> Error {
+    /// Records the error if it is a failure of the store, and returns it.
+    pub(super) fn record(&mut self, error: Error) -> Error {
         match error {
-            Error::Timeout => self.fail(Failed::Timeout),
-            Error::Storage(cause) => self.fail(Failed::Storage(cause)),
+            Error::Timeout => self.fail(Failure::Timeout),
+            Error::Storage(cause) => self.fail(Failure::Storage(cause)),
             other => other,
         }
     }
 
-    /// Remembers a failure, unless an earlier one stands.
-    pub(super) fn fail(&mut self, failed: Failed) -> Error {
-        self.failed.get_or_insert(failed).clone().into()
+    /// Records a failure unless there is an earlier one, and returns the first.
+    pub(super) fn fail(&mut self, failure: Failure) -> Error {
+        self.failure.get_or_insert(failure).clone().into()
     }
 }
 
-impl From<Failed> for Error {
-    fn from(failed: Failed) -> Self {
-        match failed {
-            Failed::Vanished => Self::Vanished,
-            Failed::IdTaken => Self::IdTaken,
-            Failed::Timeout => Self::Timeout,
-            Failed::Storage(cause) => Self::Storage(cause),
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Vanished => Self::Vanished,
+            Failure::IdTaken => Self::IdTaken,
+            Failure::Timeout => Self::Timeout,
+            Failure::Storage(cause) => Self::Storage(cause),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! How a session talks to its storage.
+//! The calls of a session to its storage.
 
 use std::{
     future::{Future, poll_fn},
@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     handle::Session,
-    state::{Failed, Phase},
+    state::{Failure, Phase},
 };
 use crate::{
     Changes, Error, Granularity, Result, SessionId, SetOptions, Snapshot, Storage, Written,
@@ -26,41 +26,44 @@ impl Session {
         self.storage().granularity() == Granularity::Whole
     }
 
-    /// Waits for the store as long as this session still may, and remembers if it fails.
-    pub(super) async fn ask<T>(&self, answer: impl Future<Output = Result<T>>) -> Result<T> {
-        let left = {
+    /// Waits for a storage operation within the wait budget, and records a failure.
+    pub(super) async fn wait_for<T>(
+        &self,
+        operation: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let budget = {
             let state = self.state();
             state.check()?;
-            state.left
+            state.wait_budget
         };
-        self.ask_within(left, answer).await
+        self.wait_within(budget, operation).await
     }
 
-    async fn ask_within<T>(
+    async fn wait_within<T>(
         &self,
-        left: Duration,
-        answer: impl Future<Output = Result<T>>,
+        budget: Duration,
+        operation: impl Future<Output = Result<T>>,
     ) -> Result<T> {
-        let is_bounded = self.storage().max_latency().is_some_and(|bound| bound <= left);
-        let (mut answer, mut began, mut end) = (pin!(answer), None, None);
-        let answer = poll_fn(|context| {
-            if let Poll::Ready(answer) = answer.as_mut().poll(context) {
-                return Poll::Ready(answer);
+        let is_bounded = self.storage().max_latency().is_some_and(|latency| latency <= budget);
+        let (mut operation, mut began, mut timer) = (pin!(operation), None, None);
+        let result = poll_fn(|context| {
+            if let Poll::Ready(result) = operation.as_mut().poll(context) {
+                return Poll::Ready(result);
             }
-            // Only now: what is at hand, in memory or near, needs no clock.
+            // Not earlier: an operation that is ready at once does not need the time.
             began.get_or_insert_with(Instant::now);
             if is_bounded {
                 return Poll::Pending;
             }
-            // Boxed: most sessions need none, and its place would be in the future of every handler.
-            let end = end.get_or_insert_with(|| Box::pin(sleep(left)));
-            end.as_mut().poll(context).map(|()| Err(Error::Timeout))
+            // Boxed, because few sessions need a timer and it would enlarge every handler's future.
+            let timer = timer.get_or_insert_with(|| Box::pin(sleep(budget)));
+            timer.as_mut().poll(context).map(|()| Err(Error::Timeout))
         });
-        let answer = answer.await;
+        let result = result.await;
         if let Some(began) = began {
-            self.state().left = left.saturating_sub(began.elapsed());
+            self.state().wait_budget = budget.saturating_sub(began.elapsed());
         }
-        answer.map_err(|error| self.state().remember(error))
+        result.map_err(|error| self.state().record(error))
     }
 
     pub(super) fn checked_id(&self) -> Result<Option<SessionId>> {
@@ -69,8 +72,8 @@ impl Session {
         Ok(state.id())
     }
 
-    /// Finds out whether a claimed session exists, if nothing has shown it yet.
-    pub(super) async fn prove(&self) -> Result<()> {
+    /// Verifies a claimed id, unless that has been done.
+    pub(super) async fn verify(&self) -> Result<()> {
         if self.is_whole() {
             return self.load().await.map(drop);
         }
@@ -78,24 +81,24 @@ impl Session {
         let Some(id) = self.checked_id()?.filter(|_| !self.state().is_known()) else {
             return Ok(());
         };
-        if self.ask(self.storage().expires_in(&id)).await?.is_some() {
+        if self.wait_for(self.storage().expires_in(&id)).await?.is_some() {
             let mut state = self.state();
             state.used = true;
-            state.prove(id);
+            state.mark_known(id);
         } else {
-            self.disprove(&id);
+            self.mark_unknown(&id);
         }
         Ok(())
     }
 
-    /// The session as the store had it on first need.
+    /// Returns the session as it was first loaded. Loads it if needed.
     pub(super) async fn load(&self) -> Result<Option<Snapshot>> {
         let _transition = match self.0.transition.try_lock() {
-            Some(free) => free,
+            Some(guard) => guard,
             None => {
-                // What is known needs no waiting for a write under way.
-                if let Some(known) = self.state().loaded()? {
-                    return Ok(known);
+                // A loaded session need not wait for a write in flight.
+                if let Some(loaded) = self.state().loaded()? {
+                    return Ok(loaded);
                 }
                 self.0.transition.lock().await
             }
@@ -104,40 +107,40 @@ impl Session {
     }
 
     pub(super) async fn load_locked(&self) -> Result<Option<Snapshot>> {
-        let (id, left) = {
+        let (id, budget) = {
             let state = self.state();
-            if let Some(known) = state.loaded()? {
-                return Ok(known);
+            if let Some(loaded) = state.loaded()? {
+                return Ok(loaded);
             }
-            (state.id(), state.left)
+            (state.id(), state.wait_budget)
         };
         let Some(id) = id else { return Ok(None) };
         let found = match self.storage().cached(&id) {
-            None => self.ask_within(left, self.storage().get_session(&id)).await?,
+            None => self.wait_within(budget, self.storage().get_session(&id)).await?,
             cached => cached,
         };
         let Some(snapshot) = found else {
-            self.disprove(&id);
+            self.mark_unknown(&id);
             return Ok(None);
         };
         let mut state = self.state();
         state.used = true;
-        // A storage of items is asked anew each time.
+        // With a storage of items every read goes to the store.
         state.phase = Phase::Known(id, self.is_whole().then(|| snapshot.clone()));
         Ok(Some(snapshot))
     }
 
-    /// The store knows no such session. Of one that was known this says nothing new: its next
-    /// write finds out.
-    pub(super) fn disprove(&self, id: &SessionId) {
+    /// Records that the store does not know this id, if it is still unverified. If the session was
+    /// known, nothing changes here: its next write fails.
+    pub(super) fn mark_unknown(&self, id: &SessionId) {
         let mut state = self.state();
-        if matches!(state.phase, Phase::Unproven(_)) {
+        if matches!(state.phase, Phase::Unverified(_)) {
             state.phase = Phase::Absent;
             self.0.manager.note_unknown(id);
         }
     }
 
-    /// Stores changes now, under the gate.
+    /// Stores changes at once. The caller holds the transition lock.
     pub(super) async fn store_locked(&self, changes: &Changes) -> Result<()> {
         let (id, seen) = {
             let state = self.state();
@@ -149,16 +152,18 @@ impl Session {
         };
         let Some(id) = id else { return self.create(changes).await };
         match self.update(&id, changes, seen.as_ref()).await? {
-            Written::Refused if self.state().is_known() => Err(self.state().fail(Failed::Vanished)),
+            Written::Refused if self.state().is_known() => {
+                Err(self.state().fail(Failure::Vanished))
+            }
             Written::Refused => {
-                self.disprove(&id);
+                self.mark_unknown(&id);
                 self.create(changes).await
             }
             Written::Saved | Written::Emptied => Ok(()),
         }
     }
 
-    /// Writes to a session that exists, and notes what became of it.
+    /// Updates an existing session, and records the result in the state.
     pub(super) async fn update(
         &self,
         id: &SessionId,
@@ -166,7 +171,7 @@ impl Session {
         seen: Option<&Snapshot>,
     ) -> Result<Written> {
         let (began, update) = (Instant::now(), SetOptions::update(self.0.manager.ttl()).seen(seen));
-        let written = self.ask(self.storage().set_session(id, changes, update)).await?;
+        let written = self.wait_for(self.storage().set_session(id, changes, update)).await?;
         match written {
             Written::Refused => {}
             Written::Saved => self.saved(id.clone(), began),
@@ -181,14 +186,14 @@ impl Session {
         }
         let id = {
             let state = self.state();
-            state.chosen.clone().unwrap_or_else(|| self.fresh_id(&state))
+            state.new_id.clone().unwrap_or_else(|| self.generate_id(&state))
         };
         let (began, create) = (Instant::now(), SetOptions::create(self.0.manager.ttl()));
-        let written = self.ask(self.storage().set_session(&id, changes, create)).await?;
+        let written = self.wait_for(self.storage().set_session(&id, changes, create)).await?;
         if written == Written::Refused {
-            return Err(self.state().fail(Failed::IdTaken));
+            return Err(self.state().fail(Failure::IdTaken));
         }
-        self.state().chosen = None;
+        self.state().new_id = None;
         self.saved(id, began);
         Ok(())
     }
@@ -201,7 +206,7 @@ impl Session {
         state.phase = Phase::Known(id, None);
     }
 
-    /// The session with this id is over, by an act of this request.
+    /// Records that this request has ended the session.
     pub(super) fn ended(&self, id: &SessionId) {
         self.0.manager.note_ended(id);
         let mut state = self.state();

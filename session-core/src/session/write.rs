@@ -1,25 +1,26 @@
-//! Changing, renewing and ending a session.
+//! Changing, saving and ending a session.
 
 use serde::{Serialize, ser::Error as _};
 
 use super::{
     handle::Session,
     keys::Keys,
-    state::{Failed, Phase},
+    state::{Failure, Phase},
 };
 use crate::{Changes, Error, Result, Snapshot, Written, changes::encode};
 
 impl Session {
-    /// Sets one item to a value that serde can write as JSON.
+    /// Sets one item to a value that serde can serialize as JSON.
     ///
-    /// A [`RawValue`](serde_json::value::RawValue) is stored byte for byte; a detour through
-    /// `serde_json::Value` would change numbers. Starts a session under a fresh id where there
-    /// is none. With a storage of items one round trip (two on a stale claim); with a storage of
-    /// whole sessions nothing is asked before `close`.
+    /// A [`RawValue`](serde_json::value::RawValue) is stored byte for byte; `serde_json::Value` in
+    /// between would change numbers. Starts a session under a fresh id if there is none. Costs one
+    /// round trip with a storage of items (two if the claimed id is unknown), and none before
+    /// `close` with a storage of whole sessions.
     ///
     /// # Errors
     ///
-    /// [`Error::Encode`] if the value cannot be JSON; otherwise as described [above](Self).
+    /// [`Error::Encode`] if the value cannot be serialized as JSON; otherwise as described
+    /// [above](Self).
     ///
     /// # Examples
     ///
@@ -46,13 +47,13 @@ impl Session {
         self.change(changes).await
     }
 
-    /// Sets several items in one step: the fields of anything that serde writes as a JSON object.
+    /// Sets several items in one step: the fields of a value that serializes as a JSON object.
     ///
-    /// Costs what one [`set`](Self::set) costs. An empty map changes nothing.
+    /// Costs as many round trips as one [`set`](Self::set). An empty map changes nothing.
     ///
     /// # Errors
     ///
-    /// [`Error::Encode`] if the value is not written as a JSON object; otherwise as described
+    /// [`Error::Encode`] if the value does not serialize as a JSON object; otherwise as described
     /// [above](Self).
     ///
     /// # Examples
@@ -81,8 +82,8 @@ impl Session {
 
     /// Removes one or several items. Keys without an item are ignored.
     ///
-    /// Costs what one [`set`](Self::set) costs, however many keys. Removing the last item ends the
-    /// session.
+    /// Costs as many round trips as one [`set`](Self::set), whatever the number of keys. Removing
+    /// the last item ends the session.
     ///
     /// # Errors
     ///
@@ -110,11 +111,10 @@ impl Session {
         self.change(changes).await
     }
 
-    /// Ends the session, in the store and at once: no request in flight, on any node, brings it
-    /// back.
+    /// Ends the session by removing it from the store at once.
     ///
-    /// Does nothing where there is no session. What is set afterwards starts a new one under a
-    /// fresh id.
+    /// No request in flight, on any node, can bring it back. Does nothing if there is no session.
+    /// Setting an item afterwards starts a new session under a fresh id.
     ///
     /// # Errors
     ///
@@ -142,27 +142,27 @@ impl Session {
         let _transition = self.0.transition.lock().await;
         let id = self.checked_id()?;
         if let Some(id) = id {
-            if self.ask(self.storage().remove_all(&id, None)).await? {
+            if self.wait_for(self.storage().remove_all(&id, None)).await? {
                 self.ended(&id);
             } else {
-                self.disprove(&id);
+                self.mark_unknown(&id);
                 self.state().phase = Phase::Absent;
             }
         }
         let mut state = self.state();
         state.pending = None;
-        state.chosen = None;
+        state.new_id = None;
         Ok(())
     }
 
-    /// Stores now what would be stored at `close`, so that others see it.
+    /// Stores the pending changes at once rather than at `close`, so that other requests see them.
     ///
-    /// With a storage of items everything is stored already.
+    /// Does nothing with a storage of items, where changes are never pending.
     ///
     /// # Errors
     ///
-    /// [`Error::IdTaken`] if the chosen id belongs to another session; otherwise as described
-    /// [above](Self).
+    /// [`Error::IdTaken`] if the new session's id belongs to another session; otherwise as
+    /// described [above](Self).
     ///
     /// # Examples
     ///
@@ -173,7 +173,7 @@ impl Session {
     /// # let session = manager.open(None);
     /// session.set("state", "working").await?;
     /// session.save().await?;
-    /// // Other requests see it from here on, though this one goes on for a while.
+    /// // Other requests see the state from here on, while this one continues.
     /// # Ok(()) }
     /// ```
     pub async fn save(&self) -> Result<()> {
@@ -207,13 +207,13 @@ impl Session {
             let state = self.state();
             if state.is_known() { state.id() } else { None }
         };
-        // Writes to a session that is known need not wait for each other.
+        // Writes to a known session need not wait for each other.
         let Some(id) = known else {
             let _transition = self.0.transition.lock().await;
             return self.store_locked(&changes).await;
         };
         match self.update(&id, &changes, None).await? {
-            Written::Refused => Err(self.state().fail(Failed::Vanished)),
+            Written::Refused => Err(self.state().fail(Failure::Vanished)),
             Written::Saved | Written::Emptied => Ok(()),
         }
     }

@@ -1,4 +1,4 @@
-//! Where the key and the item of an entry are in a session's text.
+//! The positions of one entry's key and item in a session's text.
 
 use std::ops::Range;
 
@@ -8,9 +8,9 @@ pub(super) struct Entry {
 }
 
 pub(super) enum Key {
-    /// A key that is in the text as it is.
+    /// The position of a key that the text contains without escapes.
     Plain(Range<u32>),
-    /// A key that the text contains with escapes.
+    /// The decoded form of a key that the text contains with escapes.
     Unescaped(Box<str>),
 }
 
@@ -31,12 +31,14 @@ fn slice<'a>(text: &'a str, range: &Range<u32>) -> &'a str {
     &text[range.start as usize..range.end as usize]
 }
 
-/// Returns the range of `part`, which is borrowed from `text`.
+/// Returns the position of `part`, which must be borrowed from `text`.
 pub(super) fn span(text: &str, part: &str) -> Range<u32> {
     range(part.as_ptr().addr() - text.as_ptr().addr(), part.len())
 }
 
 pub(super) fn range(start: usize, length: usize) -> Range<u32> {
-    let offset = |at: usize| u32::try_from(at).expect("texts of 4 GiB are refused or never built");
+    let offset = |at: usize| {
+        u32::try_from(at).expect("`parse` refuses texts of 4 GiB, and no written one is that long")
+    };
     offset(start)..offset(start + length)
 }

@@ -1,4 +1,4 @@
-//! Finding the items in a session's text.
+//! Parsing of a session's text into entries.
 
 use std::{borrow::Cow, fmt};
 
@@ -7,9 +7,9 @@ use serde_json::value::RawValue;
 
 use super::entry::{Entry, Key, span};
 
-/// Finds the members of the JSON object that `text` consists of, in the order of the text.
+/// Finds the members of the JSON object `text`, in the order of the text.
 ///
-/// Items are checked to be JSON and not decoded. Allocates only for keys with escapes.
+/// Checks that items are JSON, but does not decode them. Copies only keys with escapes.
 pub(super) fn members(text: &str) -> serde_json::Result<Vec<Entry>> {
     let mut json = serde_json::Deserializer::from_str(text);
     let entries = Members(text).deserialize(&mut json)?;
@@ -48,7 +48,7 @@ impl<'de> Visitor<'de> for Members<'de> {
     }
 }
 
-/// A key, borrowed where possible; serde's own `Cow` always copies.
+/// A key, borrowed if it has no escapes. Serde's own implementation for `Cow` always copies.
 struct MemberKey<'de>(Cow<'de, str>);
 
 impl<'de> Deserialize<'de> for MemberKey<'de> {

@@ -1,29 +1,27 @@
-//! What the page tells about the server, whoever looks at it.
+//! The facts about the server that the page shows to every visitor.
 
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::edit::Place;
+use super::store_location::StoreLocation;
 use crate::{
-    by_hand::is_loopback,
+    loopback::is_loopback,
     settings::{Backend, Settings},
 };
 
 pub(crate) struct About {
     pub(super) backend: Backend,
-    /// The cookie's name.
+    /// The name of the session cookie.
     pub(super) cookie: String,
     pub(super) max_age: Duration,
     pub(super) started: OffsetDateTime,
-    /// Where the store keeps the sessions.
-    pub(super) place: Place,
-    /// Whether a visitor may read the whole id of the own session.
+    pub(super) location: StoreLocation,
+    /// Whether visitors see the whole id of their own session.
     ///
-    /// Whoever knows an id has the session, and the cookie keeps it from scripts: a page on the
-    /// internet should not undo that. But to edit a session by hand one has to name it, and a
-    /// server that listens on this machine alone shows the id to somebody who could read it in
-    /// the store just as well.
+    /// Anyone who knows an id has the session, so the cookie hides it from scripts, and a page on
+    /// the internet must not reveal it. A command that edits the session needs the id, though. A
+    /// server that listens on this machine only shows it: its visitors can read the store anyway.
     pub(super) shows_ids: bool,
 }
 
@@ -34,12 +32,13 @@ impl About {
             cookie: settings.session.cookie.name.clone(),
             max_age: settings.session.max_age,
             started: OffsetDateTime::now_utc(),
-            place: Place::new(settings),
+            location: StoreLocation::new(settings),
             shows_ids: is_loopback(&settings.server.host),
         }
     }
 
-    /// The command that starts the server with this storage, wherever that was set.
+    /// Returns the command that starts the server with this storage. It sets a storage other than
+    /// the default in the environment, even if the configuration file already does.
     pub(super) fn start_command(&self) -> String {
         const START: &str = "cargo run -p demo-server";
         match self.backend {

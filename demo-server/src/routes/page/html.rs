@@ -1,53 +1,56 @@
-//! The page as the server renders it.
+//! Renders the page on the server.
 
 use std::fmt::Write as _;
 
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use super::status::{Current, Status, Store};
+use super::status::{CurrentSession, Status, Store};
 
 const PAGE: &str = include_str!("page.html");
 
-/// Leads browsers without scripts to the complete page.
+/// Redirects browsers without scripts to the complete page.
 const WITHOUT_SCRIPT: &str =
     r#"<noscript><meta http-equiv="refresh" content="0; url=/plain"></noscript>"#;
 
-/// How much of the page is filled in.
+/// The extent to which the server fills in the page.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum View {
-    /// What the script fills in is left out.
+    /// Leaves the session to the page's script.
     Blank,
+    /// Includes the session.
     Complete,
 }
 
-/// Fills in the marks of the page, each once; what is filled in is not looked at again.
+/// Fills in the placeholders of the page. Inserted text is not searched for placeholders, so a
+/// visitor's item cannot contain one.
 pub(super) fn render(status: &Status, view: View) -> String {
     let mut html = String::with_capacity(2 * PAGE.len());
     let mut rest = PAGE;
     while let Some((before, after)) = rest.split_once("{{") {
-        let (mark, after) = after.split_once("}}").expect("every mark of the page ends");
+        let (name, after) = after.split_once("}}").expect("every placeholder of the page ends");
         html.push_str(before);
-        html.push_str(&filled(mark, status, view));
+        html.push_str(&value_of(name, status, view));
         rest = after;
     }
     html.push_str(rest);
     html
 }
 
-fn filled(mark: &str, status: &Status, view: View) -> String {
+/// Returns the HTML for a placeholder.
+fn value_of(placeholder: &str, status: &Status, view: View) -> String {
     let (session, store) = (status.session.as_ref(), &status.store);
-    match mark {
+    match placeholder {
         "id" | "left" | "life" | "store_answers" if view == View::Blank => "…".to_owned(),
         "without_script" if view == View::Blank => WITHOUT_SCRIPT.to_owned(),
         "without_script" => String::new(),
-        "cookie" => escaped(&status.cookie),
-        "max_age" => in_words(status.max_age),
+        "cookie" => escape(&status.cookie),
+        "max_age" => format_duration(status.max_age),
         "started" => started(status).format(&Rfc3339).unwrap_or_default(),
         "started_at" => {
             let (hour, minute, second) = started(status).to_hms();
             format!("{hour:02}:{minute:02}:{second:02} UTC")
         }
-        "storage" => escaped(&store.name),
+        "storage" => escape(&store.name),
         "store_state" => if store.answers { "" } else { " class=\"down\"" }.to_owned(),
         "store_answers" => if store.answers { "answers" } else { "does not answer" }.to_owned(),
         "trouble" => {
@@ -57,40 +60,44 @@ fn filled(mark: &str, status: &Status, view: View) -> String {
                 trouble(store)
             }
         }
-        "id" => session.map_or_else(|| "none yet".to_owned(), |session| escaped(&session.id)),
-        "left" => session.map_or_else(|| "–".to_owned(), |session| in_words(session.expires_in)),
+        "id" => session.map_or_else(|| "none yet".to_owned(), |session| escape(&session.id)),
+        "left" => {
+            session.map_or_else(|| "–".to_owned(), |session| format_duration(session.expires_in))
+        }
         "life" => match session {
             Some(_) => "left, unless you use it",
             None if store.answers => "no session: it begins with its first item",
             None => "unknown while the store does not answer",
         }
         .to_owned(),
-        "gone" => session.map_or(100, |session| gone(session, status.max_age)).to_string(),
+        "elapsed" => {
+            session.map_or(100, |session| elapsed_percent(session, status.max_age)).to_string()
+        }
         "items" if view == View::Blank => note("…"),
         "items" => items(session),
         "keeps" => store.keeps.to_string(),
-        "restart" => escaped(&status.restart.say),
-        "restart_command" => escaped(status.restart.command.as_deref().unwrap_or_default()),
-        "edit" => escaped(&status.edit.say),
+        "restart" => escape(&status.restart.say),
+        "restart_command" => escape(status.restart.command.as_deref().unwrap_or_default()),
+        "edit" => escape(&status.edit.say),
         "edit_hidden" => if status.edit.command.is_some() { "" } else { " hidden" }.to_owned(),
-        "edit_command" => escaped(status.edit.command.as_deref().unwrap_or_default()),
-        unknown => unreachable!("the page has no mark {unknown}"),
+        "edit_command" => escape(status.edit.command.as_deref().unwrap_or_default()),
+        unknown => unreachable!("the page has no placeholder {unknown}"),
     }
 }
 
 fn trouble(store: &Store) -> String {
-    let command = store.start.as_deref().map(escaped);
+    let command = store.start.as_deref().map(escape);
     let command = command.map(|command| format!(" <code>{command}</code>")).unwrap_or_default();
     format!("<p>The store does not answer. {}{command}</p>", store.help)
 }
 
-fn items(session: Option<&Current>) -> String {
+fn items(session: Option<&CurrentSession>) -> String {
     let Some(session) = session else {
         return note("nothing");
     };
     let mut rows = String::new();
     for item in &session.items {
-        let (key, text) = (escaped(&item.key), escaped(&item.text));
+        let (key, text) = (escape(&item.key), escape(&item.text));
         _ = write!(rows, r#"<tr><th scope="row">{key}</th><td><code>{text}</code></td></tr>"#);
     }
     if session.more > 0 {
@@ -99,13 +106,13 @@ fn items(session: Option<&Current>) -> String {
     rows
 }
 
-/// A row that is no item.
+/// Returns a table row with a note instead of an item.
 fn note(text: &str) -> String {
     format!(r#"<tr><td colspan="2" class="none">{text}</td></tr>"#)
 }
 
-/// The part of the time to live that has passed, in percent.
-fn gone(session: &Current, max_age: u64) -> u64 {
+/// Returns the elapsed part of the time to live, in percent.
+fn elapsed_percent(session: &CurrentSession, max_age: u64) -> u64 {
     100 - (session.expires_in.saturating_mul(100) / max_age.max(1)).min(100)
 }
 
@@ -113,24 +120,24 @@ fn started(status: &Status) -> OffsetDateTime {
     OffsetDateTime::from_unix_timestamp(status.started / 1000).unwrap_or(OffsetDateTime::UNIX_EPOCH)
 }
 
-/// The two largest units of a time, as the script writes them.
-fn in_words(milliseconds: u64) -> String {
+/// Formats a duration with its two largest units, in the same way as the script.
+fn format_duration(milliseconds: u64) -> String {
     if (1..1000).contains(&milliseconds) {
         return format!("{milliseconds} ms");
     }
     let mut seconds = milliseconds.div_ceil(1000);
-    let mut words = Vec::new();
+    let mut parts = Vec::new();
     for (unit, length) in [("d", 86_400), ("h", 3600), ("min", 60), ("s", 1)] {
         let number = seconds / length;
         seconds %= length;
-        if number > 0 && words.len() < 2 {
-            words.push(format!("{number} {unit}"));
+        if number > 0 && parts.len() < 2 {
+            parts.push(format!("{number} {unit}"));
         }
     }
-    if words.is_empty() { "0 s".to_owned() } else { words.join(" ") }
+    if parts.is_empty() { "0 s".to_owned() } else { parts.join(" ") }
 }
 
-fn escaped(text: &str) -> String {
+fn escape(text: &str) -> String {
     let mut html = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -147,9 +154,9 @@ fn escaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::routes::page::{edit::Advice, status::Item};
+    use crate::routes::page::{status::Item, store_location::Instruction};
 
-    fn status(session: Option<Current>) -> Status {
+    fn status(session: Option<CurrentSession>) -> Status {
         Status {
             now: 0,
             started: 1_795_247_990_000,
@@ -163,13 +170,13 @@ mod tests {
                 start: Some("scripts/redis".to_owned()),
             },
             session,
-            restart: Advice::new("Restart it.", "cargo run"),
-            edit: Advice { say: "Run:".to_owned(), command: None },
+            restart: Instruction::new("Restart it.", "cargo run"),
+            edit: Instruction { say: "Run:".to_owned(), command: None },
         }
     }
 
     #[test]
-    fn every_mark_is_filled_in() {
+    fn every_placeholder_is_filled_in() {
         let page = render(&status(None), View::Complete);
         assert!(!page.contains("{{") && !page.contains("}}"));
         assert!(page.contains("none yet") && page.contains("UTC"));
@@ -178,10 +185,12 @@ mod tests {
     }
 
     #[test]
-    fn what_visitors_store_is_text_and_nothing_else() {
+    fn items_of_visitors_are_escaped() {
         let item = Item { key: "<b>".into(), text: r#""</td><script>{{cookie}}""#.into() };
         let current =
-            Current { id: "abcdef…".into(), expires_in: 15_000, items: vec![item], more: 3 };
+            CurrentSession {
+                id: "abcdef…".into(), expires_in: 15_000, items: vec![item], more: 3
+            };
         let page = render(&status(Some(current)), View::Complete);
         assert!(page.contains("&lt;b&gt;"), "{page}");
         assert!(page.contains("&quot;&lt;/td&gt;&lt;script&gt;{{cookie}}&quot;"), "{page}");
@@ -190,14 +199,15 @@ mod tests {
     }
 
     #[test]
-    fn times_are_told_by_their_two_largest_units() {
-        let told = [0, 1, 999, 1001, 60_000, 61_000, 3_600_000, 90_061_000].map(in_words);
+    fn durations_have_at_most_two_units() {
+        let formatted =
+            [0, 1, 999, 1001, 60_000, 61_000, 3_600_000, 90_061_000].map(format_duration);
         let expected = ["0 s", "1 ms", "999 ms", "2 s", "1 min", "1 min 1 s", "1 h", "1 d 1 h"];
-        assert_eq!(told, expected);
+        assert_eq!(formatted, expected);
     }
 
     #[test]
-    fn a_store_that_is_down_is_named_with_what_starts_it() {
+    fn a_store_that_is_down_is_reported_with_the_command_that_starts_it() {
         let mut status = status(None);
         status.store.answers = false;
         let page = render(&status, View::Complete);

@@ -1,241 +1,248 @@
-// Keeps the page up to date, and ticks what the visitor has really done.
+// Keeps the page up to date and ticks the steps that the visitor has completed.
 //
-// The server is asked how the session is, which is no use of it. What has happened in between -
-// a restart, a change by hand, the end - shows in how one answer differs from the one before.
+// The script polls /status, which does not extend the session. It detects a restart, an edit by
+// hand or the end of the session by comparing each status with the one before.
 
-const EVERY = 1000; // milliseconds between two looks
-const SLACK = 250; // by which two looks at the same expiry may differ
+const POLL_INTERVAL = 1000; // milliseconds
+const TOLERANCE = 250; // milliseconds by which two readings of the same expiry may differ
 const STEPS = ["set", "get", "restart", "edit", "expire"];
 
-const at = (id) => document.getElementById(id);
+const byId = (id) => document.getElementById(id);
 
 // Survives a reload and a visit to /get, and ends with the tab.
-const kept = JSON.parse(sessionStorage.getItem("walkthrough") ?? "null") ?? { done: {}, last: null };
+const saved = JSON.parse(sessionStorage.getItem("walkthrough") ?? "null") ?? { done: {}, last: null };
 let deadline = null; // when the session expires, by performance.now()
-let away = false; // the server does not answer
+let serverIsDown = false;
 
-// ---- Looking ------------------------------------------------------------------------------
+// ---- Polling ------------------------------------------------------------------------------
 
-// One thing at a time, so that what happens is told apart from what this page does itself.
+// Runs one task at a time, so that changes made elsewhere are not mixed up with changes made by
+// this page.
 let queue = Promise.resolve();
 function enqueue(task) {
   queue = queue.then(task, task);
   return queue;
 }
 
-async function look(mine = null) {
-  let now;
+// Updates the page from /status. `ownPath` is the path that this page has just requested, if any.
+async function refresh(ownPath = null) {
+  let status;
   try {
     const answer = await fetch("/status", { cache: "no-store", signal: AbortSignal.timeout(10_000) });
-    now = await answer.json();
+    status = await answer.json();
   } catch {
-    away = true;
+    serverIsDown = true;
     showTrouble();
     return;
   }
-  away = false;
-  if (now.session) now.session.expires = now.now + now.session.expires_in;
-  // Of a session nothing is known while its store does not answer.
-  if (now.store.answers) {
-    if (kept.last) compare(kept.last, now, mine);
-    else if (now.session) tick("set");
-    kept.last = now;
+  serverIsDown = false;
+  if (status.session) status.session.expires = status.now + status.session.expires_in;
+  // While the store does not answer, the state of the session is unknown.
+  if (status.store.answers) {
+    if (saved.last) detectChanges(saved.last, status, ownPath);
+    else if (status.session) tick("set");
+    saved.last = status;
   }
   save();
-  show(now);
+  show(status);
 }
 
-function compare(before, now, mine) {
-  const was = before.session;
-  const is = now.session;
-  const same = was && is && was.id === is.id;
-  const restarted = before.started !== now.started;
-  if (is) tick("set");
+function detectChanges(before, after, ownPath) {
+  const old = before.session;
+  const current = after.session;
+  const same = old && current && old.id === current.id;
+  const restarted = before.started !== after.started;
+  if (current) tick("set");
 
   if (restarted && same) {
-    if (tick("restart")) tell("Restarted, and your session is still there.");
-    else tell("The server has been restarted.");
-  } else if (restarted && was) {
-    tell(now.store.keeps
-      ? "Restarted. Your session ended meanwhile."
+    if (tick("restart")) announce("Restarted, and your session is still there.");
+    else announce("The server has been restarted.");
+  } else if (restarted && old) {
+    announce(after.store.keeps
+      ? "Restarted. Your session ended in the meantime."
       : "Restarted, and your session is gone: this storage ends with the server.");
   } else if (restarted) {
-    tell("The server has been restarted.");
+    announce("The server has been restarted.");
   }
 
-  if (was && !same) {
-    // Memory ends with its server; whatever else is gone before its time was ended by somebody.
-    const ended = mine === "/del" || now.now < was.expires - SLACK;
-    if (!ended && tick("expire")) tell("Your session has expired.");
-    else if (!ended) tell("Your session has expired, as before.");
-    else if (!restarted) tell("Your session has been ended.");
+  if (old && !same) {
+    // A session that is gone before its time was ended by a request, or it was in the memory of a
+    // server that was restarted.
+    const ended = ownPath === "/del" || after.now < old.expires - TOLERANCE;
+    if (!ended && tick("expire")) announce("Your session has expired.");
+    else if (!ended) announce("Your session has expired again.");
+    else if (!restarted) announce("Your session has been ended.");
     return;
   }
   if (!same) return;
 
-  const changed = JSON.stringify(was.items) !== JSON.stringify(is.items);
-  // A use starts the countdown again. By hand it stays as it is, or goes for good without KEEPTTL.
-  const forever = is.expires_in > now.max_age + SLACK && was.expires_in <= now.max_age + SLACK;
-  const used = is.expires - was.expires > SLACK && !forever;
-  if (changed && !used && !mine) {
+  const changed = JSON.stringify(old.items) !== JSON.stringify(current.items);
+  // Use restarts the countdown. An edit by hand leaves it unchanged or, without KEEPTTL, removes
+  // it.
+  const forever = current.expires_in > after.max_age + TOLERANCE
+    && old.expires_in <= after.max_age + TOLERANCE;
+  const used = current.expires - old.expires > TOLERANCE && !forever;
+  if (changed && !used && !ownPath) {
     tick("edit");
-    tell(forever
-      ? "Changed by hand, but without KEEPTTL: until its next use it lives for ever."
-      : "Changed by hand, and here it is.");
-  } else if (used && !changed && !mine && !restarted) {
+    announce(forever
+      ? "Changed by hand, but without KEEPTTL: the session does not expire until it is used again."
+      : "Changed by hand, and here is the new value.");
+  } else if (used && !changed && !ownPath && !restarted) {
     tick("get");
-    tell("Used elsewhere: the countdown starts again.");
-  } else if (changed && !mine) {
-    tell("Changed elsewhere.");
+    announce("Used elsewhere: the countdown starts again.");
+  } else if (changed && !ownPath) {
+    announce("Changed elsewhere.");
   }
 }
 
+// Ticks a step. Returns whether it was not ticked before.
 function tick(step) {
-  if (kept.done[step]) return false;
-  kept.done[step] = true;
+  if (saved.done[step]) return false;
+  saved.done[step] = true;
   return true;
 }
 
 function save() {
-  sessionStorage.setItem("walkthrough", JSON.stringify(kept));
+  sessionStorage.setItem("walkthrough", JSON.stringify(saved));
 }
 
-// ---- Showing ------------------------------------------------------------------------------
+// ---- Rendering ----------------------------------------------------------------------------
 
-function put(id, text) {
-  const element = at(id);
+function setText(id, text) {
+  const element = byId(id);
   if (element.textContent !== text) element.textContent = text;
 }
 
-function element(name, text, attributes = {}) {
-  const made = document.createElement(name);
-  made.textContent = text;
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  return made;
+function createElement(name, text, attributes = {}) {
+  const element = document.createElement(name);
+  element.textContent = text;
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  return element;
 }
 
-function show(now) {
-  const { session, store } = now;
-  put("cookie", now.cookie);
-  put("max-age", inWords(now.max_age));
-  put("id", session ? session.id : store.answers ? "none yet" : "unknown");
-  const started = new Date(now.started);
-  at("started").dateTime = started.toISOString();
-  put("started", started.toLocaleTimeString());
-  put("storage", store.name);
-  put("store-answers", store.answers ? "answers" : "does not answer");
-  put("life", session
+function show(status) {
+  const { session, store } = status;
+  setText("cookie", status.cookie);
+  setText("max-age", formatDuration(status.max_age));
+  setText("id", session ? session.id : store.answers ? "none yet" : "unknown");
+  const started = new Date(status.started);
+  byId("started").dateTime = started.toISOString();
+  setText("started", started.toLocaleTimeString());
+  setText("storage", store.name);
+  setText("store-answers", store.answers ? "answers" : "does not answer");
+  setText("life", session
     ? "left, unless you use it"
     : store.answers ? "no session: it begins with its first item" : "unknown while the store does not answer");
   deadline = session ? performance.now() + session.expires_in : null;
-  count();
+  showCountdown();
   showItems(session);
-  showSteps(now);
-  showTrouble(now);
+  showSteps(status);
+  showTrouble(status);
 }
 
-let shown = null;
+let shownItems = null;
 function showItems(session) {
-  const text = JSON.stringify(session && [session.items, session.more]);
-  if (text === shown) return;
-  const before = new Map([...at("items").rows].map((row) => [row.cells[0].textContent, row.cells[1]?.textContent]));
+  const items = JSON.stringify(session && [session.items, session.more]);
+  if (items === shownItems) return;
+  const before = new Map([...byId("items").rows].map((row) => [row.cells[0].textContent, row.cells[1]?.textContent]));
   const rows = (session?.items ?? []).map((item) => {
-    const row = element("tr", "");
-    const value = element("td", "");
-    value.append(element("code", item.text));
-    row.append(element("th", item.key, { scope: "row" }), value);
-    if (shown !== null && before.get(item.key) !== item.text) row.className = "new";
+    const row = createElement("tr", "");
+    const value = createElement("td", "");
+    value.append(createElement("code", item.text));
+    row.append(createElement("th", item.key, { scope: "row" }), value);
+    if (shownItems !== null && before.get(item.key) !== item.text) row.className = "new";
     return row;
   });
-  const rest = session ? (session.more ? `and ${session.more} more` : null) : "nothing";
-  if (rest) {
-    const row = element("tr", "");
-    row.append(element("td", rest, { colspan: "2", class: "none" }));
+  const note = session ? (session.more ? `and ${session.more} more` : null) : "nothing";
+  if (note) {
+    const row = createElement("tr", "");
+    row.append(createElement("td", note, { colspan: "2", class: "none" }));
     rows.push(row);
   }
-  at("items").replaceChildren(...rows);
-  shown = text;
+  byId("items").replaceChildren(...rows);
+  shownItems = items;
 }
 
-function showSteps(now) {
-  put("restart-say", now.restart.say);
-  put("restart-command", now.restart.command);
-  put("edit-say", now.edit.say);
-  put("edit-command", now.edit.command ?? "");
-  at("edit").hidden = !now.edit.command;
-  at("steps").dataset.keeps = now.store.keeps;
-  const possible = STEPS.filter((step) => now.store.keeps || !["restart", "edit"].includes(step));
+function showSteps(status) {
+  setText("restart-say", status.restart.say);
+  setText("restart-command", status.restart.command);
+  setText("edit-say", status.edit.say);
+  setText("edit-command", status.edit.command ?? "");
+  byId("edit").hidden = !status.edit.command;
+  byId("steps").dataset.keeps = status.store.keeps;
+  const possible = STEPS.filter((step) => status.store.keeps || !["restart", "edit"].includes(step));
   for (const step of STEPS) {
-    const item = at(`step-${step}`);
-    const done = Boolean(kept.done[step]);
+    const item = byId(`step-${step}`);
+    const done = Boolean(saved.done[step]);
     item.classList.toggle("done", done);
     const state = done ? "done" : possible.includes(step) ? "to do" : "not with this storage";
     const label = item.querySelector(".state");
     if (label.textContent !== state) label.textContent = state;
   }
-  const next = possible.find((step) => !kept.done[step]);
-  for (const step of STEPS) at(`step-${step}`).classList.toggle("next", step === next);
-  const done = possible.filter((step) => kept.done[step]).length;
-  put("progress", next ? `${done} of ${possible.length} done` : "All done: you have seen what a session is");
+  const next = possible.find((step) => !saved.done[step]);
+  for (const step of STEPS) byId(`step-${step}`).classList.toggle("next", step === next);
+  const done = possible.filter((step) => saved.done[step]).length;
+  setText("progress", next ? `${done} of ${possible.length} done` : "All done: you have seen what a session is");
 }
 
-function showTrouble(now) {
-  const down = !away && now && !now.store.answers;
-  at("server").classList.toggle("down", away);
-  put("server-word", away ? "does not answer" : "started");
-  at("started").hidden = away;
-  at("store").classList.toggle("down", Boolean(down));
+function showTrouble(status) {
+  const storeIsDown = !serverIsDown && status && !status.store.answers;
+  byId("server").classList.toggle("down", serverIsDown);
+  setText("server-word", serverIsDown ? "does not answer" : "started");
+  byId("started").hidden = serverIsDown;
+  byId("store").classList.toggle("down", Boolean(storeIsDown));
   let trouble = [];
-  if (away) {
-    put("store-answers", "unknown");
-    const start = kept.last?.restart.command ?? "cargo run -p demo-server";
-    trouble = ["The server does not answer. Start it again: ", element("code", start), ". "];
-  } else if (down) {
-    trouble = ["The store does not answer. ", `${now.store.help} `];
-    if (now.store.start) trouble.push(element("code", now.store.start), ". ");
+  if (serverIsDown) {
+    setText("store-answers", "unknown");
+    const start = saved.last?.restart.command ?? "cargo run -p demo-server";
+    trouble = ["The server does not answer. Start it again: ", createElement("code", start), ". "];
+  } else if (storeIsDown) {
+    trouble = ["The store does not answer. ", `${status.store.help} `];
+    if (status.store.start) trouble.push(createElement("code", status.store.start), ". ");
   }
-  if (trouble.length) trouble.push("This page goes on by itself when it is there.");
-  // An alert is read out whenever it changes.
+  if (trouble.length) trouble.push("This page resumes by itself once it answers.");
+  // Screen readers announce an alert on every change, so it changes only with its text.
   const text = trouble.map((part) => part.textContent ?? part).join("");
-  if (at("trouble").textContent === text) return;
-  const paragraph = element("p", "");
+  if (byId("trouble").textContent === text) return;
+  const paragraph = createElement("p", "");
   paragraph.append(...trouble);
-  at("trouble").replaceChildren(...(text ? [paragraph] : []));
+  byId("trouble").replaceChildren(...(text ? [paragraph] : []));
 }
 
-function tell(text) {
-  put("news", text);
+function announce(text) {
+  setText("news", text);
 }
 
-function count() {
+function showCountdown() {
   const left = deadline === null ? 0 : Math.max(0, deadline - performance.now());
-  put("left", deadline === null ? "–" : inWords(Math.ceil(left / 1000) * 1000));
-  const whole = kept.last?.max_age ?? 1;
-  at("ring").style.strokeDashoffset = 100 - 100 * Math.min(1, left / whole);
-  if (deadline !== null && left === 0 && !away) {
+  setText("left", deadline === null ? "–" : formatDuration(Math.ceil(left / 1000) * 1000));
+  const whole = saved.last?.max_age ?? 1;
+  byId("ring").style.strokeDashoffset = 100 - 100 * Math.min(1, left / whole);
+  if (deadline !== null && left === 0 && !serverIsDown) {
     deadline = null;
-    enqueue(() => look());
+    enqueue(() => refresh());
   }
 }
 
-function inWords(milliseconds) {
+// Formats a duration with its two largest units, in the same way as the server.
+function formatDuration(milliseconds) {
   if (milliseconds > 0 && milliseconds < 1000) return `${milliseconds} ms`;
   let seconds = Math.ceil(milliseconds / 1000);
-  const words = [];
+  const parts = [];
   for (const [unit, length] of [["d", 86_400], ["h", 3600], ["min", 60], ["s", 1]]) {
     const number = Math.floor(seconds / length);
     seconds -= number * length;
-    if (number) words.push(`${number} ${unit}`);
+    if (number) parts.push(`${number} ${unit}`);
   }
-  return words.slice(0, 2).join(" ") || "0 s";
+  return parts.slice(0, 2).join(" ") || "0 s";
 }
 
-// ---- Doing --------------------------------------------------------------------------------
+// ---- Requests -----------------------------------------------------------------------------
 
-function act(path) {
+function request(path) {
   return enqueue(async () => {
-    // What others did before is not to be taken for what this does.
-    await look();
+    // Detects earlier changes made elsewhere, so that they are not attributed to this request.
+    await refresh();
     let shownAnswer;
     try {
       const answer = await fetch(path, { cache: "no-store" });
@@ -246,9 +253,9 @@ function act(path) {
     } catch {
       shownAnswer = `${path} → the server does not answer`;
     }
-    put("answer", shownAnswer);
-    tell("");
-    await look(path.split("?")[0]);
+    setText("answer", shownAnswer);
+    announce("");
+    await refresh(path.split("?")[0]);
   });
 }
 
@@ -261,38 +268,39 @@ function pathOf(form) {
 
 document.addEventListener("submit", (event) => {
   event.preventDefault();
-  act(pathOf(event.target));
+  request(pathOf(event.target));
 });
 
 document.addEventListener("click", async (event) => {
   const button = event.target.closest("button[data-copies]");
   if (!button) return;
-  const source = at(button.dataset.copies);
+  const source = byId(button.dataset.copies);
   try {
     await navigator.clipboard.writeText(source.textContent);
-    tell("Copied.");
+    announce("Copied.");
   } catch {
-    // Without a safe origin there is no clipboard: one keystroke is left to do.
+    // Browsers offer the clipboard to secure origins only. Elsewhere the visitor copies the
+    // selection.
     getSelection().selectAllChildren(source);
-    tell("Selected: copy it with your keyboard.");
+    announce("Selected: copy it with your keyboard.");
   }
 });
 
-at("again").addEventListener("click", () => {
-  kept.done = {};
+byId("again").addEventListener("click", () => {
+  saved.done = {};
   save();
-  tell("");
-  enqueue(() => look());
+  announce("");
+  enqueue(() => refresh());
 });
 
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) enqueue(() => look());
+  if (!document.hidden) enqueue(() => refresh());
 });
 
-setInterval(count, 200);
+setInterval(showCountdown, 200);
 (async () => {
   for (;;) {
-    await enqueue(() => look());
-    await new Promise((wake) => setTimeout(wake, away ? EVERY / 2 : EVERY));
+    await enqueue(() => refresh());
+    await new Promise((resolve) => setTimeout(resolve, serverIsDown ? POLL_INTERVAL / 2 : POLL_INTERVAL));
   }
 })();

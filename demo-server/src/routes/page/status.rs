@@ -1,4 +1,4 @@
-//! A look at a visitor's session, which is no use of it.
+//! The state of a visitor's session, read without extending the session.
 
 use std::time::Duration;
 
@@ -7,52 +7,53 @@ use serde::Serialize;
 use session_core::{Manager, Result, SessionId, Snapshot};
 use time::OffsetDateTime;
 
-use super::{About, edit::Advice};
-/// More than this is for `/get` to show.
-const MOST_ITEMS: usize = 50;
-const LONGEST_TEXT: usize = 400;
+use super::{about::About, store_location::Instruction};
 
-/// What is to be seen. All times are in milliseconds.
+/// The number of items and the length of a text that the page shows; `/get` shows everything.
+const MAX_ITEMS: usize = 50;
+const MAX_TEXT_LENGTH: usize = 400;
+
+/// The data that the page shows. All times are in milliseconds.
 #[derive(Serialize)]
 pub(super) struct Status {
-    /// The server's clock, since 1970.
+    /// The server's time since 1970.
     pub(super) now: i64,
-    /// When the server started: another value means that it has been restarted.
+    /// The start of the server. A new value tells the page that the server was restarted.
     pub(super) started: i64,
     pub(super) cookie: String,
     pub(super) max_age: u64,
     pub(super) store: Store,
-    pub(super) session: Option<Current>,
-    /// How to restart the server, and what to expect of it.
-    pub(super) restart: Advice,
-    /// How to change this session by hand.
-    pub(super) edit: Advice,
+    pub(super) session: Option<CurrentSession>,
+    /// How to restart the server, and what happens to the session.
+    pub(super) restart: Instruction,
+    /// How to edit this session in the store.
+    pub(super) edit: Instruction,
 }
 
 #[derive(Serialize)]
 pub(super) struct Store {
     pub(super) name: String,
     pub(super) answers: bool,
-    /// Whether it outlives the server.
+    /// Whether sessions survive a restart of the server.
     pub(super) keeps: bool,
-    /// What to do if it does not answer.
+    /// What to do if the store does not answer.
     pub(super) help: &'static str,
-    /// The command that does it.
+    /// The command that starts the store.
     pub(super) start: Option<String>,
 }
 
 /// The visitor's session.
 #[derive(Serialize)]
-pub(super) struct Current {
-    /// The first characters.
+pub(super) struct CurrentSession {
+    /// The first characters of the id.
     pub(super) id: String,
     pub(super) expires_in: u64,
     pub(super) items: Vec<Item>,
-    /// How many items are not shown.
+    /// The number of items left out of `items`.
     pub(super) more: usize,
 }
 
-/// An item as it is stored: JSON text, which a script's numbers would not survive.
+/// An item as its stored JSON text: numbers in JavaScript lose digits.
 #[derive(Serialize)]
 pub(super) struct Item {
     pub(super) key: String,
@@ -60,8 +61,8 @@ pub(super) struct Item {
 }
 
 impl About {
-    /// What there is to say without asking the store.
-    pub(super) fn blank(&self) -> Status {
+    /// Returns the status without a session, without asking the store.
+    pub(super) fn blank_status(&self) -> Status {
         Status {
             now: unix_milliseconds(OffsetDateTime::now_utc()),
             started: unix_milliseconds(self.started),
@@ -70,68 +71,73 @@ impl About {
             store: Store {
                 name: self.backend.to_string(),
                 answers: true,
-                keeps: self.place.outlives_the_server(),
-                help: self.place.help(),
-                start: self.place.start_command(),
+                keeps: self.location.survives_restart(),
+                help: self.location.help_text(),
+                start: self.location.start_command(),
             },
             session: None,
-            restart: Advice::new(self.place.restart(), &self.start_command()),
-            edit: self.place.edit(None, self.shows_ids, &self.cookie),
+            restart: Instruction::new(self.location.restart_text(), &self.start_command()),
+            edit: self.location.edit_instruction(None, self.shows_ids, &self.cookie),
         }
     }
 
-    /// Looks at the session that a request claims.
-    pub(super) async fn look(&self, request: &HttpRequest, manager: &Manager) -> Status {
-        let claim = self.claim(request);
-        let found = match &claim {
-            Some(id) => peek(manager, id).await.ok(),
+    /// Returns the status with the session that the request's cookie names.
+    pub(super) async fn status(&self, request: &HttpRequest, manager: &Manager) -> Status {
+        let claimed = self.claimed_id(request);
+        let answer = match &claimed {
+            Some(id) => read_without_extending(manager, id).await.ok(),
             None => manager.is_ready().await.then_some(None),
         };
-        let mut status = self.blank();
-        status.store.answers = found.is_some();
-        if let Some((id, seen)) = claim.zip(found.flatten()) {
-            status.edit = self.place.edit(Some((&id, &seen.items)), self.shows_ids, &self.cookie);
-            status.session = Some(Current::new(&id, &seen));
+        let mut status = self.blank_status();
+        status.store.answers = answer.is_some();
+        if let Some((id, stored)) = claimed.zip(answer.flatten()) {
+            let session = Some((&id, &stored.items));
+            status.edit = self.location.edit_instruction(session, self.shows_ids, &self.cookie);
+            status.session = Some(CurrentSession::new(&id, &stored));
         }
         status
     }
 
-    fn claim(&self, request: &HttpRequest) -> Option<SessionId> {
+    fn claimed_id(&self, request: &HttpRequest) -> Option<SessionId> {
         let cookies = request.cookies().ok()?;
         let mut named = cookies.iter().filter(|cookie| cookie.name() == self.cookie);
         named.find_map(|cookie| SessionId::parse(cookie.value()).ok())
     }
 }
 
-struct Seen {
+struct StoredSession {
     items: Snapshot,
-    left: Duration,
+    ttl: Duration,
 }
 
-/// Reads a session without using it: it is the end of a session's use that prolongs it, and
-/// this one is never closed.
-async fn peek(manager: &Manager, id: &SessionId) -> Result<Option<Seen>> {
+/// Reads a session without extending it: only closing a session extends it, and this one is
+/// never closed.
+async fn read_without_extending(
+    manager: &Manager,
+    id: &SessionId,
+) -> Result<Option<StoredSession>> {
     let session = manager.open(Some(id.clone()));
-    // The time first: without any there is no session, and nothing to be counted as unknown.
-    let Some(left) = session.expires_in().await? else { return Ok(None) };
-    Ok(session.data().await?.map(|items| Seen { items, left }))
+    // The time to live comes first: reading the items of a session that does not exist would add
+    // to the manager's count of unknown ids.
+    let Some(ttl) = session.expires_in().await? else { return Ok(None) };
+    Ok(session.data().await?.map(|items| StoredSession { items, ttl }))
 }
 
-impl Current {
-    fn new(id: &SessionId, seen: &Seen) -> Self {
-        let items = seen.items.iter().take(MOST_ITEMS);
+impl CurrentSession {
+    fn new(id: &SessionId, stored: &StoredSession) -> Self {
+        let items = stored.items.iter().take(MAX_ITEMS);
         let items = items.map(|(key, text)| Item { key: shortened(key), text: shortened(text) });
         Self {
             id: format!("{id:?}"),
-            expires_in: milliseconds(seen.left),
+            expires_in: milliseconds(stored.ttl),
             items: items.collect(),
-            more: seen.items.len().saturating_sub(MOST_ITEMS),
+            more: stored.items.len().saturating_sub(MAX_ITEMS),
         }
     }
 }
 
 fn shortened(text: &str) -> String {
-    match text.char_indices().nth(LONGEST_TEXT) {
+    match text.char_indices().nth(MAX_TEXT_LENGTH) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }

@@ -10,33 +10,33 @@ use crate::{
     server::{Route, Server},
 };
 
-/// The options of a load.
+/// The intensity of a load.
 #[derive(Clone, Copy)]
-pub(crate) struct LoadOptions {
+pub(crate) struct Pressure {
     pub(crate) threads: usize,
     pub(crate) connections: usize,
-    /// An integer, because wrk takes only whole seconds.
+    /// wrk takes whole seconds only.
     pub(crate) seconds: u64,
 }
 
-/// The measurements of wrk.
+/// The results of wrk.
 pub(crate) struct Load {
     pub(crate) requests: f64,
     pub(crate) seconds: f64,
     pub(crate) errors: f64,
-    /// Latencies in microseconds.
+    /// Microseconds.
     pub(crate) p50: f64,
     pub(crate) p99: f64,
 }
 
-/// Puts a server under load, using its sessions in turn.
-pub(crate) fn run(server: &Server, route: Route, options: LoadOptions) -> Result<Load> {
-    wait(start(server, route, options)?)
+/// Puts a server under load, with all its sessions in turn, and waits for the results.
+pub(crate) fn press(server: &Server, route: Route, pressure: Pressure) -> Result<Load> {
+    wait(start(server, route, pressure)?)
 }
 
-/// Starts a load without waiting for its end.
-pub(crate) fn start(server: &Server, route: Route, options: LoadOptions) -> Result<Child> {
-    let LoadOptions { threads, connections, seconds } = options;
+/// Starts a load.
+pub(crate) fn start(server: &Server, route: Route, pressure: Pressure) -> Result<Child> {
+    let Pressure { threads, connections, seconds } = pressure;
     let threads = threads.min(connections).to_string();
     let mut wrk = Command::new("wrk");
     wrk.args(["-t", &threads, "-c", &connections.to_string(), "-d", &seconds.to_string()]);
@@ -46,7 +46,7 @@ pub(crate) fn start(server: &Server, route: Route, options: LoadOptions) -> Resu
     Ok(wrk.stdout(Stdio::piped()).spawn()?)
 }
 
-/// Waits until a load ends, and returns its measurements.
+/// Waits for the results of a load.
 pub(crate) fn wait(wrk: Child) -> Result<Load> {
     let output = String::from_utf8(wrk.wait_with_output()?.stdout)?;
     let result = output.lines().find_map(|line| line.strip_prefix("RESULT "));
@@ -55,6 +55,6 @@ pub(crate) fn wait(wrk: Child) -> Result<Load> {
         Ok(&[requests, duration, errors, p50, p99]) if requests > 0.0 => {
             Ok(Load { requests, seconds: duration / 1e6, errors, p50, p99 })
         }
-        _ => Err(format!("wrk has failed: {output}").into()),
+        _ => Err(format!("wrk failed: {output}").into()),
     }
 }

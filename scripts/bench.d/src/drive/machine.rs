@@ -1,8 +1,8 @@
-//! The machine and the versions of the programs and crates that were measured.
+//! Describes the machine and the software of the measurement.
 
 use std::{fs, process::Command};
 
-/// The crates whose versions the report names.
+/// The crates whose versions are listed.
 const CRATES: [&str; 8] = [
     "actix-web",
     "session-actix",
@@ -14,7 +14,7 @@ const CRATES: [&str; 8] = [
     "axum",
 ];
 
-/// Returns a text about the machine, one about the programs and one about the crates.
+/// Returns a line each about the machine, the programs and the crates.
 pub(crate) fn describe() -> [String; 3] {
     let cpu = field("/proc/cpuinfo", "model name");
     let memory = field("/proc/meminfo", "MemTotal");
@@ -32,7 +32,7 @@ pub(crate) fn describe() -> [String; 3] {
     [machine, programs, CRATES.map(version).join(", ")]
 }
 
-/// Returns the first words of a program's output.
+/// Returns the first words of the output of a program.
 fn output_of(program: &str, arguments: &[&str], words: usize) -> String {
     let output = Command::new(program).args(arguments).output();
     let text = output.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
@@ -40,14 +40,13 @@ fn output_of(program: &str, arguments: &[&str], words: usize) -> String {
     text.split_whitespace().take(words).collect::<Vec<_>>().join(" ")
 }
 
-/// Returns the value of a field in a file such as `/proc/meminfo`.
 fn field(file: &str, name: &str) -> String {
     let text = fs::read_to_string(file).unwrap_or_default();
     let line = text.lines().find(|line| line.starts_with(name)).unwrap_or_default();
     line.split_once(':').map(|(_, value)| value.trim().to_owned()).unwrap_or_default()
 }
 
-/// Returns the name of a crate with its versions, since the redis crate has two.
+/// Returns a crate with its versions. There are two versions of the redis crate.
 fn version(name: &str) -> String {
     let lock = include_str!("../../Cargo.lock");
     let packages = lock.split("[[package]]").filter_map(|package| {

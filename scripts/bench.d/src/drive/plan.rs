@@ -1,10 +1,10 @@
-//! The measurements and their order.
+//! The list of measurements, in order.
 
 use crate::{
     Result,
-    comparison::{self, Case, Conditions, Effort, Outcome},
-    load::{self, Load, LoadOptions},
+    load::{self, Load, Pressure},
     redis::Redis,
+    scene::{self, Case, Conditions, Effort, Outcome},
     serial::{self, Count},
     server::{Name, Route, Server, Sessions},
 };
@@ -12,107 +12,106 @@ use crate::{
 /// The extent of a benchmark run.
 pub(crate) struct Profile {
     pub(crate) name: &'static str,
-    /// The effort for the main comparison.
+    /// For the measurements with a target, and for the peers beside them.
     pub(crate) main: Effort,
-    /// The effort for everything else, which `None` leaves out.
+    /// For everything else. `None` omits it.
     pub(crate) rest: Option<Effort>,
 }
 
-/// A comparison of several servers, with its results.
-pub(crate) struct Comparison {
+/// A comparison with its results.
+pub(crate) struct Scene {
     pub(crate) title: &'static str,
     pub(crate) conditions: Conditions,
     pub(crate) outcomes: Vec<Outcome>,
 }
 
-/// The latency of one storage's small reads, without other load and during reads of 10 MB.
-pub(crate) struct Interference {
+/// Small reads on one storage, alone and beside reads of 10 MB.
+pub(crate) struct Beside {
     pub(crate) storage: Name,
     pub(crate) alone: Load,
-    pub(crate) disturbed: Load,
+    pub(crate) beside: Load,
 }
 
 pub(crate) struct Results {
-    pub(crate) main: Comparison,
+    pub(crate) main: Scene,
     /// The main comparison with one condition changed.
-    pub(crate) variations: Vec<Comparison>,
-    /// The main comparison for several session sizes.
-    pub(crate) sizes: Vec<Comparison>,
-    pub(crate) interference: Vec<Interference>,
+    pub(crate) variations: Vec<Scene>,
+    /// The main comparison for several sizes of a session.
+    pub(crate) sizes: Vec<Scene>,
+    pub(crate) beside: Vec<Beside>,
     pub(crate) counts: Vec<Count>,
 }
 
-/// The performance target of one route on one storage.
-pub(crate) struct Target {
-    pub(crate) title: &'static str,
+/// The target for one route on one storage.
+pub(crate) struct Promise {
+    pub(crate) what: &'static str,
     pub(crate) case: Case,
-    /// The lowest allowed ratio to the requests per second of actix-web alone.
+    /// The lowest rate relative to actix-web alone.
     pub(crate) relative: f64,
-    /// The highest allowed difference to the processor time of actix-web alone, in microseconds.
+    /// The highest processor time beyond that of actix-web alone, in microseconds.
     pub(crate) over_bare: Option<f64>,
-    /// The highest allowed number of allocations per request.
     pub(crate) allocations: Option<f64>,
 }
 
-pub(crate) const TARGETS: &[Target] = &[
-    Target {
-        title: "session not used, cookie sent",
+pub(crate) const PROMISES: &[Promise] = &[
+    Promise {
+        what: "session not used, cookie sent",
         case: Case { server: Name::KEY_VALUE, route: Route::Untouched },
         relative: 0.97,
         over_bare: Some(0.4),
         allocations: None,
     },
-    Target {
-        title: "whole session, hot near cache",
+    Promise {
+        what: "whole session, hot near cache",
         case: Case { server: Name::KEY_VALUE_NEAR_CACHE, route: Route::Whole },
         relative: 0.88,
         over_bare: Some(0.9),
         allocations: Some(18.0),
     },
-    Target {
-        title: "whole session, memory",
+    Promise {
+        what: "whole session, memory",
         case: Case { server: Name::MEMORY, route: Route::Whole },
         relative: 0.88,
         over_bare: None,
         allocations: Some(18.0),
     },
-    Target {
-        title: "whole session, file",
+    Promise {
+        what: "whole session, file",
         case: Case { server: Name::FILE, route: Route::Whole },
         relative: 0.50,
         over_bare: None,
         allocations: None,
     },
-    Target {
-        title: "whole session, key-value",
+    Promise {
+        what: "whole session, key-value",
         case: Case { server: Name::KEY_VALUE, route: Route::Whole },
         relative: 0.52,
         over_bare: None,
         allocations: Some(28.0),
     },
-    Target {
-        title: "one item, hash",
+    Promise {
+        what: "one item, hash",
         case: Case { server: Name::HASH, route: Route::Item },
         relative: 0.50,
         over_bare: None,
         allocations: Some(28.0),
     },
-    Target {
-        title: "write one item, hash",
+    Promise {
+        what: "write one item, hash",
         case: Case { server: Name::HASH, route: Route::Set },
         relative: 0.47,
         over_bare: None,
         allocations: None,
     },
-    Target {
-        title: "write one item, key-value with near cache",
+    Promise {
+        what: "write one item, key-value with near cache",
         case: Case { server: Name::KEY_VALUE_NEAR_CACHE, route: Route::Set },
         relative: 0.42,
         over_bare: None,
         allocations: None,
     },
-    Target {
-        title: "write one item, key-value",
+    Promise {
+        what: "write one item, key-value",
         case: Case { server: Name::KEY_VALUE, route: Route::Set },
         relative: 0.34,
         over_bare: None,
@@ -120,8 +119,7 @@ pub(crate) const TARGETS: &[Target] = &[
     },
 ];
 
-/// The conditions of the main comparison. A session has the usual size: a user's id, a name, a
-/// token.
+/// The size of a typical session: a user's id, a name, a token.
 const USUAL: Conditions =
     Conditions { workers: 1, connections: 32, sessions: Sessions { count: 1000, bytes: 100 } };
 
@@ -145,7 +143,7 @@ impl Profile {
 
 impl Conditions {
     fn with_size(self, bytes: usize) -> Self {
-        // Few connections and sessions: otherwise large sessions would need gigabytes.
+        // Few connections and sessions, because many large ones would need gigabytes.
         let count = (20_000_000 / bytes).clamp(4, self.sessions.count);
         Self { connections: 4, sessions: Sessions { count, bytes }, ..self }
     }
@@ -153,20 +151,20 @@ impl Conditions {
 
 pub(crate) fn run(profile: &Profile) -> Result<Results> {
     let redis = Redis::start()?;
-    let servers = [Name::OURS, Name::PEERS].concat();
-    let all = serial::cases(&servers);
-    let main_cases = if profile.rest.is_some() { all.clone() } else { targets_and_peers() };
-    let comparison = |title, conditions, cases: &[Case], effort| -> Result<Comparison> {
+    let everybody = [Name::OURS, Name::PEERS].concat();
+    let all = serial::cases(&everybody);
+    let main_cases = if profile.rest.is_some() { all.clone() } else { promised_and_peers() };
+    let scene = |title, conditions, cases: &[Case], effort| -> Result<Scene> {
         eprintln!("{title}");
-        let outcomes = comparison::measure(&redis, conditions, cases, effort)?;
-        Ok(Comparison { title, conditions, outcomes })
+        let outcomes = scene::measure(&redis, conditions, cases, effort)?;
+        Ok(Scene { title, conditions, outcomes })
     };
     eprintln!("counting allocations and commands");
     let mut counted = serial::cases(&[Name::BARE]);
     counted.extend(&main_cases);
     let counts = serial::count(&redis, &counted)?;
-    let main = comparison("side by side", USUAL, &main_cases, profile.main)?;
-    let (mut variations, mut sizes, mut interference) = (Vec::new(), Vec::new(), Vec::new());
+    let main = scene("side by side", USUAL, &main_cases, profile.main)?;
+    let (mut variations, mut sizes, mut beside) = (Vec::new(), Vec::new(), Vec::new());
     if let Some(effort) = profile.rest {
         let one_session = Sessions { count: 1, ..USUAL.sessions };
         for (title, conditions) in [
@@ -175,23 +173,23 @@ pub(crate) fn run(profile: &Profile) -> Result<Results> {
             ("128 connections", Conditions { connections: 128, ..USUAL }),
             ("two workers", Conditions { workers: 2, ..USUAL }),
         ] {
-            variations.push(comparison(title, conditions, &all, effort)?);
+            variations.push(scene(title, conditions, &all, effort)?);
         }
         let touching = |case: &Case| case.route != Route::Untouched;
         let ours: Vec<Case> = serial::cases(Name::OURS).into_iter().filter(touching).collect();
         for bytes in SIZES {
             let once = Effort { seconds: 1, ..effort };
-            sizes.push(comparison("sizes", USUAL.with_size(bytes), &ours, once)?);
+            sizes.push(scene("sizes", USUAL.with_size(bytes), &ours, once)?);
         }
         for &storage in Name::OURS {
-            interference.push(measure_interference(&redis, storage, effort)?);
+            beside.push(large_beside_small(&redis, storage, effort)?);
         }
     }
-    Ok(Results { main, variations, sizes, interference, counts })
+    Ok(Results { main, variations, sizes, beside, counts })
 }
 
-fn targets_and_peers() -> Vec<Case> {
-    let mut cases: Vec<Case> = TARGETS.iter().map(|target| target.case).collect();
+fn promised_and_peers() -> Vec<Case> {
+    let mut cases: Vec<Case> = PROMISES.iter().map(|promise| promise.case).collect();
     for server in [Name::ACTIX_SESSION, Name::TOWER_SESSIONS] {
         let routes = [Route::Untouched, Route::Whole, Route::Set];
         cases.extend(routes.map(|route| Case { server, route }));
@@ -199,17 +197,17 @@ fn targets_and_peers() -> Vec<Case> {
     cases
 }
 
-/// Measures how much reads of large sessions delay reads of small ones.
-fn measure_interference(redis: &Redis, storage: Name, effort: Effort) -> Result<Interference> {
-    eprintln!("small reads during large reads: {}", storage.title());
+/// Measures how much large values delay small ones.
+fn large_beside_small(redis: &Redis, storage: Name, effort: Effort) -> Result<Beside> {
+    eprintln!("small reads beside large ones: {}", storage.title());
     redis.clear()?;
     let small = Server::start(storage, 1, redis, Sessions { count: 100, bytes: 100 }, false)?;
     let large = small.with_sessions(Sessions { count: 1, bytes: 10_000_000 })?;
     let seconds = effort.seconds * effort.rounds as u64;
-    let options = LoadOptions { threads: 1, connections: 8, seconds };
-    let alone = load::run(&small, Route::Item, options)?;
-    let other = load::start(&large, Route::Whole, LoadOptions { connections: 1, ..options })?;
-    let disturbed = load::run(&small, Route::Item, options)?;
+    let pressure = Pressure { threads: 1, connections: 8, seconds };
+    let alone = load::press(&small, Route::Item, pressure)?;
+    let other = load::start(&large, Route::Whole, Pressure { connections: 1, ..pressure })?;
+    let beside = load::press(&small, Route::Item, pressure)?;
     load::wait(other)?;
-    Ok(Interference { storage, alone, disturbed })
+    Ok(Beside { storage, alone, beside })
 }

@@ -10,14 +10,14 @@ use std::{
 
 use crate::Result;
 
-/// The unit in which `/proc` counts processor time.
+/// The kernel counts processor time for `/proc` in hundredths of a second.
 const TICK: Duration = Duration::from_millis(10);
 
-/// A child process, killed on drop.
+/// A child process, killed when dropped.
 pub(crate) struct Process(Child);
 
 impl Process {
-    /// Starts a command that listens on `port`, and waits until it does.
+    /// Starts a command and waits until it listens on `port`.
     pub(crate) fn listening(command: &mut Command, port: u16) -> Result<Self> {
         let mut process = Self(command.spawn()?);
         let deadline = Instant::now() + Duration::from_secs(10);
@@ -33,7 +33,7 @@ impl Process {
         Ok(process)
     }
 
-    /// Returns the processor time that all threads have used so far, in user and kernel mode.
+    /// Returns the processor time so far of all threads, in user and kernel mode.
     pub(crate) fn cpu(&self) -> Result<Duration> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
         // The fields after the name, which is in parentheses and may contain any character.
@@ -50,7 +50,7 @@ impl Drop for Process {
     }
 }
 
-/// Returns a port that no process listens on.
+/// Returns a free port.
 pub(crate) fn free_port() -> Result<u16> {
     Ok(std::net::TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }

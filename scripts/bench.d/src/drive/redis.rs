@@ -1,4 +1,4 @@
-//! The Redis server that all measured servers share.
+//! The Redis server that the compared servers share.
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
@@ -12,7 +12,7 @@ use crate::{
     process::{Process, free_port},
 };
 
-/// A Redis server that stores nothing on disk.
+/// A Redis without persistence.
 pub(crate) struct Redis {
     process: Process,
     port: u16,
@@ -64,7 +64,7 @@ impl Redis {
             if line.contains(END) {
                 return Ok(sent);
             }
-            // Commands marked `lua` were called by a script.
+            // Ignores commands that a script called.
             sent += u64::from(!line.contains(" lua]"));
         }
     }
@@ -75,7 +75,7 @@ impl Redis {
         Ok(stream)
     }
 
-    /// Sends an inline command, and returns the reply: one line or a bulk string.
+    /// Sends an inline command. Returns the answer, a line or a bulk string.
     fn ask(&self, command: &str) -> Result<String> {
         let mut stream = BufReader::new(self.connect()?);
         stream.get_mut().write_all(format!("{command}\r\n").as_bytes())?;

@@ -1,31 +1,30 @@
-//! The results as a Markdown page.
+//! Renders the results as a page.
 
 use std::fmt::Write;
 
 use crate::{
-    comparison::{Case, Outcome},
     machine,
-    plan::{Comparison, Profile, Results, TARGETS},
+    plan::{PROMISES, Profile, Results, Scene},
+    scene::{Case, Outcome},
     server::{Name, Route},
     table::{Table, bytes, figure, micros},
 };
 
 const METHOD: &str = "\
-Every server answers the same routes with the same work: one small JSON item, or the whole session.
-Each is written as its own documentation recommends, and is checked before it is measured. All are
-built with the plain release profile and use the system's allocator. They run on one machine
-together with wrk and, if they need it, one Redis, which stores nothing on disk. The servers take
-turns within each round. Figures are medians over the rounds; ± is half the difference between the
-largest and the smallest.
+Every server has the same routes, which do the same work on one small JSON item or on the whole
+session. Each is written as in its own documentation, and is checked before it is measured. All use
+the plain release profile and the system's allocator. They run on one machine with wrk and, if they
+need it, one Redis without persistence. Within a round the servers take turns. The figures are
+medians over the rounds, and ± is half the distance from the smallest to the largest value.
 
-Requests per second depend on the other load of the processors, so they are also given as a ratio to
-actix-web alone in the same round (*of bare*). The more reliable figure is *CPU*: the processor time
-per request in microseconds, as the kernel counts it for the server and for Redis. *Over bare* is
-the server's processor time minus that of actix-web alone.
+Requests per second depend on other load on the processors, so they are given relative to actix-web
+alone in the same round (*of bare*). The figure that counts is *CPU*: microseconds of processor time
+per request, of the server and of Redis, as counted by the kernel. *over bare* is the server's
+processor time beyond that of actix-web alone.
 
 actix-session and tower-sessions write the whole session, and the last writer wins. This project
-uses compare-and-set (key-value) or a conditional write of the item (hash), so that no update is
-lost. Its figures for writes include this cost.
+compares and sets (key-value) or writes the item under a condition (hash), so that no update is
+lost. That is part of the cost of a write here.
 ";
 
 pub(crate) fn markdown(profile: &Profile, results: &Results) -> String {
@@ -35,44 +34,45 @@ pub(crate) fn markdown(profile: &Profile, results: &Results) -> String {
         name => format!("scripts/bench --{name}"),
     };
     let [machine, programs, crates] = machine::describe();
-    page += &format!("Measured by `{command}` on: {machine}. {programs}; {crates}.\n\n{METHOD}\n");
+    page += &format!("Made by `{command}` on: {machine}. {programs}; {crates}.\n\n{METHOD}\n");
     page += "![Processor time per request](benchmarks.svg)\n\n";
     page += "## Targets\n\n";
     page += &about(&results.main);
-    page += &targets(results);
-    page += "\n[Where the time goes](PROFILES.md) explains the figures that miss their target.\n";
+    page += &promises(results);
+    page += "\n[Where the time goes](PROFILES.md) explains the missed targets.\n";
     page += "\n## Side by side\n\n";
     page += &side_by_side(&results.main);
-    for comparison in &results.variations {
-        write!(page, "\n## With {}\n\n", comparison.title).expect("a String takes everything");
-        page += &about(comparison);
-        page += &side_by_side(comparison);
+    for scene in &results.variations {
+        write!(page, "\n## With {}\n\n", scene.title).expect("writing to a String never fails");
+        page += &about(scene);
+        page += &side_by_side(scene);
     }
     if !results.sizes.is_empty() {
         page += "\n## Size of a session\n\n";
-        page += "Processor time of server and Redis per request, in microseconds, by the size of \
-                 the whole session;\none worker, four connections.\n";
+        page += "CPU of server + Redis per request, in microseconds, over the size of the whole \
+                 session; one worker, four connections.\n";
         for route in [Route::Item, Route::Set, Route::Whole] {
-            write!(page, "\n### {}\n\n", heading(route)).expect("a String takes everything");
+            write!(page, "\n### {}\n\n", heading(route)).expect("writing to a String never fails");
             page += &sizes(&results.sizes, route);
         }
         page += &crossover(&results.sizes);
     }
-    if !results.interference.is_empty() {
-        page += "\n## Small reads during large reads\n\n";
-        page += "Latency in milliseconds of reading one small item on eight connections: alone, \
-                 and while one client\nreads whole sessions of 10 MB from the same worker.\n\n";
-        page += &interference(results);
+    if !results.beside.is_empty() {
+        page += "\n## Small reads beside large ones\n\n";
+        page += "Latency in milliseconds of reads of one small item on eight connections, alone \
+                 and beside one client that reads whole sessions of 10 MB from the same \
+                 worker.\n\n";
+        page += &beside(results);
     }
     page += "\n## Allocations and commands\n\n";
-    page += "Memory allocations of the server and commands sent to Redis, per request, with one \
-             request after the\nother on a session of 100 bytes.\n\n";
+    page += "Memory allocations of the server and commands to Redis per request, for sequential \
+             requests on a session of 100 bytes.\n\n";
     page += &counts(results);
     page
 }
 
-fn about(comparison: &Comparison) -> String {
-    let conditions = comparison.conditions;
+fn about(scene: &Scene) -> String {
+    let conditions = scene.conditions;
     let plural = |count, word| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
     format!(
         "{}, {}, {} of {}.\n\n",
@@ -83,7 +83,7 @@ fn about(comparison: &Comparison) -> String {
     )
 }
 
-fn targets(results: &Results) -> String {
+fn promises(results: &Results) -> String {
     let mut table = Table::new(&[
         "route, storage",
         "rps of bare",
@@ -95,21 +95,21 @@ fn targets(results: &Results) -> String {
         "actix-session",
         "tower-sessions",
     ]);
-    for target in TARGETS {
-        let Some(outcome) = find(&results.main, target.case) else { continue };
+    for promise in PROMISES {
+        let Some(outcome) = find(&results.main, promise.case) else { continue };
         let peer = |server| {
-            let peer = find(&results.main, Case { server, ..target.case });
+            let peer = find(&results.main, Case { server, ..promise.case });
             peer.map_or_else(String::new, |peer| format!("{:.2}", peer.relative.median()))
         };
         let limit = |limit: Option<f64>| limit.map_or_else(String::new, |limit| limit.to_string());
         table.row([
-            target.title.to_owned(),
+            promise.what.to_owned(),
             figure(&outcome.relative, 2),
-            format!("{:.2}", target.relative),
+            format!("{:.2}", promise.relative),
             figure(&outcome.over_bare, 2),
-            limit(target.over_bare),
-            allocations(results, target.case),
-            limit(target.allocations),
+            limit(promise.over_bare),
+            allocations(results, promise.case),
+            limit(promise.allocations),
             peer(Name::ACTIX_SESSION),
             peer(Name::TOWER_SESSIONS),
         ]);
@@ -117,10 +117,10 @@ fn targets(results: &Results) -> String {
     table.finish()
 }
 
-fn side_by_side(comparison: &Comparison) -> String {
+fn side_by_side(scene: &Scene) -> String {
     let mut page = String::new();
     for &route in Route::ALL {
-        write!(page, "\n### {}\n\n", heading(route)).expect("a String takes everything");
+        write!(page, "\n### {}\n\n", heading(route)).expect("writing to a String never fails");
         let mut table = Table::new(&[
             "server",
             "requests/s",
@@ -132,7 +132,7 @@ fn side_by_side(comparison: &Comparison) -> String {
             "p50 ms",
             "p99 ms",
         ]);
-        for outcome in comparison.outcomes.iter().filter(|outcome| outcome.case.route == route) {
+        for outcome in scene.outcomes.iter().filter(|outcome| outcome.case.route == route) {
             table.row([
                 title(outcome),
                 format!("{:.0}", outcome.rate.median()),
@@ -150,16 +150,15 @@ fn side_by_side(comparison: &Comparison) -> String {
     page
 }
 
-fn sizes(comparisons: &[Comparison], route: Route) -> String {
-    let columns = comparisons.iter().map(|comparison| bytes(comparison.conditions.sessions.bytes));
+fn sizes(scenes: &[Scene], route: Route) -> String {
+    let columns = scenes.iter().map(|scene| bytes(scene.conditions.sessions.bytes));
     let columns: Vec<String> = std::iter::once("storage".to_owned()).chain(columns).collect();
     let mut table = Table::new(&columns.iter().map(String::as_str).collect::<Vec<_>>());
     for &server in Name::OURS {
         let case = Case { server, route };
-        let cell = |comparison: &Comparison| find(comparison, case).map_or_else(String::new, cost);
-        let cells: Vec<String> = std::iter::once(server.title().to_owned())
-            .chain(comparisons.iter().map(cell))
-            .collect();
+        let cell = |scene: &Scene| find(scene, case).map_or_else(String::new, cost);
+        let cells: Vec<String> =
+            std::iter::once(server.title().to_owned()).chain(scenes.iter().map(cell)).collect();
         table.row(cells);
     }
     table.finish()
@@ -174,37 +173,36 @@ fn cost(outcome: &Outcome) -> String {
     }
 }
 
-/// Names the sizes from which on the hash table costs less than key-value.
-fn crossover(comparisons: &[Comparison]) -> String {
+/// Returns the size from which the hash table is cheaper than key-value.
+fn crossover(scenes: &[Scene]) -> String {
     let mut text = String::new();
     for route in [Route::Item, Route::Set, Route::Whole] {
-        let cheaper = |comparison: &&Comparison| {
-            let cost = |server| find(comparison, Case { server, route }).map(Outcome::cost);
+        let cheaper = |scene: &&Scene| {
+            let cost = |server| find(scene, Case { server, route }).map(Outcome::cost);
             cost(Name::HASH).zip(cost(Name::KEY_VALUE)).is_some_and(|(hash, text)| hash <= text)
         };
-        // The hash table has to be cheaper at every larger size too.
-        let from = comparisons.iter().rev().take_while(cheaper).last();
+        // The smallest size from which all larger sizes are cheaper as well.
+        let from = scenes.iter().rev().take_while(cheaper).last();
         let from = from.map_or_else(
-            || "at none of the measured sizes".to_owned(),
-            |comparison| format!("from {} on", bytes(comparison.conditions.sessions.bytes)),
+            || "at no size measured".to_owned(),
+            |scene| format!("from {}", bytes(scene.conditions.sessions.bytes)),
         );
         write!(text, "\nTo {}, the hash table is cheaper than key-value {from}.\n", route.title())
-            .expect("a String takes everything");
+            .expect("writing to a String never fails");
     }
     text
 }
 
-fn interference(results: &Results) -> String {
-    let columns = ["storage", "alone p50", "alone p99", "disturbed p50", "disturbed p99"];
-    let mut table = Table::new(&columns);
+fn beside(results: &Results) -> String {
+    let mut table = Table::new(&["storage", "alone p50", "alone p99", "beside p50", "beside p99"]);
     let millis = |micros: f64| format!("{:.2}", micros / 1e3);
-    for result in &results.interference {
+    for result in &results.beside {
         table.row([
             result.storage.title().to_owned(),
             millis(result.alone.p50),
             millis(result.alone.p99),
-            millis(result.disturbed.p50),
-            millis(result.disturbed.p99),
+            millis(result.beside.p50),
+            millis(result.beside.p99),
         ]);
     }
     table.finish()
@@ -241,6 +239,6 @@ fn heading(route: Route) -> String {
     title[..1].to_uppercase() + &title[1..]
 }
 
-fn find(comparison: &Comparison, case: Case) -> Option<&Outcome> {
-    comparison.outcomes.iter().find(|outcome| outcome.case == case)
+fn find(scene: &Scene, case: Case) -> Option<&Outcome> {
+    scene.outcomes.iter().find(|outcome| outcome.case == case)
 }

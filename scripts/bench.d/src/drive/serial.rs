@@ -1,16 +1,16 @@
-//! Exact counts of allocations and commands, with one request after the other.
+//! Counts allocations and commands exactly, with one request after the other.
 
 use crate::{
     Result,
-    comparison::Case,
     redis::Redis,
+    scene::Case,
     server::{Route, Server, Sessions},
 };
 
-/// The number of requests counted, after the same number for warming up.
+/// The number of counted requests, after the same number of uncounted ones.
 const REQUESTS: u64 = 500;
 
-/// The average cost of a request of one case.
+/// The cost of one request of a case.
 pub(crate) struct Count {
     pub(crate) case: Case,
     pub(crate) allocations: f64,
@@ -18,7 +18,7 @@ pub(crate) struct Count {
     pub(crate) commands: f64,
 }
 
-/// Counts the allocations and commands of each case, on one session of 100 bytes.
+/// Counts the costs of the requests on one session of 100 bytes.
 pub(crate) fn count(redis: &Redis, cases: &[Case]) -> Result<Vec<Count>> {
     redis.clear()?;
     let mut counts = Vec::new();
@@ -27,7 +27,7 @@ pub(crate) fn count(redis: &Redis, cases: &[Case]) -> Result<Vec<Count>> {
         let server = Server::start(case.server, 1, redis, Sessions { count: 1, bytes: 100 }, true)?;
         let ask = || (0..REQUESTS).try_for_each(|_| server.ask(case.route.path()).map(drop));
         ask()?;
-        // The allocations of one reading, which falls between the two readings below.
+        // The two readings below include the cost of one reading.
         let reading = allocations(&server)?.abs_diff(allocations(&server)?);
         let before = allocations(&server)?;
         let sent = redis.sent_during(ask)?;
@@ -46,7 +46,7 @@ fn allocations(server: &Server) -> Result<u64> {
     Ok(server.ask("allocations")?.parse()?)
 }
 
-/// Returns all routes of the servers.
+/// Returns all routes of these servers.
 pub(crate) fn cases(servers: &[crate::server::Name]) -> Vec<Case> {
     let routes = |server| Route::ALL.iter().map(move |&route| Case { server, route });
     servers.iter().copied().flat_map(routes).collect()

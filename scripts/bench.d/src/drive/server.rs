@@ -1,4 +1,4 @@
-//! The servers that are measured.
+//! The compared servers.
 
 use std::{
     env, fs,
@@ -15,7 +15,7 @@ use crate::{
     redis::Redis,
 };
 
-/// The name of a server, as on its command line.
+/// The name of a server on the command line.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Name(&'static str);
 
@@ -40,7 +40,6 @@ impl Name {
         Self::TOWER_SESSIONS,
     ];
 
-    /// Returns the name for the report.
     pub(crate) fn title(self) -> &'static str {
         match self.0 {
             "bare" => "actix-web alone",
@@ -54,7 +53,7 @@ impl Name {
     }
 }
 
-/// A route that all servers have.
+/// A route, by what its requests do.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Route {
     Untouched,
@@ -85,23 +84,22 @@ impl Route {
     }
 }
 
-/// The number and the size of a server's sessions.
+/// The number and the size of the sessions.
 #[derive(Clone, Copy)]
 pub(crate) struct Sessions {
     pub(crate) count: usize,
     pub(crate) bytes: usize,
 }
 
-/// A running server, with some of its sessions.
+/// A running server with sessions.
 pub(crate) struct Server {
     pub(crate) name: Name,
-    instance: Rc<Instance>,
+    place: Rc<Place>,
     cookies: Vec<String>,
     cookie_file: PathBuf,
 }
 
-/// The process of a server, shared by all [`Server`]s with sessions on it.
-struct Instance {
+struct Place {
     process: Process,
     url: String,
     agent: Agent,
@@ -109,7 +107,7 @@ struct Instance {
 }
 
 impl Server {
-    /// Starts a server and its sessions, and checks that its routes work.
+    /// Starts a server with sessions and checks that its routes work.
     pub(crate) fn start(
         name: Name,
         workers: usize,
@@ -128,50 +126,51 @@ impl Server {
         }
         let url = format!("http://127.0.0.1:{port}");
         let process = Process::listening(&mut command, port)?;
-        let instance = Instance { process, url, agent: Agent::new_with_defaults(), directory };
-        Self::fill(name, Rc::new(instance), sessions)
+        let place = Place { process, url, agent: Agent::new_with_defaults(), directory };
+        Self::fill(name, Rc::new(place), sessions)
     }
 
-    /// Starts other sessions on the same server.
+    /// Starts more sessions on the same server.
     pub(crate) fn with_sessions(&self, sessions: Sessions) -> Result<Self> {
-        Self::fill(self.name, self.instance.clone(), sessions)
+        Self::fill(self.name, self.place.clone(), sessions)
     }
 
-    fn fill(name: Name, instance: Rc<Instance>, sessions: Sessions) -> Result<Self> {
+    fn fill(name: Name, place: Rc<Place>, sessions: Sessions) -> Result<Self> {
         let Sessions { count, bytes } = sessions;
-        let cookies = (0..count).map(|_| instance.start_session(name, bytes));
+        let cookies = (0..count).map(|_| place.start_session(name, bytes));
         let cookies = cookies.collect::<Result<Vec<_>>>()?;
-        let cookie_file = instance.directory.join(format!("cookies-{bytes}"));
+        let cookie_file = place.directory.join(format!("cookies-{bytes}"));
         fs::write(&cookie_file, cookies.join("\n") + "\n")?;
-        let server = Self { name, instance, cookies, cookie_file };
+        let server = Self { name, place, cookies, cookie_file };
         server.check(bytes)?;
         Ok(server)
     }
 
     /// Returns the address of a route.
     pub(crate) fn url(&self, route: Route) -> String {
-        format!("{}/{}", self.instance.url, route.path())
+        format!("{}/{}", self.place.url, route.path())
     }
 
-    /// Returns a file with the cookies of all sessions, one per line.
+    /// Returns the file with the cookies of all sessions, one per line.
     pub(crate) fn cookie_file(&self) -> &Path {
         &self.cookie_file
     }
 
     pub(crate) fn process(&self) -> &Process {
-        &self.instance.process
+        &self.place.process
     }
 
-    /// Sends a request with the cookie of the first session, and returns the body.
+    /// Sends a request with the cookie of the first session.
     pub(crate) fn ask(&self, path: &str) -> Result<String> {
-        let request = self.instance.agent.get(format!("{}/{path}", self.instance.url));
+        let request = self.place.agent.get(format!("{}/{path}", self.place.url));
         let mut response = request.header("cookie", &self.cookies[0]).call()?;
         let body = response.body_mut().with_config().limit(1 << 30);
         Ok(body.read_to_string()?)
     }
 
     fn check(&self, bytes: usize) -> Result {
-        // Sessions in cookies cannot be checked, because this sends the same cookie each time.
+        // Without a session there is nothing to check, and a session in a cookie never changes here:
+        // all requests below send the original cookie.
         if self.name == Name::BARE || self.name == Name::ACTIX_SESSION_COOKIE {
             return Ok(());
         }
@@ -179,22 +178,25 @@ impl Server {
         self.ask("set")?;
         let after: u64 = self.ask("item")?.parse()?;
         let whole = self.ask("whole")?.len();
-        // The text of a small session rarely has exactly the requested length.
+        // The size of small sessions is only approximate.
         if after <= before || whole.abs_diff(bytes) > bytes / 4 {
             let name = self.name.0;
-            return Err(format!("{name}: {before} became {after}, {whole} bytes").into());
+            return Err(format!(
+                "{name}: the item changed from {before} to {after}, the session has {whole} bytes"
+            )
+            .into());
         }
         Ok(())
     }
 }
 
-impl Instance {
-    /// Starts a session, and returns its cookie.
+impl Place {
+    /// Starts a session and returns its cookie.
     fn start_session(&self, name: Name, bytes: usize) -> Result<String> {
         let response = self.agent.get(format!("{}/fill?bytes={bytes}", self.url)).call()?;
         let cookie = match response.headers().get("set-cookie") {
             Some(cookie) => cookie.to_str()?,
-            // It has no sessions, but its requests should be as long as those of other servers.
+            // This server has no sessions, but its requests must be as long as those of the others.
             None if name == Name::BARE => "id=mzxw6ytbojtg633cmfzgm33pmjqxeztp",
             None => return Err(format!("{} sends no cookie", name.0).into()),
         };
@@ -202,7 +204,7 @@ impl Instance {
     }
 }
 
-impl Drop for Instance {
+impl Drop for Place {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.directory);
     }

@@ -1,10 +1,10 @@
-//! The results as an SVG picture.
+//! Renders the results as a picture.
 
 use std::fmt::Write;
 
 use crate::{
-    comparison::Case,
-    plan::{Comparison, Results},
+    plan::{Results, Scene},
+    scene::Case,
     server::{Name, Route},
     table::{bytes, micros},
 };
@@ -15,7 +15,7 @@ const BAR: f64 = 18.0;
 const HEADING: f64 = 34.0;
 const CHART: f64 = 260.0;
 
-/// Draws the processor time per request: as bars and, if measured, over the session size.
+/// Draws processor time per request as bars and, if measured, over the size of the session.
 pub(crate) fn picture(results: &Results) -> String {
     let mut canvas = Canvas { body: String::new(), height: 16.0 };
     canvas.bars(&results.main);
@@ -38,13 +38,12 @@ struct Canvas {
 }
 
 impl Canvas {
-    fn bars(&mut self, comparison: &Comparison) {
-        let longest = comparison.outcomes.iter().map(|outcome| outcome.cost()).fold(1.0, f64::max);
+    fn bars(&mut self, scene: &Scene) {
+        let longest = scene.outcomes.iter().map(|outcome| outcome.cost()).fold(1.0, f64::max);
         let scale = (WIDTH - LABELS - 200.0) / longest;
         for &route in Route::ALL {
             self.heading(&format!("{}: µs of processor time per request", route.title()));
-            for outcome in comparison.outcomes.iter().filter(|outcome| outcome.case.route == route)
-            {
+            for outcome in scene.outcomes.iter().filter(|outcome| outcome.case.route == route) {
                 let (server, redis) = (outcome.cpu.median(), outcome.redis_cpu.median());
                 let y = self.height;
                 self.text(LABELS - 8.0, y + 13.0, "end", outcome.case.server.title());
@@ -64,53 +63,49 @@ impl Canvas {
         self.height += 28.0;
     }
 
-    /// Draws processor time over session size. Both axes are logarithmic.
-    fn lines(&mut self, comparisons: &[Comparison], route: Route) {
+    /// Draws a chart with two logarithmic axes.
+    fn lines(&mut self, scenes: &[Scene], route: Route) {
         let title = route.title();
         self.heading(&format!("{title}: µs of processor time (server + Redis) over session size"));
-        let size = |comparison: &Comparison| (comparison.conditions.sessions.bytes as f64).log10();
-        let (first, last) = (size(&comparisons[0]), size(&comparisons[comparisons.len() - 1]));
-        let cost = |comparison: &Comparison, server| {
+        let size = |scene: &Scene| (scene.conditions.sessions.bytes as f64).log10();
+        let (first, last) = (size(&scenes[0]), size(&scenes[scenes.len() - 1]));
+        let cost = |scene: &Scene, server| {
             let case = Case { server, route };
-            let outcome = comparison.outcomes.iter().find(|outcome| outcome.case == case);
+            let outcome = scene.outcomes.iter().find(|outcome| outcome.case == case);
             outcome.map_or(1.0, |outcome| outcome.cost().max(1.0)).log10()
         };
-        let highest = comparisons
+        let highest = scenes
             .iter()
-            .flat_map(|comparison| Name::OURS.iter().map(move |&server| cost(comparison, server)))
+            .flat_map(|scene| Name::OURS.iter().map(move |&server| cost(scene, server)))
             .fold(1.0, f64::max)
             .ceil();
         let top = self.height;
         let right = WIDTH - 190.0;
-        let x = |comparison: &Comparison| {
-            60.0 + (size(comparison) - first) / (last - first) * (right - 60.0)
-        };
+        let x = |scene: &Scene| 60.0 + (size(scene) - first) / (last - first) * (right - 60.0);
         let y = |cost: f64| top + CHART - cost / highest * CHART;
         for power in 0..=highest as i32 {
             let level = y(f64::from(power));
             self.line(&[(60.0, level), (right, level)], "#ddd", 1.0);
             self.text(54.0, level + 4.0, "end", &micros(10f64.powi(power)));
         }
-        for comparison in comparisons {
+        for scene in scenes {
             self.text(
-                x(comparison),
+                x(scene),
                 top + CHART + 18.0,
                 "middle",
-                &bytes(comparison.conditions.sessions.bytes),
+                &bytes(scene.conditions.sessions.bytes),
             );
         }
-        // Moves names apart that would overlap.
+        // Labels that would overlap are moved apart.
         let mut ends: Vec<(f64, Name)> = Name::OURS
             .iter()
-            .map(|&server| (y(cost(&comparisons[comparisons.len() - 1], server)), server))
+            .map(|&server| (y(cost(&scenes[scenes.len() - 1], server)), server))
             .collect();
         ends.sort_by(|one, other| one.0.total_cmp(&other.0));
         let mut free = f64::MIN;
         for (level, server) in ends {
-            let points: Vec<(f64, f64)> = comparisons
-                .iter()
-                .map(|comparison| (x(comparison), y(cost(comparison, server))))
-                .collect();
+            let points: Vec<(f64, f64)> =
+                scenes.iter().map(|scene| (x(scene), y(cost(scene, server)))).collect();
             self.line(&points, color(server), 2.0);
             let level = level.max(free);
             self.text(right + 8.0, level + 4.0, "start", server.title());
@@ -150,7 +145,7 @@ impl Canvas {
     }
 
     fn push(&mut self, element: std::fmt::Arguments<'_>) {
-        writeln!(self.body, "{element}").expect("a String takes everything");
+        writeln!(self.body, "{element}").expect("writing to a String never fails");
     }
 }
 

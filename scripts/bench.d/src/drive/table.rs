@@ -1,8 +1,8 @@
-//! Markdown tables.
+//! Tables in Markdown.
 
 use std::fmt::Write;
 
-use crate::comparison::Figure;
+use crate::scene::Figure;
 
 /// A table whose first column is text and whose other columns are numbers.
 pub(crate) struct Table {
@@ -28,7 +28,7 @@ impl Table {
 
     fn line<'a>(&mut self, cells: impl Iterator<Item = &'a str>) {
         let cells: Vec<&str> = cells.collect();
-        writeln!(self.text, "| {} |", cells.join(" | ")).expect("a String takes everything");
+        writeln!(self.text, "| {} |", cells.join(" | ")).expect("writing to a String never fails");
     }
 }
 

@@ -1,4 +1,4 @@
-//! actix-session with each of its stores: Redis with one connection, Redis with a pool, cookies.
+//! actix-session on Redis, with one connection or a pool, and in cookies.
 
 use actix_session::{
     Session, SessionGetError, SessionInsertError, SessionMiddleware,

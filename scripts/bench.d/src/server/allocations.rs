@@ -5,8 +5,8 @@ use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
 };
 
-/// The system's allocator with an optional counter. During timing the counter is off, and costs one
-/// read of a flag that never changes.
+/// The system's allocator with a counter. While times are measured the counter is off and costs one
+/// read of a flag.
 struct Counting;
 
 #[global_allocator]
@@ -15,12 +15,12 @@ static ALLOCATOR: Counting = Counting;
 static COUNTS: AtomicBool = AtomicBool::new(false);
 static COUNT: AtomicU64 = AtomicU64::new(0);
 
-/// Starts to count.
+/// Enables the counter.
 pub(crate) fn count() {
     COUNTS.store(true, Relaxed);
 }
 
-/// Returns the body of `/allocations`: the number so far.
+/// Returns the body of `/allocations`.
 pub(crate) fn report() -> String {
     COUNT.load(Relaxed).to_string()
 }
@@ -31,7 +31,7 @@ fn note() {
     }
 }
 
-// SAFETY: every call is passed unchanged to the system's allocator.
+// SAFETY: every call is forwarded unchanged to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         note();

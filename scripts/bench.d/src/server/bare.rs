@@ -1,10 +1,10 @@
-//! The upper limit: actix-web alone, with constant responses.
+//! The upper limit: actix-web alone with constant answers.
 
 use actix_web::{App, web};
 
 use crate::{Result, Settings, allocations, serve_app};
 
-/// The text of a session of 100 bytes.
+/// A session of 100 bytes.
 const WHOLE: &str = r#"{"count":1234567,"item000":"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"}"#;
 
 pub(crate) async fn serve(settings: &Settings) -> Result {

@@ -1,4 +1,4 @@
-//! The items of the sessions, which are the same in every server.
+//! The items of the sessions, the same in every server.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -14,12 +14,11 @@ pub(crate) struct Size {
 }
 
 impl Size {
-    /// Returns the items besides the number: texts of about 100 bytes, or 100 longer ones if the
-    /// session is large.
+    /// Returns the items beside the number: at most 100 texts of about 100 bytes each, or longer
+    /// ones for a larger session.
     pub(crate) fn fillers(&self) -> impl Iterator<Item = (String, String)> {
         let count = (self.bytes / 100).clamp(1, 100);
-        // A key with its quotes, colon and comma has 12 bytes; the item of the number has about as
-        // many.
+        // A key with its quotes, colon and comma takes 12 bytes. The number counts as an item.
         let length = (self.bytes / count).saturating_sub(12 + 12 / count).max(1);
         (0..count).map(move |at| (filler(at), "x".repeat(length)))
     }
@@ -30,7 +29,7 @@ pub(crate) fn filler(at: usize) -> String {
     format!("item{at:03}")
 }
 
-/// Returns a new number each time, because some peers skip a write that changes nothing.
+/// Returns a new number: some peers skip a write that changes nothing.
 pub(crate) fn next() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
     LAST.fetch_add(1, Relaxed) + 1

@@ -1,14 +1,13 @@
-//! One of the measured servers: `server NAME PORT WORKERS REDIS_URL DIRECTORY`.
+//! One of the compared servers: `server NAME PORT WORKERS REDIS_URL DIRECTORY`.
 //!
-//! Each server has the same routes, which do the same work, written as its own documentation
-//! recommends:
+//! All servers have the same routes, written as in their own documentation:
 //!
-//! - `/fill?bytes=N`: starts a session of about that size
+//! - `/fill?bytes=N`: starts a session of about this size
 //! - `/untouched`: does not use the session
-//! - `/item`: returns one item
-//! - `/whole`: returns all items as one JSON object
+//! - `/item`: answers with one item
+//! - `/whole`: answers with all items as one JSON object
 //! - `/set`: writes one item
-//! - `/allocations`: returns the number of allocations so far, if `BENCH_ALLOCATIONS` is set
+//! - `/allocations`: the number of memory allocations so far, if `BENCH_ALLOCATIONS` is set
 
 mod actix_session;
 mod allocations;
@@ -61,7 +60,7 @@ fn main() -> Result {
     }
 }
 
-/// Serves an actix-web app with the settings that all such servers share.
+/// Serves an actix-web app, in the same way for every server on actix-web.
 async fn serve_app<F, T, B>(settings: &Settings, app: F) -> Result
 where
     F: Fn() -> App<T> + Send + Clone + 'static,

@@ -1,4 +1,4 @@
-//! This project, with each of its storages.
+//! This project with each of its storages.
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! tower-sessions on axum, with its Redis store.
+//! tower-sessions on axum with its Redis store.
 
 use std::collections::BTreeMap;
 
@@ -15,12 +15,12 @@ use crate::{
     items::{self, COUNT, Size},
 };
 
-/// The number of connections in the documentation of the store.
+/// The number of connections in its documentation.
 const CONNECTIONS: usize = 6;
 
 pub(crate) fn serve(settings: &Settings) -> Result {
     use tokio::runtime::Builder;
-    // A current-thread runtime is the fastest for one worker.
+    // The faster runtime for one worker.
     let mut runtime = match settings.workers {
         1 => Builder::new_current_thread(),
         _ => Builder::new_multi_thread(),
@@ -54,7 +54,7 @@ async fn item(session: Session) -> Result<String, StatusCode> {
     Ok(session.get::<u64>(COUNT).await.map_err(failed)?.unwrap_or(0).to_string())
 }
 
-// tower-sessions has no method that lists the items.
+// tower-sessions cannot list the items of a session.
 async fn whole(session: Session) -> Result<String, StatusCode> {
     let mut items: BTreeMap<String, Value> = BTreeMap::new();
     for key in [items::filler(0), COUNT.to_owned()] {

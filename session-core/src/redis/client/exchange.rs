@@ -118,19 +118,22 @@ impl Operation<'_> {
     ///
     /// Always `false` in a cluster, where the nodes soon name the slot's new master.
     fn takes_no_writes(&self, supervised: &SupervisedConnection) -> bool {
-        !self.connections.is_cluster() && supervised.is_read_only()
+        self.connections.cluster().is_none() && supervised.is_read_only()
     }
 
     /// Returns the key's slot, or 0 outside a cluster, where slots do not matter.
     fn slot(&self) -> u16 {
-        if self.connections.is_cluster() { topology::slot(&self.key.text()) } else { 0 }
+        self.connections.cluster().map_or(0, |_| topology::slot(&self.key.text()))
     }
 
     /// Returns whether another node has taken over the key's slot from a node that is down.
     async fn has_moved(&self, node: &Node, supervised: &SupervisedConnection) -> Result<bool> {
-        let Some(since) = supervised.down_since() else { return Ok(false) };
-        self.connections.request_refresh(None);
-        Ok(self.connections.has_moved(self.slot(), node, since).await)
+        let (Some(cluster), Some(since)) = (self.connections.cluster(), supervised.down_since())
+        else {
+            return Ok(false);
+        };
+        cluster.request_refresh(None);
+        Ok(cluster.has_moved(self.slot(), node, since).await)
     }
 
     /// Returns the node that a redirection from `from` names; `None` outside a cluster.
@@ -140,11 +143,12 @@ impl Operation<'_> {
         from: &Node,
         for_good: bool,
     ) -> Option<Arc<Node>> {
+        let cluster = self.connections.cluster()?;
         let (address, _) = answer.redirect_node()?;
         let address = topology::with_host(address, &from.address());
-        let node = self.connections.node_at(&address)?;
+        let node = cluster.node_at(&address)?;
         if for_good {
-            self.connections.request_refresh(Some(address));
+            cluster.request_refresh(Some(address));
         }
         Some(node)
     }

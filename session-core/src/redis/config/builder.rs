@@ -7,7 +7,11 @@ use std::{fmt, sync::Arc, time::Duration};
 #[cfg(feature = "redis-tls")]
 use super::tls::Tls;
 use super::{
-    super::{client::PushListener, handle::Redis, storage::NearCache},
+    super::{
+        client::{Client, PushListener},
+        handle::Redis,
+        storage::NearCache,
+    },
     credentials::Credentials,
     deployment::{ConnectionSettings, Deployment},
 };
@@ -310,8 +314,8 @@ impl RedisBuilder {
                 "redis {servers}: without a prefix any key can be requested as a session id"
             );
         }
-        let Self { response_timeout, wait_replicas, prefix, .. } = self;
-        Ok(Redis::new(servers, response_timeout, wait_replicas, near_cache, prefix))
+        let client = Client::new(servers, self.response_timeout, self.wait_replicas);
+        Ok(Redis::new(client, near_cache, self.prefix))
     }
 }
 

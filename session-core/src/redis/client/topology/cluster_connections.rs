@@ -50,7 +50,7 @@ impl ClusterConnections {
 
     /// Returns whether a slot has moved away from the node `from`, which is down since `since`.
     /// Waits for a slot map newer than that.
-    pub(super) async fn has_moved(&self, slot: u16, from: &Node, since: Instant) -> bool {
+    pub(crate) async fn has_moved(&self, slot: u16, from: &Node, since: Instant) -> bool {
         let mut slots = self.slots.clone();
         let is_newer =
             |slots: &SlotMap| !matches!(slots, SlotMap::Loaded(_, asked) if *asked <= since);
@@ -60,12 +60,12 @@ impl ClusterConnections {
     }
 
     /// Returns the node at an address that another node has named.
-    pub(super) fn node_at(&self, address: &str) -> Option<Arc<Node>> {
+    pub(crate) fn node_at(&self, address: &str) -> Option<Arc<Node>> {
         self.nodes.at(address)
     }
 
     /// Asks for a new slot map, because a slot has moved to an address or a node is down.
-    pub(super) fn request_refresh(&self, moved_to: Option<String>) {
+    pub(crate) fn request_refresh(&self, moved_to: Option<String>) {
         self.refresh.send_replace(moved_to);
     }
 }

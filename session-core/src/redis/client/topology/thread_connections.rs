@@ -5,7 +5,6 @@ use std::{cell::RefCell, sync::Arc};
 use tokio::{
     runtime::{self, Handle},
     sync::watch,
-    time::Instant,
 };
 
 use super::{
@@ -71,8 +70,12 @@ impl ThreadConnections {
         }
     }
 
-    pub(crate) fn is_cluster(&self) -> bool {
-        matches!(self, Self::Cluster(_))
+    /// Returns the connections if they are to a cluster.
+    pub(crate) fn cluster(&self) -> Option<&ClusterConnections> {
+        match self {
+            Self::Single(_) => None,
+            Self::Cluster(connections) => Some(connections),
+        }
     }
 
     /// Returns the node that serves a slot, or `None` while the first slot map is loading.
@@ -88,29 +91,6 @@ impl ThreadConnections {
         match self {
             Self::Single(node) => Ok(node.clone()),
             Self::Cluster(connections) => connections.node(slot).await,
-        }
-    }
-
-    /// Returns whether a slot has moved away from the node `from`, which is down since `since`.
-    pub(crate) async fn has_moved(&self, slot: u16, from: &Node, since: Instant) -> bool {
-        match self {
-            Self::Single(_) => false,
-            Self::Cluster(connections) => connections.has_moved(slot, from, since).await,
-        }
-    }
-
-    /// Returns the node at an address that another node has named; `None` outside a cluster.
-    pub(crate) fn node_at(&self, address: &str) -> Option<Arc<Node>> {
-        match self {
-            Self::Single(_) => None,
-            Self::Cluster(connections) => connections.node_at(address),
-        }
-    }
-
-    /// Asks for a new slot map, because a slot has moved to an address or a node is down.
-    pub(crate) fn request_refresh(&self, moved_to: Option<String>) {
-        if let Self::Cluster(connections) = self {
-            connections.request_refresh(moved_to);
         }
     }
 }

@@ -63,18 +63,21 @@ impl<'a> SessionString<'a> {
         Ok(session)
     }
 
-    /// Stores a session unless the id is taken. Returns what took it, if it is a text.
-    pub(super) async fn create(&self, new: &Snapshot, ttl: Duration) -> Result<Creation> {
-        let key = self.operation.key();
+    /// Stores a session. Returns `false`, and stores nothing, if the id is taken. One round trip.
+    pub(super) async fn create(&self, new: &Snapshot, ttl: Duration) -> Result<bool> {
         let mut set = cmd("SET");
-        set.arg(key).arg(new.stored()).arg("PX").arg(millis(ttl)).arg("NX");
-        if self.operation.send(&set, Effect::Once).await? == Value::Okay {
-            return Ok(Creation::Done);
-        }
-        Ok(match self.operation.send(&get(key), Effect::Repeatable).await? {
-            Value::BulkString(text) => Creation::Taken(Some(text)),
-            _ => Creation::Taken(None),
-        })
+        set.arg(self.operation.key()).arg(new.stored()).arg("PX").arg(millis(ttl)).arg("NX");
+        Ok(self.operation.send(&set, Effect::Once).await? == Value::Okay)
+    }
+
+    /// Returns the stored text if there is an empty session, as GoFrame leaves it behind at a
+    /// logout.
+    pub(super) async fn empty_session(&self) -> Result<Option<Vec<u8>>> {
+        let answer = self.operation.send(&get(self.operation.key()), Effect::Repeatable).await?;
+        let Value::BulkString(text) = answer else { return Ok(None) };
+        let is_empty =
+            std::str::from_utf8(&text).is_ok_and(|text| Snapshot::parse(text) == Ok(None));
+        Ok(is_empty.then_some(text))
     }
 
     /// Stores `new`, or removes the session, if `old` is what is stored. One round trip.
@@ -143,13 +146,6 @@ impl<'a> SessionString<'a> {
             None
         })
     }
-}
-
-/// The result of an attempt to create a session.
-pub(super) enum Creation {
-    Done,
-    /// The id is taken, by this text or by a key of another type.
-    Taken(Option<Vec<u8>>),
 }
 
 /// Looks a session up in the near cache, if there is one.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    string::{Creation, SessionString, Swap},
+    string::{SessionString, Swap},
     write_queue::{QueuedWriter, WriteQueues},
 };
 use crate::{Changes, Result, Snapshot, Written};
@@ -17,14 +17,11 @@ pub(super) async fn create(
     let Some(new) = changes.apply(None) else { return Ok(Written::Refused) };
     string.operation.note_size(new.stored().len());
     loop {
-        let taken_by = match string.create(&new, ttl).await? {
-            Creation::Done => return Ok(Written::Saved),
-            Creation::Taken(text) => text,
-        };
-        // GoFrame leaves `{}` behind at a logout, which must not block the id.
-        let Some(empty) = taken_by.filter(|text| is_empty_session(text)) else {
-            return Ok(Written::Refused);
-        };
+        if string.create(&new, ttl).await? {
+            return Ok(Written::Saved);
+        }
+        // An empty session must not block its id.
+        let Some(empty) = string.empty_session().await? else { return Ok(Written::Refused) };
         if let Swap::Done(written) = string.swap(&empty, Some(&new), ttl).await? {
             return Ok(written);
         }
@@ -94,8 +91,4 @@ async fn attempt(
     let new = changes.apply(Some(&old));
     let swap = string.swap(old.stored().as_bytes(), new.as_ref(), ttl).await?;
     Ok((swap, new))
-}
-
-fn is_empty_session(text: &[u8]) -> bool {
-    std::str::from_utf8(text).is_ok_and(|text| Snapshot::parse(text) == Ok(None))
 }

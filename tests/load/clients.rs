@@ -1,4 +1,4 @@
-//! Many connections, each with sessions of its own, all on one thread.
+//! Many clients on one thread, each with a connection and several sessions.
 
 use std::{
     cell::Cell,
@@ -12,63 +12,62 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::connection::{Answer, Connection};
 
-/// How many, and for how long.
+/// The size of a load.
 #[derive(Clone, Copy)]
 pub(crate) struct Size {
     pub(crate) connections: usize,
-    /// How many of the connections ask at the same time; the others wait, as people read.
+    /// The largest number of concurrent requests. The other clients wait.
     pub(crate) at_once: usize,
-    /// How many requests a second there may be, all together.
-    pub(crate) pace: f64,
+    /// The largest number of requests per second of all clients.
+    pub(crate) rate: f64,
     pub(crate) sessions: usize,
     pub(crate) length: Duration,
 }
 
-/// What came of it.
+/// The result of a load.
 #[derive(Default)]
 pub(crate) struct Outcome {
     pub(crate) requests: usize,
-    /// The first of each connection, which then asks no more.
+    /// The first error of each client, which then sends no more requests.
     pub(crate) errors: Vec<String>,
-    /// Connections that had been idle for too long.
+    /// The number of connections that the server had closed because they were idle.
     pub(crate) reopened: usize,
     pub(crate) took: Duration,
-    /// Of all sessions, the first and the last time that one was used for the last time.
+    /// The earliest and the latest of the last uses of all sessions.
     pub(crate) last_uses: Option<(Instant, Instant)>,
 }
 
-/// About as much as a small session holds.
+/// About as long as a small session.
 const TEXT: &str =
     "a session of about one hundred bytes, as most of them are, says something like this";
 
-pub(crate) struct Crowd {
-    members: Vec<Member>,
-    turns: Rc<Turns>,
+pub(crate) struct Clients {
+    clients: Vec<Client>,
+    pacer: Rc<Pacer>,
 }
 
-/// Who may ask, and when.
-struct Turns {
+/// Limits the concurrency and the rate of requests.
+struct Pacer {
     at_once: Semaphore,
-    every: Duration,
+    interval: Duration,
     next: Cell<Instant>,
 }
 
-impl Turns {
+impl Pacer {
     async fn wait(&self) -> SemaphorePermit<'_> {
-        let turn = self.at_once.acquire().await.expect("nobody closes it");
+        let permit = self.at_once.acquire().await.expect("the semaphore is never closed");
         let now = Instant::now();
-        let mine = self.next.get().max(now);
-        self.next.set(mine + self.every);
-        // Shorter ones are not worth a timer.
-        if mine > now + Duration::from_millis(1) {
-            sleep_until(mine.into()).await;
+        let start = self.next.get().max(now);
+        self.next.set(start + self.interval);
+        // A timer is not worth its cost for a shorter pause.
+        if start > now + Duration::from_millis(1) {
+            sleep_until(start.into()).await;
         }
-        turn
+        permit
     }
 }
 
-/// One connection.
-struct Member {
+struct Client {
     connection: Connection,
     sessions: Vec<Session>,
 }
@@ -80,70 +79,71 @@ struct Session {
     used: Instant,
 }
 
-impl Crowd {
+impl Clients {
     pub(crate) async fn connect(port: u16, size: Size) -> io::Result<Self> {
-        let mut members = Vec::new();
+        let mut clients = Vec::new();
         for _ in 0..size.connections {
             let connection = Connection::open(port).await?;
             let new = Session { id: String::new(), count: 0, used: Instant::now() };
             let sessions = vec![new; size.sessions / size.connections];
-            members.push(Member { connection, sessions });
+            clients.push(Client { connection, sessions });
         }
-        let turns = Turns {
+        let pacer = Pacer {
             at_once: Semaphore::new(size.at_once),
-            every: Duration::from_secs(1).div_f64(size.pace),
+            interval: Duration::from_secs(1).div_f64(size.rate),
             next: Cell::new(Instant::now()),
         };
-        Ok(Self { members, turns: Rc::new(turns) })
+        Ok(Self { clients, pacer: Rc::new(pacer) })
     }
 
-    /// Every connection uses each of its sessions once; a new one is begun by its first use.
-    pub(crate) async fn begin(self) -> (Self, Outcome) {
-        self.work(None).await
+    /// Starts all sessions: every client uses each of its sessions once.
+    pub(crate) async fn start_sessions(self) -> (Self, Outcome) {
+        self.run(None).await
     }
 
-    /// Every connection uses its sessions in turn, reading four times of five, until it is over.
-    pub(crate) async fn go_on(self, length: Duration) -> (Self, Outcome) {
-        self.work(Some(Instant::now() + length)).await
+    /// Uses the sessions for this time: every client uses its sessions in turn, with four reads to
+    /// one write.
+    pub(crate) async fn use_sessions(self, length: Duration) -> (Self, Outcome) {
+        self.run(Some(Instant::now() + length)).await
     }
 
-    async fn work(self, end: Option<Instant>) -> (Self, Outcome) {
+    async fn run(self, end: Option<Instant>) -> (Self, Outcome) {
         let start = Instant::now();
-        let turns = self.turns;
-        let set_to_work = |member: Member| actix_rt::spawn(member.work(turns.clone(), start, end));
-        let tasks: Vec<_> = self.members.into_iter().map(set_to_work).collect();
-        let (mut members, mut all) = (Vec::new(), Outcome::default());
+        let pacer = self.pacer;
+        let spawn = |client: Client| actix_rt::spawn(client.run(pacer.clone(), start, end));
+        let tasks: Vec<_> = self.clients.into_iter().map(spawn).collect();
+        let (mut clients, mut all) = (Vec::new(), Outcome::default());
         for task in tasks {
-            let (member, requests, errors) = task.await.expect("no member panics");
+            let (client, requests, errors) = task.await.expect("no client panics");
             all.requests += requests;
             all.errors.extend(errors);
-            all.reopened += member.connection.reopened;
-            members.push(member);
+            all.reopened += client.connection.reopened;
+            clients.push(client);
         }
-        let uses = members.iter().flat_map(|member| &member.sessions).map(|session| session.used);
+        let uses = clients.iter().flat_map(|client| &client.sessions).map(|session| session.used);
         all.last_uses = uses.clone().min().zip(uses.max());
         all.took = start.elapsed();
-        (Self { members, turns }, all)
+        (Self { clients, pacer }, all)
     }
 }
 
-impl Member {
-    async fn work(
+impl Client {
+    async fn run(
         mut self,
-        turns: Rc<Turns>,
+        pacer: Rc<Pacer>,
         start: Instant,
         end: Option<Instant>,
     ) -> (Self, usize, Option<String>) {
         let mut requests = 0;
         loop {
             for session in &mut self.sessions {
-                let _turn = turns.wait().await;
+                let _permit = pacer.wait().await;
                 if end.is_some_and(|end| Instant::now() >= end) {
                     return (self, requests, None);
                 }
-                let used = session.be_used(&mut self.connection).await;
+                let result = session.use_once(&mut self.connection).await;
                 requests += 1;
-                if let Err(error) = used {
+                if let Err(error) = result {
                     return (
                         self,
                         requests,
@@ -159,17 +159,17 @@ impl Member {
 }
 
 impl Session {
-    async fn be_used(&mut self, connection: &mut Connection) -> io::Result<()> {
+    async fn use_once(&mut self, connection: &mut Connection) -> io::Result<()> {
         self.count += 1;
         let Self { id, count, .. } = self;
         let is_new = id.is_empty();
         let answer = if is_new {
             let path = format!("/set?count=0&text={}", TEXT.replace(' ', "+"));
-            connection.ask(&path, "").await?
+            connection.get(&path, "").await?
         } else if *count % 5 == 0 {
-            connection.ask(&format!("/set?count={count}"), id).await?
+            connection.get(&format!("/set?count={count}"), id).await?
         } else {
-            connection.ask("/get", id).await?
+            connection.get("/get", id).await?
         };
         let expected = match *count {
             count if is_new || count % 5 == 0 => "ok".to_owned(),
@@ -180,7 +180,7 @@ impl Session {
             return Err(io::Error::other(format!("{status}: {body}, not {expected}")));
         }
         if is_new {
-            self.id = id.expect("just looked at");
+            self.id = id.expect("a new session has an id, as checked above");
         }
         self.used = Instant::now();
         Ok(())

@@ -1,15 +1,15 @@
-//! Measuring servers side by side under the same load.
+//! Measures servers side by side under the same load.
 
 use std::time::Duration;
 
 use crate::{
     Result,
-    load::{self, LoadOptions},
+    load::{self, Pressure},
     redis::Redis,
     server::{Name, Route, Server, Sessions},
 };
 
-/// The conditions that all servers of a comparison share.
+/// The conditions of a comparison, the same for all servers.
 #[derive(Clone, Copy)]
 pub(crate) struct Conditions {
     pub(crate) workers: usize,
@@ -17,54 +17,54 @@ pub(crate) struct Conditions {
     pub(crate) sessions: Sessions,
 }
 
-/// The number and the duration of the measurements.
+/// The number and the length of the measurements.
 #[derive(Clone, Copy)]
 pub(crate) struct Effort {
     pub(crate) rounds: usize,
     pub(crate) seconds: u64,
 }
 
-/// One route of one server.
+/// A route of a server.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Case {
     pub(crate) server: Name,
     pub(crate) route: Route,
 }
 
-/// One figure, measured in several rounds.
+/// A figure measured in several rounds.
 #[derive(Clone)]
 pub(crate) struct Figure(Vec<f64>);
 
-/// The results of a case.
+/// The results for a case.
 pub(crate) struct Outcome {
     pub(crate) case: Case,
     /// Requests per second.
     pub(crate) rate: Figure,
-    /// The ratio to the requests per second of actix-web alone in the same round.
+    /// The rate relative to actix-web alone in the same round.
     pub(crate) relative: Figure,
-    /// The server's processor time per request, in microseconds.
+    /// Processor time of the server per request, in microseconds.
     pub(crate) cpu: Figure,
-    /// The difference of `cpu` to that of actix-web alone in the same round.
+    /// The processor time beyond that of actix-web alone in the same round.
     pub(crate) over_bare: Figure,
-    /// The processor time of Redis per request, in microseconds.
+    /// Processor time of Redis per request, in microseconds.
     pub(crate) redis_cpu: Figure,
     /// Commands that Redis executed per request, including those called by scripts.
     pub(crate) executed: Figure,
     /// Latency in microseconds.
     pub(crate) p50: Figure,
     pub(crate) p99: Figure,
-    /// The share of requests that failed.
+    /// The proportion of failed requests.
     pub(crate) failed: f64,
 }
 
 impl Outcome {
-    /// Returns the processor time of server and Redis per request, in microseconds.
+    /// Returns the processor time of the server and of Redis per request, in microseconds.
     pub(crate) fn cost(&self) -> f64 {
         self.cpu.median() + self.redis_cpu.median()
     }
 }
 
-/// The measurements of one case in one round.
+/// The measurement of a case in one round.
 struct Sample {
     rate: f64,
     cpu: f64,
@@ -83,7 +83,7 @@ impl Figure {
         (low + high) / 2.0
     }
 
-    /// Returns half of the difference between the largest and the smallest value.
+    /// Returns half of the distance between the smallest and the largest value.
     pub(crate) fn spread(&self) -> f64 {
         let largest = self.0.iter().copied().fold(f64::MIN, f64::max);
         let smallest = self.0.iter().copied().fold(f64::MAX, f64::min);
@@ -91,9 +91,8 @@ impl Figure {
     }
 }
 
-/// Measures the cases, and actix-web alone on the same routes.
-///
-/// The servers take turns within each round, so that other load on the machine affects all of them.
+/// Measures cases together with actix-web alone on the same routes. The servers take turns within
+/// each round, so that a disturbance of the machine affects all of them.
 pub(crate) fn measure(
     redis: &Redis,
     conditions: Conditions,
@@ -115,7 +114,7 @@ pub(crate) fn measure(
             servers.push(Server::start(case.server, workers, redis, sessions, false)?);
         }
     }
-    let options = LoadOptions {
+    let pressure = Pressure {
         threads: conditions.workers,
         connections: conditions.connections,
         seconds: effort.seconds,
@@ -128,8 +127,8 @@ pub(crate) fn measure(
             eprint!("\r  round {round} of {}: {}/{}   ", effort.rounds, at + 1, all.len());
             let server = servers.iter().find(|server| server.name == case.server);
             let server = server.expect("every case's server was started");
-            let seconds = if round == 0 { 1 } else { options.seconds };
-            samples.push(sample(redis, server, case.route, LoadOptions { seconds, ..options })?);
+            let seconds = if round == 0 { 1 } else { pressure.seconds };
+            samples.push(sample(redis, server, case.route, Pressure { seconds, ..pressure })?);
         }
         if round > 0 {
             rounds.push(samples);
@@ -157,9 +156,9 @@ pub(crate) fn measure(
     Ok(all.iter().enumerate().map(outcome).collect())
 }
 
-fn sample(redis: &Redis, server: &Server, route: Route, options: LoadOptions) -> Result<Sample> {
+fn sample(redis: &Redis, server: &Server, route: Route, pressure: Pressure) -> Result<Sample> {
     let before = (server.process().cpu()?, redis.cpu()?, redis.executed()?);
-    let load = load::run(server, route, options)?;
+    let load = load::press(server, route, pressure)?;
     let after = (server.process().cpu()?, redis.cpu()?, redis.executed()?);
     let each = |spent: Duration| spent.as_secs_f64() * 1e6 / load.requests;
     Ok(Sample {

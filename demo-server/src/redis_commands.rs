@@ -1,75 +1,89 @@
-//! What a person types to start the Redis of the settings, or to reach it.
+//! Shell commands for the configured Redis: one that starts it, one that opens `redis-cli` on it.
 
-use std::{net::IpAddr, path::Path, slice};
+use std::slice;
 
 use url::Url;
 
-use crate::settings::{Deployment, Redis, Secret};
+use crate::{
+    loopback::is_loopback,
+    settings::{Deployment, Redis, Secret},
+    shell::{quote, quote_path},
+};
 
-/// Where `scripts/redis` has its sentinels, counted from its first server.
-const SENTINELS_ABOVE: u16 = 20_000;
-/// The name it gives them for the master.
-const MASTER: &str = "mymaster";
+/// The distance from the port of the first server to that of the first sentinel in
+/// `scripts/redis --sentinel`.
+const SENTINEL_PORT_OFFSET: u16 = 20_000;
+/// The name under which the sentinels of `scripts/redis` know the master.
+const SCRIPT_MASTER: &str = "mymaster";
 
-/// The command that starts such a Redis, if it is to be one of this machine that needs no more.
-pub(crate) fn start(redis: &Redis) -> Option<String> {
-    let (option, usual, addresses, above) = match redis.deployment() {
+/// Returns the command that starts the configured Redis.
+///
+/// `None` if `scripts/redis` cannot start such a one: it runs on another machine, or needs a
+/// password, TLS or another name for the master.
+pub(crate) fn start_command(redis: &Redis) -> Option<String> {
+    let (option, default_port, addresses, offset) = match redis.deployment() {
         Deployment::Single(url) => ("", 6379, slice::from_ref(url), 0),
-        Deployment::Sentinel { sentinels, master } if master == MASTER => {
-            (" --sentinel", 6379, sentinels, SENTINELS_ABOVE)
+        Deployment::Sentinel { sentinels, master } if master == SCRIPT_MASTER => {
+            (" --sentinel", 6379, sentinels, SENTINEL_PORT_OFFSET)
         }
         Deployment::Sentinel { .. } => return None,
         Deployment::Cluster(nodes) => (" --cluster", 7000, nodes, 0),
     };
-    let ports: Option<Vec<u16>> = addresses.iter().map(plain_port_of_this_machine).collect();
-    let first = ports?.into_iter().min()?.checked_sub(above)?;
+    let ports: Option<Vec<u16>> = addresses.iter().map(plain_loopback_port).collect();
+    let first = ports?.into_iter().min()?.checked_sub(offset)?;
     let is_open = redis.password.is_none() && redis.tls_ca.is_none();
     is_open.then(|| match first {
-        port if port == usual => format!("scripts/redis{option}"),
+        port if port == default_port => format!("scripts/redis{option}"),
         port => format!("scripts/redis{option} --port {port}"),
     })
 }
 
-fn plain_port_of_this_machine(address: &Secret) -> Option<u16> {
+/// Returns the port of an address on this machine without TLS and password.
+fn plain_loopback_port(address: &Secret) -> Option<u16> {
     let url = Url::parse(address.reveal()).ok()?;
     let is_plain = url.scheme() == "redis" && url.password().is_none();
     (is_plain && is_loopback(url.host_str()?)).then(|| url.port().unwrap_or(6379))
 }
 
-/// `redis-cli` for the server that has the sessions. A password is asked for, not shown; nor are
-/// files of the server's machine, unless `is_here`.
-pub(crate) fn client(redis: &Redis, is_here: bool) -> String {
+/// Returns the `redis-cli` command for the server that has the sessions.
+///
+/// The command prompts for a password and never contains one. It names the server's certificate
+/// files only with `shows_files`.
+pub(crate) fn client_command(redis: &Redis, shows_files: bool) -> String {
     let url = |address: &Secret| Url::parse(address.reveal()).ok();
     match redis.deployment() {
         Deployment::Single(address) => {
             let url = url(address);
-            let place = url.as_ref().map(place).unwrap_or_default();
-            format!("redis-cli{place}{}", greeting(redis, url.as_ref(), is_here))
+            let address = url.as_ref().map(address_options).unwrap_or_default();
+            let connection = connection_options(redis, url.as_ref(), shows_files);
+            format!("redis-cli{address}{connection}")
         }
         Deployment::Sentinel { sentinels, master } => {
             let url = url(&sentinels[0]);
-            let place = url.as_ref().map(place).unwrap_or_default();
-            let own = url.as_ref().map(credentials).unwrap_or_default();
-            let (tls, master) = (tls(redis, url.as_ref(), is_here), quoted(master));
-            let ask =
-                format!("redis-cli{place}{tls}{own} SENTINEL GET-MASTER-ADDR-BY-NAME {master}");
-            let found = format!("$({ask} | xargs printf -- '-h %s -p %s')");
-            // What a sentinel's address says is for itself alone.
-            format!("redis-cli {found}{tls}{}", settled(redis))
+            let address = url.as_ref().map(address_options).unwrap_or_default();
+            let credentials = url.as_ref().map(credential_options).unwrap_or_default();
+            let (tls, master) = (tls_options(redis, url.as_ref(), shows_files), quote(master));
+            let query = format!(
+                "redis-cli{address}{tls}{credentials} SENTINEL GET-MASTER-ADDR-BY-NAME {master}"
+            );
+            let master_options = format!("$({query} | xargs printf -- '-h %s -p %s')");
+            // The credentials in a sentinel's address are not valid for the master.
+            format!("redis-cli {master_options}{tls}{}", settings_options(redis))
         }
         Deployment::Cluster(nodes) => {
             let url = url(&nodes[0]);
-            let place = url.as_ref().map(place).unwrap_or_default();
-            format!("redis-cli -c{place}{}", greeting(redis, url.as_ref(), is_here))
+            let address = url.as_ref().map(address_options).unwrap_or_default();
+            let connection = connection_options(redis, url.as_ref(), shows_files);
+            format!("redis-cli -c{address}{connection}")
         }
     }
 }
 
-/// The options that lead to an address.
-fn place(url: &Url) -> String {
+/// Returns the options for host and port, or for the Unix socket.
+fn address_options(url: &Url) -> String {
     let mut options = String::new();
     let mut option = |name: &str, value: &str| {
-        options.push_str(&format!(" {name} {}", quoted(value)));
+        options.push_str(&format!(" {name} {}", quote(value)));
     };
     match url.host_str() {
         Some(host) => {
@@ -85,19 +99,19 @@ fn place(url: &Url) -> String {
     options
 }
 
-/// The options that say who asks, for what, and how; from the address and from the settings.
-fn greeting(redis: &Redis, url: Option<&Url>, is_here: bool) -> String {
+/// Returns the options for database, TLS and credentials, from the address and the settings.
+fn connection_options(redis: &Redis, url: Option<&Url>, shows_files: bool) -> String {
     let mut options = String::new();
     let database = url.map(database).unwrap_or_default();
     if !["", "0"].contains(&database.as_str()) {
-        options.push_str(&format!(" -n {}", quoted(&database)));
+        options.push_str(&format!(" -n {}", quote(&database)));
     }
-    options.push_str(&tls(redis, url, is_here));
-    options.push_str(&url.map(credentials).unwrap_or_default());
-    options + &settled(redis)
+    options.push_str(&tls_options(redis, url, shows_files));
+    options.push_str(&url.map(credential_options).unwrap_or_default());
+    options + &settings_options(redis)
 }
 
-/// The database in an address.
+/// Returns the database in an address, or an empty string.
 fn database(url: &Url) -> String {
     if url.host_str().is_some() {
         return url.path().trim_matches('/').to_owned();
@@ -106,10 +120,11 @@ fn database(url: &Url) -> String {
     query.next().map_or_else(String::new, |(_, database)| database.into_owned())
 }
 
-fn credentials(url: &Url) -> String {
+/// Returns the options for the user and the password in an address.
+fn credential_options(url: &Url) -> String {
     let mut options = String::new();
     if !url.username().is_empty() {
-        options.push_str(&format!(" --user {}", quoted(url.username())));
+        options.push_str(&format!(" --user {}", quote(url.username())));
     }
     if url.password().is_some() {
         options.push_str(" --askpass");
@@ -117,14 +132,14 @@ fn credentials(url: &Url) -> String {
     options
 }
 
-/// What stands in settings of its own.
-fn settled(redis: &Redis) -> String {
+/// Returns the options for database, user and password from the settings beside the address.
+fn settings_options(redis: &Redis) -> String {
     let mut options = String::new();
     if let Some(database) = redis.database.filter(|database| *database > 0) {
         options.push_str(&format!(" -n {database}"));
     }
     if let Some(user) = &redis.user {
-        options.push_str(&format!(" --user {}", quoted(user)));
+        options.push_str(&format!(" --user {}", quote(user)));
     }
     if redis.password.is_some() {
         options.push_str(" --askpass");
@@ -132,39 +147,19 @@ fn settled(redis: &Redis) -> String {
     options
 }
 
-fn tls(redis: &Redis, url: Option<&Url>, is_here: bool) -> String {
+/// Returns the options for TLS, if the address asks for it.
+fn tls_options(redis: &Redis, url: Option<&Url>, shows_files: bool) -> String {
     let mut options = String::new();
     if url.is_some_and(|url| url.scheme().starts_with("rediss")) {
         options.push_str(" --tls");
         let files =
             [("--cacert", &redis.tls_ca), ("--cert", &redis.tls_cert), ("--key", &redis.tls_key)];
-        for (option, file) in files.into_iter().filter(|_| is_here) {
-            let file = file.as_ref().map(|file| quoted(&absolute(file)));
+        for (option, file) in files.into_iter().filter(|_| shows_files) {
+            let file = file.as_ref().map(|file| quote_path(file));
             options.extend(file.map(|file| format!(" {option} {file}")));
         }
     }
     options
-}
-
-/// The command has to work wherever it is pasted.
-fn absolute(file: &Path) -> String {
-    std::path::absolute(file).unwrap_or_else(|_| file.to_owned()).display().to_string()
-}
-
-/// Whether a host is surely this machine.
-pub(crate) fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-}
-
-/// A word of a shell's command line.
-pub(crate) fn quoted(word: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_./:=@%+,".contains(&byte);
-    if !word.is_empty() && word.bytes().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }
 
 #[cfg(test)]
@@ -177,11 +172,11 @@ mod tests {
     }
 
     fn start_of(lines: &str) -> Option<String> {
-        start(&redis(lines))
+        start_command(&redis(lines))
     }
 
     #[test]
-    fn a_redis_of_this_machine_can_be_started() {
+    fn the_script_starts_a_plain_redis_on_this_machine() {
         let started = |lines: &str, command: &str| {
             assert_eq!(start_of(lines).as_deref(), Some(command), "{lines}");
         };
@@ -196,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn another_one_is_started_where_it_runs() {
+    fn the_script_starts_no_remote_or_protected_redis() {
         for lines in [
             r#"url = "redis://redis.example""#,
             r#"url = "rediss://localhost""#,
@@ -211,8 +206,10 @@ mod tests {
     }
 
     #[test]
-    fn the_client_finds_the_server_that_has_the_sessions() {
-        let found = |lines, command: &str| assert_eq!(client(&redis(lines), true), command);
+    fn the_client_command_reaches_the_server_that_has_the_sessions() {
+        let found = |lines, command: &str| {
+            assert_eq!(client_command(&redis(lines), true), command);
+        };
         found("", "redis-cli");
         found("url = \"redis://127.0.0.1:6380/2\"", "redis-cli -p 6380 -n 2");
         found("url = \"redis://h\"\ndatabase = 2", "redis-cli -h h -n 2");
@@ -226,8 +223,8 @@ mod tests {
     }
 
     #[test]
-    fn g12_the_client_asks_for_the_password_and_shows_strangers_no_file() {
-        let of = |lines, is_here| client(&redis(lines), is_here);
+    fn g12_the_client_command_prompts_for_the_password_and_hides_files_from_other_machines() {
+        let of = |lines, shows_files| client_command(&redis(lines), shows_files);
         assert_eq!(
             of("url = \"rediss://bob:secret@redis.example:7000/1\"", false),
             "redis-cli -h redis.example -p 7000 -n 1 --tls --user bob --askpass"
@@ -243,15 +240,5 @@ mod tests {
         let sentinels = "sentinels = [\"redis://:secret@h:1\"]\nmaster = \"shop\"";
         assert!(!of(sentinels, true).contains("secret"));
         assert!(of(sentinels, true).contains("-p 1 --askpass SENTINEL"));
-    }
-
-    #[test]
-    fn only_addresses_of_this_machine_are_loopback() {
-        for host in ["127.0.0.1", "127.8.0.1", "::1", "[::1]", "localhost"] {
-            assert!(is_loopback(host), "{host}");
-        }
-        for host in ["0.0.0.0", "::", "192.168.0.1", "example.com", "localhost.example.com", ""] {
-            assert!(!is_loopback(host), "{host}");
-        }
     }
 }

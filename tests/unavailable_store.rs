@@ -1,4 +1,4 @@
-//! Stores that are down, hung or cut off.
+//! Stores that are down or hanging, and connections that are cut off.
 
 #[path = "support/demo.rs"]
 mod demo;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use demo::{client::Answer, server::eventually, store::Store};
 use support::proxy::{Harm, Proxy};
 
-/// A well-formed id, for requests that have to ask the store.
+/// A well-formed id, so that the server has to ask the store.
 const ID: &str = "somebodysomebodysomebodysomebody";
 
 #[test]
@@ -18,23 +18,23 @@ fn g8_with_redis_down_the_server_starts_answers_503_and_recovers_by_itself() {
         store.redis_mut().kill();
         let server = store.serve(&[]);
         let mut browser = server.client();
-        eventually("the log says what to do", || server.log().contains("scripts/redis"));
+        eventually("a hint in the log", || server.log().contains("scripts/redis"));
         for path in ["/set", "/set?a=1"] {
-            refused(&browser.ask(path));
+            refused(&browser.get(path));
         }
         for path in ["/get", "/del", "/get?key=a"] {
-            refused(&browser.claiming(ID).ask(path));
+            refused(&browser.with_id(ID).get(path));
         }
-        assert_eq!(browser.ask("/readyz").status, 503);
-        assert_eq!(browser.expect("/healthz"), "ok");
-        assert!(browser.claiming(ID).expect("/").contains("<h1>"));
-        assert_eq!(browser.expect("/get"), "{}", "it needs no store: there is no id");
+        assert_eq!(browser.get("/readyz").status, 503);
+        assert_eq!(browser.get_ok("/healthz"), "ok");
+        assert!(browser.with_id(ID).get_ok("/").contains("<h1>"));
+        assert_eq!(browser.get_ok("/get"), "{}", "without an id the store is not needed");
 
         store.redis_mut().restart();
-        let back = Instant::now();
-        eventually("it is served again", || browser.ask("/set?a=1").status == 200);
-        assert!(back.elapsed() < Duration::from_secs(1), "{:?}", back.elapsed());
-        assert_eq!(browser.expect("/readyz"), "ok");
+        let restarted = Instant::now();
+        eventually("a successful request", || browser.get("/set?a=1").status == 200);
+        assert!(restarted.elapsed() < Duration::from_secs(1), "{:?}", restarted.elapsed());
+        assert_eq!(browser.get_ok("/readyz"), "ok");
     }
 }
 
@@ -43,20 +43,24 @@ fn g8_with_redis_hung_every_request_is_answered_in_time() {
     for store in [Store::key_value(), Store::hash_table()] {
         let server = store.serve(&[("DEMO__REDIS__RESPONSE_TIMEOUT", "300ms")]);
         let mut browser = server.client();
-        browser.expect("/set?a=1");
-        browser.expect("/get");
+        browser.get_ok("/set?a=1");
+        browser.get_ok("/get");
         store.redis().pause();
         for path in ["/get", "/set?b=1", "/del", "/get"] {
-            let asked = Instant::now();
-            refused(&browser.ask(path));
-            assert!(asked.elapsed() < Duration::from_millis(900), "{path}: {:?}", asked.elapsed());
-            let asked = Instant::now();
-            browser.expect("/healthz");
-            browser.expect("/");
-            assert!(asked.elapsed() < Duration::from_millis(300), "{:?}", asked.elapsed());
+            let requested = Instant::now();
+            refused(&browser.get(path));
+            assert!(
+                requested.elapsed() < Duration::from_millis(900),
+                "{path}: {:?}",
+                requested.elapsed()
+            );
+            let requested = Instant::now();
+            browser.get_ok("/healthz");
+            browser.get_ok("/");
+            assert!(requested.elapsed() < Duration::from_millis(300), "{:?}", requested.elapsed());
         }
         store.redis().resume();
-        eventually("it is served again", || browser.ask("/get").status == 200);
+        eventually("a successful request", || browser.get("/get").status == 200);
     }
 }
 
@@ -67,11 +71,11 @@ fn g7_a_write_whose_answer_is_cut_short_is_not_acknowledged() {
     let url = proxy.url();
     let server = store.serve(&[("DEMO__REDIS__URL", &url), ("DEMO__SERVER__WORKERS", "1")]);
     let mut browser = server.client();
-    // Creating it wrote its time to live too, so none is due that could be cut short instead.
-    browser.expect("/set?a=1");
+    // The first write includes the time to live, so no separate write of it can take the fault.
+    browser.get_ok("/set?a=1");
     proxy.harm(Harm::Truncate(1));
-    refused(&browser.ask("/set?b=2"));
-    eventually("it is served again", || browser.ask("/get").status == 200);
+    refused(&browser.get("/set?b=2"));
+    eventually("a successful request", || browser.get("/get").status == 200);
 }
 
 fn refused(answer: &Answer) {

@@ -1,4 +1,4 @@
-//! What an HTTP response means, and whether it has the form that was promised.
+//! Interprets HTTP responses and checks their documented form.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use serde_json::value::RawValue;
 use super::record::{Answer, Operation};
 use crate::demo::client::Answer as Response;
 
-pub(crate) fn understand(operation: &Operation, response: &Response) -> Answer {
-    let understood = match response.status {
+pub(crate) fn interpret(operation: &Operation, response: &Response) -> Answer {
+    let answer = match response.status {
         200 => success(operation, &response.body),
         409 if is_plain(response) && response.set_cookie.is_none() => Some(Answer::Refused),
-        503 if is_plain(response) && response.retry_after.is_some() => Some(Answer::Unsure),
+        503 if is_plain(response) && response.retry_after.is_some() => Some(Answer::Unavailable),
         _ => None,
     };
-    understood.unwrap_or_else(|| Answer::Wrong(format!("{response:?}")))
+    answer.unwrap_or_else(|| Answer::Unexpected(format!("{response:?}")))
 }
 
 fn success(operation: &Operation, body: &str) -> Option<Answer> {
@@ -26,14 +26,14 @@ fn success(operation: &Operation, body: &str) -> Option<Answer> {
         }
         (Operation::GetItem(_), "null") => Some(Answer::Item(None)),
         (Operation::GetItem(_), _) => Some(Answer::Item(Some(body.to_owned()))),
-        (Operation::Login(_), "moved") => Some(Answer::Moved),
+        (Operation::Login(_), "moved") => Some(Answer::Renewed),
         (Operation::Login(_), "new") => Some(Answer::Done),
         (_, "ok") => Some(Answer::Done),
         _ => None,
     }
 }
 
-/// A sentence or two for people, with nothing internal in it.
+/// Returns whether the body is plain sentences without internal details.
 fn is_plain(response: &Response) -> bool {
     let is_text =
         response.content_type.as_deref().is_some_and(|content| content.starts_with("text/plain"));

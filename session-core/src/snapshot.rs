@@ -13,21 +13,21 @@ use self::{
 };
 use crate::{Error, Result};
 
-/// A whole session at one moment: its JSON text, and where in it the keys and items are.
+/// A whole session at one moment: its JSON text and the positions of keys and items in it.
 ///
-/// Never empty, since a session without items does not exist. Items stay the text they were
-/// stored as; none is interpreted before it is asked for. Cloning is cheap.
+/// A snapshot has at least one item, because a session without items does not exist. Items keep the
+/// text that was stored and are decoded only on request. Cloning is cheap.
 #[derive(Clone)]
 pub struct Snapshot(Arc<Stored>);
 
 struct Stored {
     text: Box<str>,
     entries: Vec<Entry>,
-    /// Sorted keys, no space between the items: what this library itself writes.
+    /// Whether the keys are sorted with no space between the items, as this library writes them.
     canonical: bool,
 }
 
-/// A stored text is not one JSON object.
+/// The error for a stored text that is not one JSON object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unreadable;
 
@@ -40,15 +40,15 @@ impl fmt::Display for Unreadable {
 impl std::error::Error for Unreadable {}
 
 impl Snapshot {
-    /// Reads a stored text: one JSON object, of which each member is an item.
+    /// Parses a stored text: one JSON object whose members are the items.
     ///
-    /// Returns `None` for an empty text and for `{}`: a session without items does not exist.
-    /// Of a key that stands there twice the last counts. Items are checked to be JSON, not
-    /// decoded.
+    /// Returns `None` for a blank text and for `{}`, because a session without items does not
+    /// exist. If a key occurs twice, its last item counts. Checks that items are JSON, but does not
+    /// decode them.
     ///
     /// # Errors
     ///
-    /// [`Unreadable`] if the text is anything but one JSON object.
+    /// [`Unreadable`] if the text is not one JSON object, or has 4 GiB or more.
     ///
     /// # Examples
     ///
@@ -73,13 +73,13 @@ impl Snapshot {
         Ok(Self::from_entries(text, entries))
     }
 
-    /// Writes items, sorted by strictly ascending keys, as one canonical text.
+    /// Writes items, whose keys must be strictly ascending, as one canonical text.
     ///
-    /// Returns `None` for no items.
+    /// Returns `None` if there are no items.
     pub(crate) fn from_sorted<'a>(
         items: impl Iterator<Item = (Cow<'a, str>, &'a str)>,
     ) -> Option<Self> {
-        // Room for most sessions; what is left over is given back.
+        // Enough for most sessions; `into` shrinks it to its length.
         let mut text = String::with_capacity(256);
         text.push('{');
         let mut entries = Vec::new();
@@ -87,8 +87,8 @@ impl Snapshot {
             if !entries.is_empty() {
                 text.push(',');
             }
-            let is_escaped = |byte| matches!(byte, b'"' | b'\\' | ..b' ');
-            let key = if key.bytes().any(is_escaped) {
+            let needs_escape = |byte| matches!(byte, b'"' | b'\\' | ..b' ');
+            let key = if key.bytes().any(needs_escape) {
                 text += &serde_json::to_string(&key).expect("a string is always JSON");
                 Key::Unescaped(key.into())
             } else {
@@ -107,23 +107,23 @@ impl Snapshot {
         let ascending = |pair: &[Entry]| pair[0].key(&text) < pair[1].key(&text);
         let sorted = entries.windows(2).all(ascending);
         if !sorted {
-            // Stable, so that of equal keys the last is the one that stood last.
+            // A stable sort keeps equal keys in their order in the text, so the last one wins.
             entries.sort_by(|one, other| one.key(&text).cmp(other.key(&text)));
-            let mut kept: Vec<Entry> = Vec::with_capacity(entries.len());
+            let mut deduplicated: Vec<Entry> = Vec::with_capacity(entries.len());
             for entry in entries {
-                match kept.last_mut() {
+                match deduplicated.last_mut() {
                     Some(last) if last.key(&text) == entry.key(&text) => *last = entry,
-                    _ => kept.push(entry),
+                    _ => deduplicated.push(entry),
                 }
             }
-            entries = kept;
+            entries = deduplicated;
         }
-        let tight = |entry: &Entry| match &entry.key {
+        let canonical_length = |entry: &Entry| match &entry.key {
             Key::Plain(key) => key.len() + entry.item.len() + 4,
-            // Rarely worth the trouble of comparing escapes: rendered anew when printed.
+            // Rare, so its escapes are not compared: the text counts as not canonical.
             Key::Unescaped(_) => usize::MAX / 2,
         };
-        let length = entries.iter().map(tight).fold(1usize, usize::saturating_add);
+        let length = entries.iter().map(canonical_length).fold(1usize, usize::saturating_add);
         let canonical = sorted && length == text.len();
         Self::new(text, entries, canonical)
     }
@@ -132,7 +132,7 @@ impl Snapshot {
         (!entries.is_empty()).then(|| Self(Arc::new(Stored { text, entries, canonical })))
     }
 
-    /// Returns the text as it is stored, byte for byte.
+    /// Returns the stored text, byte for byte.
     ///
     /// # Examples
     ///
@@ -150,8 +150,8 @@ impl Snapshot {
 
     /// Returns the items as one JSON object with sorted keys and no space between them.
     ///
-    /// Borrowed when the stored text has that form already, which everything written by this
-    /// library has.
+    /// Borrows the stored text if it already has that form, as all text written by this library
+    /// has.
     ///
     /// # Examples
     ///
@@ -166,21 +166,21 @@ impl Snapshot {
         if self.0.canonical {
             return Cow::Borrowed(&self.0.text);
         }
-        Cow::Owned(self.again().stored().to_owned())
+        Cow::Owned(self.to_canonical().stored().to_owned())
     }
 
     /// Returns the same items in the form that this library writes.
     #[cfg(feature = "actix-web-4")]
     pub(crate) fn into_canonical(self) -> Self {
-        if self.0.canonical { self } else { self.again() }
+        if self.0.canonical { self } else { self.to_canonical() }
     }
 
-    fn again(&self) -> Self {
+    fn to_canonical(&self) -> Self {
         let items = self.iter().map(|(key, item)| (Cow::Borrowed(key), item));
-        Self::from_sorted(items).expect("it has items, and so it has now")
+        Self::from_sorted(items).expect("a snapshot has items")
     }
 
-    /// Returns an item's JSON text, or `None` if there is no such key.
+    /// Returns an item's JSON text, or `None` if there is no such item.
     ///
     /// # Examples
     ///
@@ -197,7 +197,7 @@ impl Snapshot {
         Some(entries[index].item(text))
     }
 
-    /// Decodes one item, or returns `None` if there is no such key. The others are not touched.
+    /// Decodes one item and no other, or returns `None` if there is no such item.
     ///
     /// # Errors
     ///
@@ -215,7 +215,7 @@ impl Snapshot {
         self.item(key).map(decode).transpose()
     }
 
-    /// Visits keys and items' JSON texts in the order of the keys' bytes.
+    /// Iterates over keys and the JSON text of their items, in the byte order of the keys.
     ///
     /// # Examples
     ///
@@ -230,7 +230,7 @@ impl Snapshot {
         entries.iter().map(|entry| (entry.key(text), entry.item(text)))
     }
 
-    /// Counts the items.
+    /// Returns the number of items.
     ///
     /// # Examples
     ///
@@ -252,7 +252,7 @@ pub(crate) fn decode<T: DeserializeOwned>(item: &str) -> Result<T> {
     serde_json::from_str(item).map_err(|_| Error::Decode { expected: std::any::type_name::<T>() })
 }
 
-/// Two snapshots are equal if the same text is stored.
+/// Compares the stored texts.
 impl PartialEq for Snapshot {
     fn eq(&self, other: &Self) -> bool {
         self.0.text == other.0.text
@@ -285,11 +285,11 @@ mod tests {
         assert_eq!(snapshot.item("g"), Some(r#"{"z":1,"a":[ ]}"#));
         assert_eq!(snapshot.item(""), Some(r#""""#));
         assert_eq!(snapshot.item("é"), Some(r#""\u00e9""#));
-        assert_eq!(snapshot.item("nobody"), None);
+        assert_eq!(snapshot.item("missing"), None);
     }
 
     #[test]
-    fn hand_edited_text_is_sorted_when_printed_and_kept_as_stored() {
+    fn hand_edited_text_is_stored_as_it_is_and_printed_sorted() {
         let text = "\n{ \"b\" : 1,\t\"a\":[1, 2], \"b\":3 }\n";
         let snapshot = parse(text);
         assert_eq!(snapshot.stored(), text);
@@ -298,13 +298,13 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_only_happens_to_have_the_canonical_length_is_rendered() {
+    fn a_text_that_has_the_canonical_length_by_chance_is_rewritten() {
         let snapshot = parse("{ \"a\":1,\"a\":2}");
         assert_eq!(snapshot.to_json(), r#"{"a":2}"#);
     }
 
     #[test]
-    fn keys_with_escapes_are_found_by_what_they_mean() {
+    fn keys_with_escapes_are_found_by_their_decoded_text() {
         let snapshot = parse(r#"{"a\"b":1,"\u0041":2}"#);
         assert_eq!(snapshot.item("a\"b"), Some("1"));
         assert_eq!(snapshot.item("A"), Some("2"));

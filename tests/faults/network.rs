@@ -1,4 +1,4 @@
-//! What can happen between the servers and Redis.
+//! Faults in the network between the servers and Redis.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -8,8 +8,8 @@ use std::{
 };
 
 use crate::{
-    alone,
-    ordeal::{Cost, Ordeal, TIMEOUT},
+    demo::alone::alone,
+    fault_run::{AllowedErrors, FaultRun, TIMEOUT},
     redis::both,
     support::{
         proxy::{Harm, Proxy},
@@ -18,64 +18,64 @@ use crate::{
 };
 
 #[test]
-fn g8_a_redis_slower_than_the_timeout_is_not_waited_for() {
+fn g8_requests_do_not_wait_for_a_redis_slower_than_the_timeout() {
     let _alone = alone();
     let redis = RedisServer::start();
     let proxy = Proxy::before(redis.port());
-    let figures = Ordeal::begin("answers 700 ms late", both(&proxy.url()))
-        .strike(|_| {
+    let figures = FaultRun::begin("answers 700 ms late", both(&proxy.url()))
+        .inject(|_| {
             proxy.harm(Harm::Delay(TIMEOUT + Duration::from_millis(200)));
             sleep(Duration::from_millis(1500));
             proxy.harm(Harm::None);
         })
-        .end(Cost::Unavailable);
+        .end(AllowedErrors::Unavailable);
     assert!(figures.unavailable > 0);
 }
 
 #[test]
-fn g8_a_slow_redis_makes_requests_slow_and_nothing_else() {
+fn g8_a_slow_redis_only_slows_requests_down() {
     let _alone = alone();
     let redis = RedisServer::start();
     let proxy = Proxy::before(redis.port());
-    Ordeal::begin("answers 30 ms late", both(&proxy.url()))
-        .strike(|_| {
+    FaultRun::begin("answers 30 ms late", both(&proxy.url()))
+        .inject(|_| {
             proxy.harm(Harm::Delay(Duration::from_millis(30)));
             sleep(Duration::from_millis(1500));
             proxy.harm(Harm::None);
         })
-        .end(Cost::Unavailable);
+        .end(AllowedErrors::Unavailable);
 }
 
 #[test]
-fn g8_a_redis_that_accepts_and_never_answers_is_not_waited_for() {
+fn g8_requests_do_not_wait_for_a_redis_that_accepts_and_never_answers() {
     let _alone = alone();
     let redis = RedisServer::start();
     let proxy = Proxy::before(redis.port());
-    let figures = Ordeal::begin("accepts, never answers", both(&proxy.url()))
-        .strike(|_| {
+    let figures = FaultRun::begin("accepts, never answers", both(&proxy.url()))
+        .inject(|_| {
             proxy.harm(Harm::Swallow);
             sleep(Duration::from_millis(1500));
-            // What has been swallowed never arrives, so those connections cannot go on.
+            // The connections that have lost data are unusable.
             proxy.cut();
             proxy.harm(Harm::None);
             proxy.cut();
         })
-        .end(Cost::Unavailable);
+        .end(AllowedErrors::Unavailable);
     assert!(figures.unavailable > 0);
 }
 
 #[test]
-fn g7_answers_cut_off_at_any_byte_acknowledge_nothing() {
+fn g7_answers_cut_off_at_any_byte_acknowledge_no_write() {
     cut_off("answers cut off", Harm::Truncate);
 }
 
 #[test]
-fn g7_answers_reset_at_any_byte_acknowledge_nothing() {
+fn g7_answers_reset_at_any_byte_acknowledge_no_write() {
     cut_off("answers reset", Harm::Reset);
 }
 
 #[test]
-fn what_the_proxy_resets_is_reset_and_does_not_end_in_order() {
+fn the_proxy_resets_connections_instead_of_closing_them() {
     let redis = RedisServer::start();
     let proxy = Proxy::before(redis.port());
     for (harm, end) in
@@ -84,9 +84,9 @@ fn what_the_proxy_resets_is_reset_and_does_not_end_in_order() {
         let address = proxy.url().trim_start_matches("redis://").to_owned();
         let mut connection = TcpStream::connect(address).expect("the proxy listens");
         proxy.harm(harm);
-        connection.write_all(b"*1\r\n$4\r\nPING\r\n").expect("it is open");
+        connection.write_all(b"*1\r\n$4\r\nPING\r\n").expect("the connection is open");
         let mut answer = [0; 3];
-        connection.read_exact(&mut answer).expect("so many bytes pass");
+        connection.read_exact(&mut answer).expect("the proxy forwards three bytes");
         assert_eq!(&answer, b"+PO");
         assert_eq!(connection.read(&mut answer).map_err(|error| error.kind()), end, "{harm:?}");
     }
@@ -96,8 +96,8 @@ fn cut_off(fault: &'static str, harm: fn(usize) -> Harm) {
     let _alone = alone();
     let redis = RedisServer::start();
     let proxy = Proxy::before(redis.port());
-    let figures = Ordeal::begin(fault, both(&proxy.url()))
-        .strike(|_| {
+    let figures = FaultRun::begin(fault, both(&proxy.url()))
+        .inject(|_| {
             let end = Instant::now() + Duration::from_millis(1500);
             for length in (0..12).cycle().take_while(|_| Instant::now() < end) {
                 proxy.harm(harm(length));
@@ -105,6 +105,6 @@ fn cut_off(fault: &'static str, harm: fn(usize) -> Harm) {
             }
             proxy.harm(Harm::None);
         })
-        .end(Cost::Unavailable);
+        .end(AllowedErrors::Unavailable);
     assert!(figures.unavailable > 0);
 }

@@ -1,36 +1,37 @@
-//! The rules where servers keep what they have lately read.
+//! Checks the history of servers with near caches.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
-    check::{Violation, check, micros},
+    check::check,
     record::{Answer, Event, History, Operation},
+    rule::{Violation, micros},
 };
 
 /// Longer than any run.
-const AGES: Duration = Duration::from_secs(1_000_000);
+const LONGER_THAN_ANY_RUN: Duration = Duration::from_secs(1_000_000);
 
-/// Finds what breaks the rules where servers keep what they have read near: a server knows at
-/// once what it has itself acknowledged, and after `lag` what others have.
-pub(crate) fn check_near(history: &History, lag: Duration) -> Vec<Violation> {
+/// Finds all violations in a history of servers with near caches. A server must know its own
+/// acknowledged writes at once and those of other servers after `lag`.
+pub(crate) fn check_near_cache(history: &History, lag: Duration) -> Vec<Violation> {
     let nodes: BTreeSet<usize> = history.events.iter().map(|event| event.node).collect();
     let is_read = |event: &Event| matches!(event.operation, Operation::Get | Operation::GetItem(_));
-    let seen_from = |node| {
+    let seen_by = |node| {
         let mut own = history.events.clone();
         for event in own.iter_mut().filter(|event| event.node != node) {
             if is_read(event) {
-                // What others have read is no promise here.
-                event.answer = Answer::Cut("not looked at".to_owned());
+                // Reads of other servers prove nothing to this one.
+                event.answer = Answer::Cut("ignored".to_owned());
             }
         }
         let mut late = own.clone();
         for event in own.iter_mut().filter(|event| event.node != node) {
-            event.answered += micros(AGES);
+            event.answered += micros(LONGER_THAN_ANY_RUN);
         }
         for event in late.iter_mut().filter(|event| event.node == node && is_read(event)) {
             event.sent = event.sent.saturating_sub(micros(lag));
         }
         [own, late].map(|events| check(&History { events, losses: history.losses.clone() }, None))
     };
-    nodes.into_iter().flat_map(seen_from).flatten().collect()
+    nodes.into_iter().flat_map(seen_by).flatten().collect()
 }

@@ -1,31 +1,11 @@
-//! What people with a browser get otherwise than programs.
+//! Indented JSON for people.
 
-use actix_web::{
-    HttpRequest, HttpResponse,
-    http::{Method, header},
-};
+/// Deeper levels are not indented further: the indentation would turn kilobytes of deeply nested
+/// JSON into megabytes.
+const MAX_INDENTED_DEPTH: usize = 32;
 
-/// Deeper levels are not indented further, or deep nesting would make megabytes of kilobytes.
-const DEEPEST: usize = 32;
-
-/// Whether a browser shows the answer as a page. Its scripts do not ask for HTML.
-pub(super) fn reads(request: &HttpRequest) -> bool {
-    let accepted = request.headers().get(header::ACCEPT).and_then(|types| types.to_str().ok());
-    accepted.is_some_and(|types| types.contains("text/html"))
-}
-
-/// Whether the answer is to a form of the page.
-pub(super) fn submitted(request: &HttpRequest) -> bool {
-    request.method() == Method::POST && reads(request)
-}
-
-/// Leads a browser without scripts back to the page, where what has been done is to be seen; a reload does not do it again.
-pub(super) fn back_to_page() -> HttpResponse {
-    HttpResponse::SeeOther().insert_header((header::LOCATION, "/plain")).finish()
-}
-
-/// Spreads JSON over lines. Only the space between tokens changes, no token does.
-pub(super) fn indented(json: &str) -> String {
+/// Indents JSON. Only the white space between tokens changes.
+pub(super) fn indent(json: &str) -> String {
     let mut lines = String::with_capacity(json.len() * 2);
     let mut depth = 0_usize;
     let mut rest = json;
@@ -63,7 +43,7 @@ pub(super) fn indented(json: &str) -> String {
     lines
 }
 
-/// The length of the string that `text` begins with, quotes included.
+/// Returns the length of the string literal at the start of `text`, quotes included.
 fn string_length(text: &str) -> usize {
     let mut escaped = false;
     let end = text.bytes().skip(1).position(|byte| {
@@ -76,7 +56,7 @@ fn string_length(text: &str) -> usize {
 
 fn new_line(lines: &mut String, depth: usize) {
     lines.push('\n');
-    lines.extend(std::iter::repeat_n("  ", depth.min(DEEPEST)));
+    lines.extend(std::iter::repeat_n("  ", depth.min(MAX_INDENTED_DEPTH)));
 }
 
 #[cfg(test)]
@@ -84,9 +64,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn json_is_spread_over_lines() {
+    fn each_item_is_on_a_line_of_its_own() {
         assert_eq!(
-            indented(r#"{"a":[1,{"b":{}}],"c":[ ],"d":null}"#),
+            indent(r#"{"a":[1,{"b":{}}],"c":[ ],"d":null}"#),
             r#"{
   "a": [
     1,
@@ -99,22 +79,22 @@ mod tests {
 }
 "#
         );
-        assert_eq!(indented("{}"), "{}\n");
-        assert_eq!(indented("null"), "null\n");
+        assert_eq!(indent("{}"), "{}\n");
+        assert_eq!(indent("null"), "null\n");
     }
 
     #[test]
-    fn no_token_changes() {
+    fn tokens_do_not_change() {
         for token in
             ["2.50", "1E5", "-0", "1e400", r#""{\"a\": [1, 2]}\\""#, r#""\\\"""#, "\"é:,\""]
         {
-            assert_eq!(indented(&format!("[{token}]")), format!("[\n  {token}\n]\n"));
+            assert_eq!(indent(&format!("[{token}]")), format!("[\n  {token}\n]\n"));
         }
     }
 
     #[test]
-    fn g11_deep_nesting_stays_small() {
+    fn g11_deep_nesting_is_not_blown_up() {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
-        assert!(indented(&deep).len() < 100 * deep.len());
+        assert!(indent(&deep).len() < 100 * deep.len());
     }
 }

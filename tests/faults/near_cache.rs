@@ -1,7 +1,7 @@
-//! The same faults where servers keep what they have lately read.
+//! Faults while the servers have near caches.
 //!
-//! What a server has acknowledged itself it must know at once, whatever happens to its connection;
-//! what others have, within a second, which no entry of a cache outlives.
+//! A server must know its own acknowledged writes at once, whatever happens to its connection, and
+//! those of other servers within a second, the maximum age of a cache entry.
 
 use std::{
     thread::sleep,
@@ -9,9 +9,8 @@ use std::{
 };
 
 use crate::{
-    alone,
-    demo::server::Server,
-    ordeal::{Cost, Ordeal},
+    demo::{alone::alone, server::Server},
+    fault_run::{AllowedErrors, FaultRun},
     redis::serve,
     support::{
         proxy::{Harm, Proxy},
@@ -19,105 +18,105 @@ use crate::{
     },
 };
 
-/// How old an entry may get.
-const LAG: Duration = Duration::from_secs(1);
+/// The maximum age of a cache entry.
+const MAX_AGE: Duration = Duration::from_secs(1);
 
 #[test]
-fn g8_near_a_stopped_redis_is_not_outlived_by_what_was_read() {
+fn g8_near_cache_entries_expire_while_redis_is_stopped() {
     let _alone = alone();
     let redis = RedisServer::start();
     let figures = begin("near cache: SIGSTOP, SIGCONT", &redis.url())
-        .strike(|_| {
+        .inject(|_| {
             redis.pause();
             sleep(Duration::from_millis(1200));
             redis.resume();
         })
-        .end(Cost::Unavailable);
+        .end(AllowedErrors::Unavailable);
     assert!(figures.unavailable > 0);
 }
 
 #[test]
-fn g8_near_a_redis_restarted_empty_nothing_that_was_read_lives_on() {
+fn g8_near_cache_entries_are_dropped_when_redis_restarts_empty() {
     let _alone = alone();
     let mut redis = RedisServer::start();
     let figures = begin("near cache: SIGKILL, restart empty", &redis.url())
-        .everything_will_be_lost()
-        .strike(|_| {
+        .expecting_data_loss()
+        .inject(|_| {
             redis.kill();
             sleep(Duration::from_millis(500));
             redis.restart();
         })
-        .end(Cost::Unavailable);
+        .end(AllowedErrors::Unavailable);
     assert!(figures.unavailable > 0);
 }
 
 #[test]
-fn g8_near_connections_that_are_killed_take_what_was_read_with_them() {
+fn g8_near_cache_entries_are_dropped_with_a_killed_connection() {
     let _alone = alone();
     let redis = RedisServer::start();
     begin("near cache: CLIENT KILL, 20 times", &redis.url())
-        .strike(|_| {
+        .inject(|_| {
             for _ in 0..20 {
                 redis.cli(&["CLIENT", "KILL", "TYPE", "normal"]);
                 sleep(Duration::from_millis(30));
             }
         })
-        .end(Cost::Unavailable);
+        .end(AllowedErrors::Unavailable);
 }
 
 #[test]
-fn g8_near_a_slow_redis_announcements_that_come_late_are_still_heard() {
+fn g8_near_cache_entries_are_invalidated_by_late_announcements_too() {
     let _alone = alone();
     let (_redis, proxy) = behind_proxy();
     begin("near cache: answers 30 ms late", &proxy.url())
-        .strike(|_| {
+        .inject(|_| {
             proxy.harm(Harm::Delay(Duration::from_millis(30)));
             sleep(Duration::from_millis(1200));
             proxy.harm(Harm::None);
         })
-        .end(Cost::Unavailable);
+        .end(AllowedErrors::Unavailable);
 }
 
 #[test]
-fn g8_near_a_redis_that_never_answers_nothing_is_served_for_long() {
+fn g8_near_cache_entries_expire_while_redis_never_answers() {
     let _alone = alone();
     let (_redis, proxy) = behind_proxy();
     let figures = begin("near cache: accepts, never answers", &proxy.url())
-        .strike(|_| {
+        .inject(|_| {
             proxy.harm(Harm::Swallow);
             sleep(Duration::from_millis(1200));
-            // What has been swallowed never arrives, so those connections cannot go on.
+            // The connections that have lost data are unusable.
             proxy.cut();
             proxy.harm(Harm::None);
             proxy.cut();
         })
-        .end(Cost::Unavailable);
+        .end(AllowedErrors::Unavailable);
     assert!(figures.unavailable > 0);
 }
 
 #[test]
-fn g7_near_answers_cut_off_at_any_byte_leave_nothing_half_read() {
+fn g7_near_cache_stores_no_answer_that_was_cut_off_at_any_byte() {
     let _alone = alone();
     let (_redis, proxy) = behind_proxy();
     let figures = begin("near cache: answers cut off", &proxy.url())
-        .strike(|_| {
+        .inject(|_| {
             let end = Instant::now() + Duration::from_millis(1000);
-            // Announcements and answers are longer than those of the storages without.
+            // Announcements and answers are longer than those without near caches.
             for length in (0..40).cycle().take_while(|_| Instant::now() < end) {
                 proxy.harm(Harm::Truncate(length));
                 sleep(Duration::from_millis(20));
             }
             proxy.harm(Harm::None);
         })
-        .end(Cost::Unavailable);
+        .end(AllowedErrors::Unavailable);
     assert!(figures.unavailable > 0);
 }
 
-/// Two servers with near caches, which only the strings have.
-fn begin(fault: &'static str, url: &str) -> Ordeal {
-    let near = [("DEMO__REDIS__NEAR_CACHE", "16MiB")];
-    let servers: Vec<Server> = serve(url, "redis-key-value", "string:", &near);
-    Ordeal::begin(fault, vec![servers]).kept_near(LAG)
+/// Starts servers with near caches, which only the strings storage has.
+fn begin(fault: &'static str, url: &str) -> FaultRun {
+    let settings = [("DEMO__REDIS__NEAR_CACHE", "16MiB")];
+    let servers: Vec<Server> = serve(url, "redis-key-value", "string:", &settings);
+    FaultRun::begin(fault, vec![servers]).with_near_cache(MAX_AGE)
 }
 
 fn behind_proxy() -> (RedisServer, Proxy) {

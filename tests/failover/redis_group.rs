@@ -1,15 +1,15 @@
-//! Servers of which one may die.
+//! Groups of Redis servers with failover.
 
 use session_core::{Redis, RedisBuilder};
 
 use crate::support::{cluster::RedisCluster, redis::RedisServer, sentinel::RedisSentinel};
 
-pub(super) enum Group {
+pub(super) enum RedisGroup {
     Sentinel(RedisSentinel),
     Cluster(RedisCluster),
 }
 
-impl Group {
+impl RedisGroup {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Sentinel(_) => "Sentinel",
@@ -17,7 +17,7 @@ impl Group {
         }
     }
 
-    /// The settings of a demo server on it.
+    /// Returns the settings of a demo server for this group.
     pub(super) fn settings(&self) -> Vec<(&'static str, String)> {
         let list = |urls: Vec<String>| urls.join(",");
         match self {
@@ -29,22 +29,22 @@ impl Group {
         }
     }
 
-    /// The same for an application of the library.
-    pub(super) fn redis(&self) -> RedisBuilder {
+    /// Returns the same settings for an application on the library.
+    pub(super) fn builder(&self) -> RedisBuilder {
         match self {
             Self::Sentinel(sentinel) => Redis::sentinel(sentinel.urls(), RedisSentinel::MASTER),
             Self::Cluster(cluster) => Redis::cluster(cluster.urls()),
         }
     }
 
-    pub(super) fn server(&mut self, place: usize) -> &mut RedisServer {
+    pub(super) fn server(&mut self, index: usize) -> &mut RedisServer {
         match self {
-            Self::Sentinel(sentinel) => &mut sentinel.servers[place],
-            Self::Cluster(cluster) => &mut cluster.nodes[place],
+            Self::Sentinel(sentinel) => &mut sentinel.servers[index],
+            Self::Cluster(cluster) => &mut cluster.nodes[index],
         }
     }
 
-    /// The master, or in a cluster the one that has slot 0; as the others see it.
+    /// Returns the master, or the master of slot 0 in a cluster, according to another member.
     pub(super) fn master(&self) -> Option<usize> {
         match self {
             Self::Sentinel(sentinel) => {
@@ -55,28 +55,28 @@ impl Group {
         }
     }
 
-    /// The number of the latest election, where there may be one too many.
+    /// Returns the number of the latest election: 0 in a cluster, which has no repeated ones.
     pub(super) fn election(&self) -> u64 {
         match self {
             Self::Sentinel(sentinel) => {
-                let known = (0..3).map(|one| sentinel.election_known(one));
-                known.max().expect("there are three")
+                let known = (0..3).map(|number| sentinel.config_epoch(number));
+                known.max().expect("there are three sentinels")
             }
             Self::Cluster(_) => 0,
         }
     }
 
-    /// The replicas of that master.
+    /// Returns the replicas of a master.
     pub(super) fn replicas(&self, master: usize) -> Vec<usize> {
         match self {
-            Self::Sentinel(_) => (0..3).filter(|place| *place != master).collect(),
-            // The first master and its replica take turns.
+            Self::Sentinel(_) => (0..3).filter(|index| *index != master).collect(),
+            // Nodes 0 and 3 are the first master and its replica, in alternating roles.
             Self::Cluster(_) => vec![3 - master],
         }
     }
 
-    /// Whether that master has all its replicas, and everybody knows.
-    pub(super) fn is_whole(&self, master: usize) -> bool {
+    /// Returns whether a master has all its replicas, and the sentinels know them.
+    pub(super) fn is_complete(&self, master: usize) -> bool {
         match self {
             Self::Sentinel(sentinel) => {
                 sentinel.servers[master].replicas() == 2

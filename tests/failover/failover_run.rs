@@ -1,0 +1,195 @@
+//! Servers under load during failovers, and the checks afterwards.
+
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use session_core::{RedisHashTableStorage, RedisKeyValueStorage, Storage};
+
+use super::{
+    figures::Figures,
+    health_probe::HealthProbe,
+    outage::Outage,
+    redis_group::RedisGroup,
+    rollback::{self, Partition},
+};
+use crate::{
+    demo::{
+        client::Client,
+        server::{Server, eventually},
+    },
+    history::{
+        load::{Load, Plan},
+        login::Application,
+        record::{Answer, Cookie, Event, History, Moment, Operation},
+    },
+};
+
+/// The default response timeout.
+const TIMEOUT: Duration = Duration::from_secs(1);
+/// The time that a request may take beyond the timeout.
+const GRACE: Duration = Duration::from_millis(100);
+/// The time after a promotion in which errors must end.
+const RECOVERY: Duration = Duration::from_secs(1);
+/// The time before the first failover, in which every server serves requests.
+const BEFORE: Duration = Duration::from_millis(500);
+/// The largest replication lag on a busy machine, and the longest transmission of an answer.
+const LAG: Duration = Duration::from_millis(200);
+
+/// Servers under load on one group of Redis servers.
+pub(super) struct FailoverRun {
+    name: String,
+    pub(super) redis: RedisGroup,
+    pub(super) load_clock: Instant,
+    plan: Plan,
+    groups: Vec<ServerGroup>,
+    health: HealthProbe,
+    times: usize,
+}
+
+/// Three servers and an application that share a store.
+struct ServerGroup {
+    servers: Vec<Server>,
+    load: Load,
+    login: Application,
+}
+
+impl FailoverRun {
+    pub(super) fn begin(name: &str, redis: RedisGroup, wait_replicas: usize, logins: bool) -> Self {
+        let pause = Duration::from_millis(10);
+        let logins = if logins { vec![3] } else { Vec::new() };
+        let plan = Plan { browsers: 4, pause, logins, ..Plan::new() };
+        let groups = ["redis-key-value", "redis-hash-table"].map(|backend| {
+            let servers = servers(&redis, backend, wait_replicas);
+            let login = login(&redis, backend, wait_replicas);
+            (servers, login)
+        });
+        let ports = |(servers, login): &(Vec<Server>, Application)| {
+            let ports = servers.iter().map(Server::port).chain([login.port()]);
+            ports.collect::<Vec<_>>()
+        };
+        let all: Vec<u16> = groups.iter().flat_map(ports).collect();
+        all.iter().for_each(|&port| connect_workers(port));
+        let load_clock = Instant::now();
+        let health = HealthProbe::start(load_clock, &all);
+        let groups = groups.into_iter().map(|group| {
+            let load = Load::start_on(load_clock, &plan, &ports(&group));
+            ServerGroup { servers: group.0, load, login: group.1 }
+        });
+        let groups = groups.collect();
+        thread::sleep(BEFORE);
+        Self { name: name.to_owned(), redis, load_clock, plan, groups, health, times: 0 }
+    }
+
+    /// Counts one more round.
+    pub(super) fn count(&mut self) {
+        self.times += 1;
+    }
+
+    /// Stops the load and discards the histories.
+    pub(super) fn give_up(self) {
+        self.groups.into_iter().for_each(|group| drop(group.load.finish()));
+        self.health.finish();
+    }
+
+    /// Checks the histories and reports the figures.
+    pub(super) fn end(self, outages: &[Outage]) -> Figures {
+        let mut figures = Figures::new(self.name, self.times);
+        thread::sleep(BEFORE);
+        let (mut servers, mut logins, mut histories) = (Vec::new(), Vec::new(), Vec::new());
+        for group in self.groups {
+            histories.push(group.load.finish());
+            servers.extend(group.servers);
+            logins.push(group.login);
+        }
+        let samples = self.health.finish();
+        let noise = samples.iter().map(|sample| sample.latency).max().unwrap_or_default();
+        let has_peers = matches!(self.redis, RedisGroup::Cluster(_));
+        let partitions: Vec<Partition> =
+            outages.iter().map(|outage| partition(outage, has_peers)).collect();
+        for history in &histories {
+            let lost = rollback::lost(history, &partitions);
+            figures.lost += lost
+                .unwrap_or_else(|unexplained| panic!("seed {}: {unexplained:?}", self.plan.seed));
+            figures.add(history, outages);
+        }
+        figures.report();
+        for server in &servers {
+            assert!(!server.log().contains("panicked"), "{}", server.log());
+        }
+        assert!(samples.iter().all(|sample| sample.is_ok), "/healthz does not need the store");
+        drop(logins);
+        for history in &histories {
+            assert_errors_only_within(history, outages, noise);
+            let renewed = history.events.iter().any(|event| event.answer == Answer::Renewed);
+            assert_eq!(renewed, !self.plan.logins.is_empty(), "there were logins");
+        }
+        let longest = figures.longest;
+        assert!(longest <= TIMEOUT + GRACE + noise, "longest {longest:?}, noise {noise:?}");
+        figures
+    }
+}
+
+/// Makes every worker of a server connect before the load begins. On a busy machine a sentinel may
+/// answer the first request too late.
+fn connect_workers(port: u16) {
+    for _ in 0..4 {
+        let is_connected = || Client::new(port).get("/set?warm=up").status == 200;
+        eventually("a connection", is_connected);
+    }
+}
+
+fn servers(redis: &RedisGroup, backend: &str, wait_replicas: usize) -> Vec<Server> {
+    let (prefix, replicas) = (format!("{backend}:"), wait_replicas.to_string());
+    let redis = redis.settings();
+    let mut settings = vec![
+        ("DEMO__SESSION__BACKEND", backend),
+        ("DEMO__REDIS__PREFIX", &prefix),
+        ("DEMO__REDIS__WAIT_REPLICAS", &replicas),
+        ("RUST_LOG", "info"),
+    ];
+    settings.extend(redis.iter().map(|(name, value)| (*name, value.as_str())));
+    (0..3).map(|_| Server::start(&settings)).collect()
+}
+
+fn login(redis: &RedisGroup, backend: &str, wait_replicas: usize) -> Application {
+    let redis = redis.builder().prefix(format!("{backend}:")).wait_replicas(wait_replicas);
+    let redis = redis.build().expect("valid addresses");
+    let is_text = backend == "redis-key-value";
+    Application::start(move || -> Arc<dyn Storage> {
+        if is_text {
+            Arc::new(RedisKeyValueStorage::new(redis))
+        } else {
+            Arc::new(RedisHashTableStorage::new(redis))
+        }
+    })
+}
+
+fn partition(outage: &Outage, has_peers: bool) -> Partition {
+    let moment = |time: Duration| time.as_micros() as Moment;
+    Partition {
+        from: moment(outage.began.saturating_sub(LAG)),
+        died: moment(outage.killed),
+        has_peers,
+        to: moment(outage.killed + LAG),
+    }
+}
+
+/// Panics if there are errors outside the outages and the time to recover from them.
+fn assert_errors_only_within(history: &History, outages: &[Outage], noise: Duration) {
+    let time = |moment| Duration::from_micros(moment);
+    let is_excused = |event: &Event| {
+        let is_read = matches!(event.operation, Operation::Get | Operation::GetItem(_));
+        outages.iter().any(|outage| {
+            let back = if is_read { outage.promoted } else { outage.writes_back };
+            time(event.answered) >= outage.began && time(event.sent) <= back + RECOVERY + noise
+        })
+    };
+    let errors = history.events.iter().filter(|event| event.is_uncertain());
+    let other = errors.filter(|event| !is_excused(event)).map(ToString::to_string).next();
+    assert_eq!(other, None, "{outages:?}, noise {noise:?}");
+    let issued = history.events.iter().filter(|event| matches!(event.cookie, Cookie::Issued(_)));
+    assert!(issued.count() > 10, "a history worth checking");
+}

@@ -1,0 +1,71 @@
+//! The rules for a history, and their violations.
+
+use std::{fmt, time::Duration};
+
+use super::record::{History, Moment};
+
+/// A rule that every history must obey.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Rule {
+    /// Every answer is 200, 409 or 503 in the documented form.
+    ProperAnswer,
+    /// No read returns a value that was never written, or not written yet.
+    OnlyWrittenValues,
+    /// No read returns a value of another session or another key.
+    OnlyOwnValues,
+    /// A write answered 409 has no effect.
+    RefusedIsRefused,
+    /// No read returns a value that a later acknowledged write has overwritten or removed, or that
+    /// an earlier read has shown to be replaced.
+    NothingOverwritten,
+    /// An acknowledged write remains until it is overwritten, removed or expired, whatever happens
+    /// to other keys.
+    NothingLost,
+    /// A read shows all of a write or none of it, and all items at one moment.
+    NothingHalf,
+    /// A session exists until it is ended, and only writes to ended sessions are answered 409.
+    OnlyEndedSessionsEnd,
+    /// After an acknowledged logout, or once a read has found no session, nothing can be read from
+    /// the session or written to it. The same holds for an id that was renewed.
+    LogoutIsFinal,
+    /// An id that no server has issued is never adopted, and no id is issued twice.
+    OnlyIssuedIds,
+    /// A session expires once it was unused for its time to live, neither earlier nor later.
+    ExpiryIsExact,
+}
+
+/// A violation of a rule.
+#[derive(Clone, Debug)]
+pub(crate) struct Violation {
+    pub(crate) rule: Rule,
+    /// The events that prove it, as indices into the history.
+    pub(crate) events: Vec<usize>,
+}
+
+/// The time to live of sessions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expiry {
+    pub(crate) ttl: Duration,
+    /// The deviation that still counts as exact.
+    pub(crate) tolerance: Duration,
+}
+
+/// Displays the first violations with their events.
+pub(crate) struct Report<'a>(pub(crate) &'a History, pub(crate) &'a [Violation]);
+
+impl fmt::Display for Report<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} violations in {} requests", self.1.len(), self.0.events.len())?;
+        for violation in self.1.iter().take(5) {
+            writeln!(f, "{:?}", violation.rule)?;
+            for &event in &violation.events {
+                writeln!(f, "  {}", self.0.events[event])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn micros(duration: Duration) -> Moment {
+    Moment::try_from(duration.as_micros()).expect("a run is shorter than 500,000 years")
+}

@@ -1,0 +1,99 @@
+//! All requests of one session, and the events that end it.
+//!
+//! A session may have several ids in succession, because a login renews the id.
+
+use super::record::{Answer, Cookie, Event, Id, Moment, Operation};
+
+/// A session and all requests with its ids.
+#[derive(Debug)]
+pub(crate) struct SessionTrace {
+    pub(crate) ids: Vec<Id>,
+    /// The event that issued the first id, then those that claimed an id, in the order of answers.
+    pub(crate) events: Vec<usize>,
+}
+
+/// The conclusion from an answer about the claimed session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Evidence {
+    /// The session existed at some moment during the request.
+    Present,
+    /// The session did not exist at some moment during the request.
+    Absent,
+    /// The session ended during the request.
+    Vanished,
+    /// No conclusion.
+    Unknown,
+}
+
+/// A certain or possible end of a session under one or all of its ids.
+#[derive(Clone, Debug)]
+pub(crate) struct End {
+    pub(crate) event: Option<usize>,
+    /// The id that is no longer valid. `None` for all ids.
+    pub(crate) of: Option<Id>,
+    /// The earliest moment of the end.
+    pub(crate) from: Moment,
+    /// The latest moment of the end. `None` if it may happen at any later time or never.
+    pub(crate) to: Option<Moment>,
+}
+
+pub(crate) fn evidence(event: &Event) -> Evidence {
+    if event.claim.is_none() {
+        return Evidence::Unknown;
+    }
+    let issued = matches!(event.cookie, Cookie::Issued(_));
+    let expired = event.cookie == Cookie::Expired;
+    match (&event.operation, &event.answer) {
+        (_, Answer::Refused) => Evidence::Vanished,
+        (_, Answer::Renewed) => Evidence::Present,
+        (_, Answer::Items(items)) if items.is_empty() => Evidence::Absent,
+        (_, Answer::Items(_) | Answer::Item(Some(_))) => Evidence::Present,
+        (Operation::Set(_) | Operation::Login(_), Answer::Done) if issued => Evidence::Absent,
+        (Operation::Set(_), Answer::Done) => Evidence::Present,
+        (Operation::Logout | Operation::Remove(_), Answer::Done) if expired => Evidence::Present,
+        // A logout that finds no session may have ended it itself: a storage may retry.
+        _ => Evidence::Unknown,
+    }
+}
+
+impl End {
+    /// Returns the end that `event` causes or may cause. `is_anchored` means that the session has
+    /// an item that is never removed, so that removing other items cannot end it.
+    pub(crate) fn of(at: usize, event: &Event, is_anchored: bool) -> Option<Self> {
+        let end = |of: Option<&Id>, to| {
+            Some(Self { event: Some(at), of: of.cloned(), from: event.sent, to })
+        };
+        let claim = event.claim.as_ref();
+        let is_undone = matches!(event.answer, Answer::RolledBack(_));
+        if event.cookie == Cookie::Expired {
+            return end(None, (!is_undone).then_some(event.answered));
+        }
+        match (&event.operation, &event.answer, &event.cookie) {
+            (_, Answer::Renewed, _) => end(claim, Some(event.answered)),
+            // The id was renewed; only the write of the item is uncertain.
+            (Operation::Login(_), _, Cookie::Issued(_)) if event.is_uncertain() && !is_undone => {
+                end(claim, Some(event.answered))
+            }
+            (Operation::Logout, Answer::Done, _) => end(claim, Some(event.answered)),
+            (Operation::Login(_) | Operation::Logout, ..) if event.is_uncertain() => {
+                end(claim, None)
+            }
+            (Operation::Remove(_), ..) if event.is_uncertain() && !is_anchored => end(claim, None),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn concerns(&self, id: &Id) -> bool {
+        self.of.as_ref().is_none_or(|of| of == id)
+    }
+
+    /// Returns whether the end may have happened by this moment.
+    pub(crate) fn is_possible_by(&self, moment: Moment) -> bool {
+        self.from <= moment
+    }
+
+    /// Returns whether the end has certainly happened before this moment.
+    pub(crate) fn is_certain_before(&self, moment: Moment) -> bool {
+        self.to.is_some_and(|to| to < moment)
+    }
+}
