@@ -1,4 +1,4 @@
-//! A shopping cart: the session behind a type that speaks the application's language.
+//! A shopping cart: a type of the application that stores its data in the session.
 //!
 //! `cargo run -p session-actix --example cart`, then
 //! `curl -c jar -b jar -X POST localhost:8080/cart/apple/3` and `curl -b jar localhost:8080/cart`.
@@ -8,9 +8,10 @@ use std::{collections::BTreeMap, env, error::Error, future::Ready, future::ready
 use actix_web::{App, FromRequest, HttpRequest, HttpServer, Result, dev::Payload, web};
 use session_actix::{Manager, MemoryStorage, NoMiddleware, Session, SessionMiddleware};
 
-/// What a visitor wants to buy.
+/// The articles that a visitor wants to buy.
 ///
-/// Each article is an item of its own, so two tabs that add different ones lose neither.
+/// Each article is a session item of its own, so two tabs that add different articles at the same
+/// time lose neither.
 struct Cart(Session);
 
 impl Cart {
@@ -31,7 +32,7 @@ impl Cart {
     }
 }
 
-/// Named as an argument of a handler, as the session itself would be.
+/// Makes the cart an argument of handlers, as the session itself is.
 impl FromRequest for Cart {
     type Error = NoMiddleware;
     type Future = Ready<Result<Self, NoMiddleware>>;

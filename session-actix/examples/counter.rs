@@ -1,4 +1,4 @@
-//! Counts the visits of each visitor.
+//! A counter of each visitor's visits.
 //!
 //! `cargo run -p session-actix --example counter`, then open <http://localhost:8080> and reload.
 

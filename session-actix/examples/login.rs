@@ -1,7 +1,7 @@
 //! Login and logout.
 //!
-//! `cargo run -p session-actix --example login`, then open <http://localhost:8080>; the password
-//! of bob is "secret".
+//! `cargo run -p session-actix --example login`, then open <http://localhost:8080> and log in as
+//! bob with the password "secret".
 
 use std::{env, error::Error};
 
@@ -24,7 +24,7 @@ struct Credentials {
 }
 
 impl Credentials {
-    /// Stands for a look into your users and their hashed passwords.
+    // A real application compares a password hash from its database.
     fn are_right(&self) -> bool {
         self.name == "bob" && self.password == "secret"
     }
@@ -42,20 +42,20 @@ async fn login(session: Session, credentials: web::Form<Credentials>) -> Result<
     if !credentials.are_right() {
         return Ok(HttpResponse::Unauthorized().body("Wrong name or password.\n"));
     }
-    // A new id whenever rights change: whoever knew the old one stays outside. What the session
-    // held before the login, it keeps.
+    // A new id whenever rights change, so that an attacker who knows the old one gains nothing. The
+    // session keeps its items.
     session.regenerate_id().await?;
     session.set("user", &credentials.name).await?;
-    Ok(see("/"))
+    Ok(redirect("/"))
 }
 
 async fn logout(session: Session) -> Result<HttpResponse> {
-    // Final: no request that is still under way brings the session back.
+    // Final: no request still in flight can bring the session back.
     session.remove_all().await?;
-    Ok(see("/"))
+    Ok(redirect("/"))
 }
 
-fn see(path: &str) -> HttpResponse {
+fn redirect(path: &str) -> HttpResponse {
     HttpResponse::SeeOther().insert_header((LOCATION, path)).finish()
 }
 

@@ -1,7 +1,7 @@
-//! Two nodes that share their sessions in Redis.
+//! Two nodes that share their sessions through Redis.
 //!
-//! `scripts/redis` starts a Redis. Then start two nodes, each in a terminal of its own, and ask
-//! them in turn:
+//! Start Redis with `scripts/redis`. Start each node in a terminal of its own, then send requests
+//! to both:
 //!
 //! ```sh
 //! cargo run -p session-actix --example nodes 127.0.0.1:8081
@@ -17,7 +17,7 @@ use session_actix::{Manager, Redis, RedisKeyValueStorage, Session, SessionMiddle
 async fn visit(session: Session, address: web::Data<String>) -> Result<String> {
     let here = address.as_str();
     session.set(here, session.get_or(here, 0).await? + 1).await?;
-    let visits = session.data().await?.expect("an item has just been set");
+    let visits = session.data().await?.expect("this request has set an item");
     Ok(format!("{}\n", visits.to_json()))
 }
 
@@ -26,7 +26,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8081".to_owned());
     let redis = env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1".to_owned());
 
-    // Redis need not be there yet: until it is, a request that needs its session is answered 503.
+    // The server starts without Redis: until Redis is reachable, requests that need their session
+    // are answered 503.
     let storage = RedisKeyValueStorage::new(Redis::builder(redis).build()?);
     let manager = Manager::builder(storage).ttl(Duration::from_secs(30 * 60)).build()?;
     let sessions = SessionMiddleware::builder(manager.clone()).build()?;
@@ -35,7 +36,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         App::new().app_data(here.clone()).route("/", web::get().to(visit)).wrap(sessions.clone())
     };
     HttpServer::new(app).bind(address)?.run().await?;
-    // Uses of the last seconds that Redis has not been told of yet.
+    // Extends the sessions used in the last seconds, which Redis does not know of yet.
     manager.flush().await;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! A storage of one's own, and the suite that shows that it keeps the contract.
+//! A storage of your own, and the conformance suite that tests it.
 //!
 //! `cargo run -p session-actix --example own_storage`
 
@@ -10,7 +10,7 @@ use session_actix::{
 };
 use tokio::time::Instant;
 
-/// Keeps sessions in a map; a database would do as well.
+/// Keeps sessions in a map, in place of a database.
 #[derive(Debug, Default)]
 struct OwnStorage(Mutex<HashMap<SessionId, Entry>>);
 
@@ -21,8 +21,10 @@ struct Entry {
 }
 
 impl OwnStorage {
-    /// Lets `step` look at a session and change it, as one transaction of a database would:
-    /// `SELECT … FOR UPDATE`, the step, and `INSERT`, `UPDATE` or `DELETE`.
+    /// Runs `step` on the entry of a session, which it may change or remove, as one atomic step.
+    ///
+    /// With a database this is a transaction: `SELECT … FOR UPDATE`, the step, then `INSERT`,
+    /// `UPDATE` or `DELETE`.
     fn step<T>(&self, id: &SessionId, step: impl FnOnce(&mut Option<Entry>) -> T) -> Result<T> {
         let mut sessions = self.0.lock().expect("no step panics");
         let mut entry = sessions.remove(id).filter(|entry| entry.expires > Instant::now());

@@ -1,10 +1,11 @@
 //! The example `auth/cookie-session` of actix, ported from actix-session.
 //!
 //! `docs/FROM-ACTIX-SESSION.md` explains each step.
+//!
 //! `cargo run -p session-actix --example ported_cookie_session`, then open <http://localhost:8080>
-//! and reload; the directory `sessions` shows the counter.
+//! and reload. The file in the directory `sessions` contains the counter.
 
-use std::{env, error::Error, time::Duration};
+use std::{env, io, time::Duration};
 
 use actix_web::{App, HttpServer, Result, web};
 use session_actix::{CookieAge, CookieConfig, FileStorage, Manager, Session, SessionMiddleware};
@@ -20,7 +21,7 @@ async fn index(session: Session) -> Result<&'static str> {
 }
 
 #[actix_web::main]
-async fn main() -> Result<(), Box<dyn Error>> {
+async fn main() -> io::Result<()> {
     let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     let directory = env::var("SESSIONS").unwrap_or_else(|_| "sessions".to_owned());
 

@@ -1,6 +1,6 @@
 //! The example of GoFrame's session documentation, ported.
 //!
-//! `docs/FROM-GOFRAME.md` shows the original beside it. `scripts/redis` starts a Redis, then:
+//! `docs/FROM-GOFRAME.md` shows the original beside it. Start Redis with `scripts/redis`, then:
 //!
 //! ```sh
 //! cargo run -p session-actix --features redis --example ported_goframe

@@ -1,6 +1,6 @@
 //! The example `auth/redis-session` of actix, ported from actix-session.
 //!
-//! `docs/FROM-ACTIX-SESSION.md` explains each step. `scripts/redis` starts a Redis, then:
+//! `docs/FROM-ACTIX-SESSION.md` explains each step. Start Redis with `scripts/redis`, then:
 //!
 //! ```sh
 //! cargo run -p session-actix --features redis --example ported_redis_session
@@ -69,10 +69,9 @@ async fn main() -> io::Result<()> {
     let address = env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8080".to_owned());
     let redis = env::var("REDIS_URL").unwrap_or_else(|_| "redis://127.0.0.1:6379".to_owned());
 
-    let redis = Redis::builder(redis).build().map_err(io::Error::other)?;
-    let store = RedisKeyValueStorage::new(redis);
-    let manager = Manager::builder(store).build().map_err(io::Error::other)?;
-    let sessions = SessionMiddleware::builder(manager.clone()).build().map_err(io::Error::other)?;
+    let store = RedisKeyValueStorage::new(Redis::builder(redis).build()?);
+    let manager = Manager::builder(store).build()?;
+    let sessions = SessionMiddleware::builder(manager.clone()).build()?;
 
     HttpServer::new(move || {
         App::new()

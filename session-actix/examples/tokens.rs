@@ -1,8 +1,8 @@
-//! Tokens for the clients of an API: the session's id in a header instead of a cookie.
+//! Tokens for the clients of an API: the session id in a header instead of a cookie.
 //!
 //! `cargo run -p session-actix --example tokens`, then
-//! `curl -i -X POST -d 'key=of-robot-7' localhost:8080/token` and, with the token it answers,
-//! `curl -H 'x-token: …' localhost:8080/whoami`.
+//! `curl -i -X POST -d 'key=of-robot-7' localhost:8080/token`. Send the token from the header
+//! `x-token` of the response with `curl -H 'x-token: …' localhost:8080/whoami`.
 
 use std::{env, error::Error, time::Duration};
 
@@ -15,9 +15,9 @@ struct Login {
     key: String,
 }
 
-/// The token travels in the header of the response, as the cookie would.
+/// Starts a session, whose id the middleware adds to the response as the token.
 async fn issue(session: Session, login: web::Form<Login>) -> Result<&'static str> {
-    // Stands for a look into your clients and their hashed keys.
+    // A real application compares a hash of the key from its database.
     let Some(robot) = login.key.strip_prefix("of-") else {
         return Err(ErrorUnauthorized("unknown key\n"));
     };
@@ -31,7 +31,7 @@ async fn whoami(session: Session) -> Result<String> {
     client.ok_or_else(|| ErrorUnauthorized("a valid x-token is needed\n"))
 }
 
-/// From here on the token is worthless, everywhere and at once.
+/// Makes the token invalid at once, on every node.
 async fn revoke(session: Session) -> Result<&'static str> {
     session.remove_all().await?;
     Ok("ok\n")

@@ -1,17 +1,17 @@
 //! The cookie that carries a session's id.
 
 use actix_web::cookie::{Cookie, SameSite, time::Duration};
-use session_core::{Error, Manager, Result, SessionId};
+use session_core::{Error, MAX_TTL, Manager, Result, SessionId};
 
-/// What browsers accept for name and value together.
-const LARGEST: usize = 4096;
-const LONGEST_ID: usize = 128;
+/// The number of bytes that browsers accept for name and value together.
+const MAX_COOKIE_BYTES: usize = 4096;
+const MAX_ID_BYTES: usize = 128;
 
-/// How a session's cookie looks. What browsers would refuse is refused when the middleware is
-/// built.
+/// The name and the attributes of the session cookie.
 ///
-/// By default `__Host-id`, for this host only, `Secure`, `HttpOnly`, `SameSite=Lax`, without an
-/// expiry: what OWASP's cheat sheet recommends.
+/// The default is the form that OWASP's cheat sheet recommends: it is named `__Host-id`, is sent to
+/// this host only, is `Secure`, `HttpOnly` and `SameSite=Lax`, and has no expiry. Building the
+/// middleware fails if browsers would drop the cookie.
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct CookieConfig {
@@ -24,16 +24,16 @@ pub struct CookieConfig {
     age: CookieAge,
 }
 
-/// How long a browser keeps a session's cookie. The store decides how long the session lives.
+/// How long a browser keeps the session cookie. The store alone decides how long the session lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CookieAge {
     /// Until the browser is closed.
     Session,
-    /// As long as the session: sent again while the session is used, at most once a touch
-    /// interval.
+    /// Until the session expires. The cookie is sent again while the session is used, at most once
+    /// per touch interval.
     Rolling,
-    /// This long, in whole seconds, counted anew whenever it is sent again.
+    /// For a fixed time, in whole seconds. It starts again each time the cookie is sent.
     Fixed(std::time::Duration),
 }
 
@@ -52,7 +52,7 @@ impl Default for CookieConfig {
 }
 
 impl CookieConfig {
-    /// Starts with the defaults.
+    /// Creates the default configuration.
     ///
     /// # Examples
     ///
@@ -65,7 +65,7 @@ impl CookieConfig {
         Self::default()
     }
 
-    /// Sets the name. A name that begins with `__Host-` or `__Secure-` binds the other settings.
+    /// Sets the name. The prefixes `__Host-` and `__Secure-` restrict the other settings.
     ///
     /// # Examples
     ///
@@ -84,7 +84,7 @@ impl CookieConfig {
     ///
     /// ```
     /// # use session_actix::CookieConfig;
-    /// // `__Host-` would bind the cookie to `/`.
+    /// // `__Host-` would require the path `/`.
     /// let cookie = CookieConfig::new().name("__Secure-admin").path("/admin");
     /// ```
     pub fn path(mut self, path: impl Into<String>) -> Self {
@@ -98,7 +98,7 @@ impl CookieConfig {
     ///
     /// ```
     /// # use session_actix::CookieConfig;
-    /// // `__Host-` would bind the cookie to one host.
+    /// // `__Host-` would forbid a domain.
     /// let cookie = CookieConfig::new().name("__Secure-id").domain("example.com");
     /// ```
     pub fn domain(mut self, domain: impl Into<String>) -> Self {
@@ -112,7 +112,7 @@ impl CookieConfig {
     ///
     /// ```
     /// # use session_actix::CookieConfig;
-    /// // For a development server that is reached over plain HTTP from other machines.
+    /// // For a development server that other machines reach over plain HTTP.
     /// let cookie = CookieConfig::new().name("id").secure(false);
     /// ```
     pub fn secure(mut self, secure: bool) -> Self {
@@ -120,7 +120,7 @@ impl CookieConfig {
         self
     }
 
-    /// Sets whether scripts in the page are kept from reading the cookie.
+    /// Sets whether the cookie is hidden from scripts in the page.
     ///
     /// # Examples
     ///
@@ -133,7 +133,7 @@ impl CookieConfig {
         self
     }
 
-    /// Sets whether the cookie comes along with requests from other sites.
+    /// Sets whether browsers send the cookie with requests that other sites cause.
     ///
     /// # Examples
     ///
@@ -155,7 +155,7 @@ impl CookieConfig {
     /// ```
     /// use session_actix::{CookieAge, CookieConfig};
     ///
-    /// // Visitors stay logged in when they close the browser.
+    /// // Visitors stay logged in after they close the browser.
     /// let cookie = CookieConfig::new().age(CookieAge::Rolling);
     /// ```
     pub fn age(mut self, age: CookieAge) -> Self {
@@ -167,7 +167,7 @@ impl CookieConfig {
         &self.name
     }
 
-    /// Returns the value of a `name=value` pair, if this is the cookie's name.
+    /// Returns the value of a `name=value` pair if the name is the cookie's.
     pub(crate) fn value_in<'a>(&self, pair: &'a [u8]) -> Option<&'a [u8]> {
         let rest = pair.trim_ascii_start().strip_prefix(self.name.as_bytes())?;
         Some(rest.trim_ascii_start().strip_prefix(b"=")?.trim_ascii())
@@ -177,10 +177,10 @@ impl CookieConfig {
         self.age != CookieAge::Session
     }
 
-    pub(crate) fn carrying(&self, id: &SessionId, manager: &Manager) -> Cookie<'_> {
+    pub(crate) fn with_id(&self, id: &SessionId, manager: &Manager) -> Cookie<'_> {
         let age = match self.age {
             CookieAge::Session => None,
-            // The store may be told of a use up to one interval late.
+            // The store may learn of a use up to one interval late.
             CookieAge::Rolling => Some(manager.ttl() + manager.touch_interval()),
             CookieAge::Fixed(age) => Some(age),
         };
@@ -211,8 +211,8 @@ impl CookieConfig {
         let Self { name, path, .. } = self;
         let problem = if name.is_empty() || !name.bytes().all(is_token) {
             format!("cookie name {name:?}: allowed are letters, digits and !#$%&'*+-.^_`|~")
-        } else if name.len() + LONGEST_ID > LARGEST {
-            format!("cookie name: allowed are {} bytes", LARGEST - LONGEST_ID)
+        } else if name.len() + MAX_ID_BYTES > MAX_COOKIE_BYTES {
+            format!("cookie name: allowed are {} bytes", MAX_COOKIE_BYTES - MAX_ID_BYTES)
         } else if !path.starts_with('/') || !path.bytes().all(is_attribute) {
             format!("cookie path {path:?}: allowed is a path that begins with /")
         } else if let Some(domain) = self.domain.as_ref().filter(|domain| !is_domain(domain)) {
@@ -225,8 +225,7 @@ impl CookieConfig {
             && (!self.secure || path != "/" || self.domain.is_some())
         {
             format!("cookie name {name}: allowed only with secure, path / and no domain")
-        } else if matches!(self.age, CookieAge::Fixed(age) if age.as_secs() == 0 || age > session_core::MAX_TTL)
-        {
+        } else if matches!(self.age, CookieAge::Fixed(age) if age.as_secs() == 0 || age > MAX_TTL) {
             "cookie max age: allowed is one second to ten years".to_owned()
         } else {
             return Ok(());
@@ -235,7 +234,7 @@ impl CookieConfig {
     }
 }
 
-/// RFC 9110's token, which a cookie's name is.
+/// Returns whether RFC 9110 allows the byte in a token, such as a cookie's name.
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
@@ -260,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_browsers_refuse_is_refused_when_built() {
+    fn a_cookie_that_browsers_would_drop_is_refused() {
         let plain = || CookieConfig::new().name("id");
         assert!(accepts(CookieConfig::new()));
         assert!(accepts(plain().secure(false)));

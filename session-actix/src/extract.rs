@@ -1,4 +1,4 @@
-//! The session as an argument of a handler.
+//! The extractor that gives a handler its session.
 
 use std::{
     fmt,
@@ -20,8 +20,8 @@ use crate::slot::Slot;
 ///
 /// # Errors
 ///
-/// Extraction fails with [`NoMiddleware`] (500, and a line in the log) on a route that is not behind
-/// a [`SessionMiddleware`](crate::SessionMiddleware).
+/// [`NoMiddleware`] (500, and a line in the log) if the route is not behind a
+/// [`SessionMiddleware`](crate::SessionMiddleware).
 ///
 /// # Examples
 ///
@@ -54,7 +54,7 @@ impl Deref for Session {
     }
 }
 
-/// Makes the extractor out of an open session, for unit tests of handlers.
+/// Wraps an open session, so that a unit test can pass it to a handler.
 impl From<session_core::Session> for Session {
     fn from(session: session_core::Session) -> Self {
         Self(session)
@@ -81,7 +81,8 @@ impl FromRequest for Session {
     }
 }
 
-/// The route is not behind a [`SessionMiddleware`](crate::SessionMiddleware). Answered with 500.
+/// The error of extracting a [`Session`] on a route that is not behind a
+/// [`SessionMiddleware`](crate::SessionMiddleware). Its response is a 500.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoMiddleware;
 

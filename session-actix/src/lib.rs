@@ -69,11 +69,12 @@
 //! - **An unused session costs nothing.** A request that does not extract its session, or does not
 //!   use it, sends the store nothing, whatever cookie it carries. A slow store does not delay it.
 //! - **A response acknowledges only what is stored.** The session is closed before the response
-//!   begins, whatever its status. If that fails, the response is replaced by 503 with `Retry-After`,
-//!   even if the handler ignored the error; by 409 if the session ended while this request wrote to
-//!   it. A handler that returns the error with `?` answers the same.
+//!   begins, whatever its status. If that fails, the response is replaced by 503 with
+//!   `Retry-After`, even if the handler ignored the error; by 409 if the session ended while this
+//!   request wrote to it. A handler that returns the error with `?` answers the same.
 //! - **The cookie is decided once per response**: it is sent when an id is new or renewed, removed
-//!   when the session has ended, and otherwise not sent. A response that carries an id is `no-store`.
+//!   when the session has ended, and otherwise not sent. A response that carries an id is
+//!   `no-store`.
 //! - **An unknown id is never adopted**, and a malformed one never reaches the store.
 //!
 //! The guarantees of the storages - no lost updates, final logout, safe renewal - are those of
@@ -82,9 +83,9 @@
 //! # The cookie
 //!
 //! By default it is named `__Host-id`, is `Secure`, `HttpOnly` and `SameSite=Lax`, and lasts until
-//! the browser is closed: the strictest form. Over plain HTTP, browsers accept it on `localhost` only.
-//! [`CookieConfig`] changes it, and refuses combinations that browsers would drop. Clients other than
-//! browsers may carry the id in a [header](SessionMiddlewareBuilder::header).
+//! the browser is closed: the strictest form. Over plain HTTP, browsers accept it on `localhost`
+//! only. [`CookieConfig`] changes it, and refuses combinations that browsers would drop. Clients
+//! other than browsers may carry the id in a [header](SessionMiddlewareBuilder::header).
 //!
 //! # Answering with the whole session
 //!

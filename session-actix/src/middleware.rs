@@ -1,4 +1,4 @@
-//! The middleware around a request.
+//! The middleware that opens and closes the session of each request.
 
 use std::{
     future::{Future, Ready, ready},
@@ -24,25 +24,24 @@ use crate::{
     transport::Transport,
 };
 
-/// Gives the requests of an app their sessions.
+/// Gives each request of an app its session.
 ///
-/// A session is opened when a handler asks for it and closed before the response begins,
-/// whatever its status: so what the response acknowledges is stored, and the cookie is decided
-/// once, from what happened. If the store failed, or the session ended under a request that
-/// wrote to it, the response is replaced by 503 or 409 (as [`Error`](crate::Error) says), even if the
-/// handler took no notice.
+/// A session is opened when a handler asks for it, and closed before the response begins, whatever
+/// the status. A response therefore acknowledges only what is stored, and the cookie is decided
+/// once. If the store failed, or if the session ended while the request wrote to it, the
+/// [`Error`](crate::Error) replaces the response (503 or 409), even if the handler ignored it.
 ///
-/// A body that streams on after that must not use the request's session; it can open one of its
-/// own through the [`Manager`].
+/// A streaming body outlives the session of its request. It can open a session of its own with
+/// [`Manager::open`].
 ///
-/// Build it once and clone it into each worker's app. With several of them around one route,
-/// with different cookies, handlers see the innermost.
+/// Build the middleware once and clone it into each worker's app. If several middlewares with
+/// different cookies wrap a route, its handlers get the session of the innermost.
 #[derive(Clone, Debug)]
 pub struct SessionMiddleware(Arc<Shared>);
 
-/// Sets up a [`SessionMiddleware`].
+/// Builder of a [`SessionMiddleware`].
 #[derive(Debug)]
-#[must_use = "nothing is set up before `build`"]
+#[must_use = "call `build` to get the middleware"]
 pub struct SessionMiddlewareBuilder {
     manager: Manager,
     cookie: CookieConfig,
@@ -50,7 +49,7 @@ pub struct SessionMiddlewareBuilder {
 }
 
 impl SessionMiddleware {
-    /// Starts to set up a middleware, with the default cookie and no header.
+    /// Creates a builder with the default cookie and no header.
     ///
     /// # Examples
     ///
@@ -71,7 +70,7 @@ impl SessionMiddleware {
 }
 
 impl SessionMiddlewareBuilder {
-    /// Sets how the cookie looks.
+    /// Sets the name and the attributes of the cookie.
     ///
     /// # Examples
     ///
@@ -90,8 +89,10 @@ impl SessionMiddlewareBuilder {
         self
     }
 
-    /// Lets the id also come in a request header of this name, if there is no cookie; a new id is
-    /// then told in the same header of the response. For clients other than browsers.
+    /// Also accepts the id in a header of this name, for clients other than browsers.
+    ///
+    /// The header counts only if the request has no valid cookie. A response that issues an id
+    /// carries it in this header as well as in the cookie.
     ///
     /// # Examples
     ///
@@ -112,8 +113,8 @@ impl SessionMiddlewareBuilder {
     ///
     /// # Errors
     ///
-    /// [`session_core::Error::Config`] if browsers would refuse the cookie, or the header's name
-    /// is none.
+    /// [`session_core::Error::Config`] if browsers would drop the cookie, or if the name of the
+    /// header is invalid.
     ///
     /// # Examples
     ///
@@ -123,7 +124,7 @@ impl SessionMiddlewareBuilder {
     /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
     /// use session_actix::{CookieConfig, SessionMiddleware};
     ///
-    /// // A browser drops a cookie that is called __Host- and is not Secure.
+    /// // Browsers drop a cookie whose name begins with __Host- unless it is Secure.
     /// let cookie = CookieConfig::new().secure(false);
     /// assert!(SessionMiddleware::builder(manager).cookie(cookie).build().is_err());
     /// # Ok(()) }
@@ -159,7 +160,7 @@ where
     }
 }
 
-/// A service with sessions around it.
+/// The service that a [`SessionMiddleware`] wraps around another.
 pub struct SessionService<S> {
     service: S,
     shared: Arc<Shared>,
@@ -187,10 +188,10 @@ where
 }
 
 pin_project! {
-    /// A request under way, then its session being closed.
+    /// The future of a response: waits for the inner service, then closes the session.
     pub struct SessionFuture<F, B> {
         slot: Slot,
-        // The session of a middleware further out, which is in place again afterwards.
+        // The slot of an outer session middleware, put back into the request after the handler.
         outer: Option<Slot>,
         #[pin]
         state: State<F, B>,
@@ -198,7 +199,7 @@ pin_project! {
 }
 
 pin_project! {
-    // A future of our own rather than a boxed one: only requests with changes to store allocate.
+    // Written by hand rather than boxed, so that only a session with changes to store allocates.
     #[project = Stage]
     enum State<F, B> {
         Serving { #[pin] response: F },
@@ -229,7 +230,7 @@ where
                         return Poll::Ready(response.map(ServiceResponse::map_into_left_body));
                     };
                     if let Some(closed) = session.try_close() {
-                        return Poll::Ready(respond::after(response, closed, this.slot.shared()));
+                        return Poll::Ready(respond::finish(response, closed, this.slot.shared()));
                     }
                     let session = session.clone();
                     let close = Box::pin(async move { session.close().await });
@@ -238,7 +239,7 @@ where
                 Stage::Closing { response, close } => {
                     let closed = poll_ready!(close.as_mut().poll(context));
                     let response = response.take().expect("polled after it was ready");
-                    return Poll::Ready(respond::after(response, closed, this.slot.shared()));
+                    return Poll::Ready(respond::finish(response, closed, this.slot.shared()));
                 }
             }
         }

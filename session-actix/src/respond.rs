@@ -1,4 +1,4 @@
-//! What a response becomes once its session is closed.
+//! Turns a handler's response into the one that is sent, after the session is closed.
 
 use std::fmt;
 
@@ -12,43 +12,43 @@ use session_core::Closed;
 
 use crate::shared::Shared;
 
-type Answer<B> = Result<ServiceResponse<B>, actix_web::Error>;
+type Response<B> = Result<ServiceResponse<B>, actix_web::Error>;
 
-/// Adds the cookie, and puts the session's failure in the place of any other answer.
-pub(crate) fn after<B>(
-    answer: Answer<B>,
+/// Adds the cookie to a response. Replaces the response if the session failed.
+pub(crate) fn finish<B>(
+    response: Response<B>,
     closed: Closed,
     shared: &Shared,
-) -> Answer<EitherBody<B>> {
+) -> Response<EitherBody<B>> {
     let Closed { outcome, failure, .. } = closed;
     if let Some(failure) = &failure {
         log::debug!("{}", chain(failure));
     }
-    let tell = |headers: &mut HeaderMap| {
-        shared.transport.tell(&outcome, &shared.manager, headers);
+    let add_headers = |headers: &mut HeaderMap| {
+        shared.transport.add_headers(&outcome, &shared.manager, headers);
     };
-    match (answer, failure) {
+    match (response, failure) {
         (Ok(response), None) => {
             let mut response = response.map_into_left_body();
-            tell(response.headers_mut());
+            add_headers(response.headers_mut());
             Ok(response)
         }
         (Ok(response), Some(failure)) => {
             let (request, _) = response.into_parts();
             let mut response = ServiceResponse::new(request, failure.error_response());
-            tell(response.headers_mut());
+            add_headers(response.headers_mut());
             Ok(response.map_into_right_body())
         }
         (Err(error), failure) => {
             let error = failure.map_or(error, actix_web::Error::from);
             let mut headers = HeaderMap::new();
-            tell(&mut headers);
+            add_headers(&mut headers);
             Err(if headers.is_empty() { error } else { WithHeaders { error, headers }.into() })
         }
     }
 }
 
-/// The error of an inner middleware, whose response still has to carry the cookie.
+/// An error of an inner middleware, with the headers that its response still has to carry.
 #[derive(Debug)]
 struct WithHeaders {
     error: actix_web::Error,
@@ -75,6 +75,7 @@ impl ResponseError for WithHeaders {
     }
 }
 
+/// Returns an error with its causes, in one line for the log.
 fn chain(error: &dyn std::error::Error) -> String {
     let causes = std::iter::successors(error.source(), |cause| cause.source());
     causes.fold(error.to_string(), |line, cause| format!("{line}: {cause}"))

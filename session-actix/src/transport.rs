@@ -1,4 +1,4 @@
-//! How an id comes in with a request and goes out with a response.
+//! Where requests and responses carry the session id.
 
 use actix_web::http::header::{
     CACHE_CONTROL, COOKIE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE,
@@ -7,7 +7,7 @@ use session_core::{Manager, Outcome, SessionId};
 
 use crate::cookie::CookieConfig;
 
-/// The agreed places of the id.
+/// The cookie and the optional header that carry the id.
 #[derive(Debug)]
 pub(crate) struct Transport {
     pub(crate) cookie: CookieConfig,
@@ -15,25 +15,31 @@ pub(crate) struct Transport {
 }
 
 impl Transport {
-    /// Returns the id that a request claims. The cookie wins over the header; one that is empty
-    /// or malformed counts as none.
+    /// Returns the id that a request claims.
+    ///
+    /// The cookie takes precedence over the header. An empty or malformed id is ignored.
     pub(crate) fn claim(&self, headers: &HeaderMap) -> Option<SessionId> {
-        self.cookie_claim(headers).or_else(|| {
+        self.claim_in_cookies(headers).or_else(|| {
             let value = headers.get(self.header.as_ref()?)?;
             SessionId::parse(value.to_str().ok()?.trim()).ok()
         })
     }
 
-    // By hand: parsing the cookies into a jar would cost every request several allocations.
-    fn cookie_claim(&self, headers: &HeaderMap) -> Option<SessionId> {
+    // Parsed by hand: a cookie jar would cost every request several allocations.
+    fn claim_in_cookies(&self, headers: &HeaderMap) -> Option<SessionId> {
         let lines = headers.get_all(COOKIE).map(HeaderValue::as_bytes);
         let pairs = lines.flat_map(|line| line.split(|&byte| byte == b';'));
         let mut values = pairs.filter_map(|pair| self.cookie.value_in(pair));
         values.find_map(|value| SessionId::parse(str::from_utf8(value).ok()?).ok())
     }
 
-    /// Adds to a response's headers what the client has to know, which is mostly nothing.
-    pub(crate) fn tell(&self, outcome: &Outcome, manager: &Manager, headers: &mut HeaderMap) {
+    /// Adds the headers that tell the client about the outcome. Most outcomes need none.
+    pub(crate) fn add_headers(
+        &self,
+        outcome: &Outcome,
+        manager: &Manager,
+        headers: &mut HeaderMap,
+    ) {
         let id = match outcome {
             Outcome::Issued { id } => id,
             Outcome::Kept { id, roll: true, .. } if self.cookie.is_persistent() => id,
@@ -43,17 +49,17 @@ impl Transport {
             }
             _ => return,
         };
-        append_cookie(headers, &self.cookie.carrying(id, manager).to_string());
+        append_cookie(headers, &self.cookie.with_id(id, manager).to_string());
         if let (Some(name), Ok(id)) = (&self.header, HeaderValue::from_str(id.as_str())) {
             headers.insert(name.clone(), id);
         }
-        // OWASP: a response that carries an id must not be stored by any cache.
+        // OWASP: no cache may store a response that carries an id.
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
 }
 
 fn append_cookie(headers: &mut HeaderMap, cookie: &str) {
-    // Name and attributes were checked when the middleware was built.
+    // Never an error: building the middleware has checked the name and the attributes.
     if let Ok(value) = HeaderValue::from_str(cookie) {
         headers.append(SET_COOKIE, value);
     }
@@ -79,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cookie_wins_over_the_header_and_an_empty_one_counts_as_none() {
+    fn the_cookie_takes_precedence_over_the_header_unless_it_is_empty() {
         assert_eq!(claim(&[("cookie", "sid=one"), ("x-sid", "two")]).as_deref(), Some("one"));
         assert_eq!(claim(&[("cookie", "sid="), ("x-sid", "two")]).as_deref(), Some("two"));
         assert_eq!(claim(&[("cookie", "other=one")]), None);
@@ -87,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cookie_is_found_among_others() {
+    fn the_cookie_is_found_among_other_cookies() {
         assert_eq!(claim(&[("cookie", "a=1; sid=one ;b=2")]).as_deref(), Some("one"));
         assert_eq!(claim(&[("cookie", "a=1"), ("cookie", "sid=one")]).as_deref(), Some("one"));
         assert_eq!(claim(&[("cookie", "xsid=bad; sid=; sid=good")]).as_deref(), Some("good"));
@@ -96,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn g3_malformed_claims_are_none() {
+    fn g3_malformed_claims_are_ignored() {
         let long = "x".repeat(129);
         for bad in ["../x", "a b", "\"one\"", "é", "a%2fb", "a=b", &long] {
             assert_eq!(claim(&[("cookie", &format!("sid={bad}")), ("x-sid", bad)]), None, "{bad}");

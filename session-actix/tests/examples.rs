@@ -1,4 +1,4 @@
-//! The examples do what they say.
+//! Runs each example as a process of its own and checks what its comments promise.
 
 #[path = "../../tests/support/mod.rs"]
 mod support;
@@ -15,10 +15,10 @@ use std::{
 use support::redis::{RedisServer, free_port};
 use ureq::{Agent, http::Response};
 
-/// Where `cargo test` leaves the examples it has built.
+/// Returns the path of an example that `cargo test` has built.
 fn binary(name: &str) -> PathBuf {
-    let test = env::current_exe().expect("a test knows its path");
-    let target = test.ancestors().nth(2).expect("tests lie in target/…/deps");
+    let test = env::current_exe().expect("the path of this test is known");
+    let target = test.ancestors().nth(2).expect("tests are in target/…/deps");
     target.join("examples").join(name).with_extension(env::consts::EXE_EXTENSION)
 }
 
@@ -38,10 +38,10 @@ impl Example {
         let mut example = Command::new(binary(name));
         example.arg(&address).envs(environment.iter().copied());
         let mut process = example.spawn().expect("`cargo test` builds the examples");
-        let patience = Instant::now() + Duration::from_secs(10);
+        let deadline = Instant::now() + Duration::from_secs(10);
         while TcpStream::connect(&address).is_err() {
             assert!(process.try_wait().unwrap().is_none(), "{name} has ended");
-            assert!(Instant::now() < patience, "{name} does not listen");
+            assert!(Instant::now() < deadline, "{name} does not listen");
             thread::sleep(Duration::from_millis(5));
         }
         Self { process, address }
@@ -70,35 +70,35 @@ impl Browser {
 
     fn get(&mut self, example: &Example, path: &str) -> String {
         let url = format!("http://{}{path}", example.address);
-        let answer = self.agent.get(url).header("Cookie", &self.cookie).call().unwrap();
-        self.keep_cookie(answer).1
+        let response = self.agent.get(url).header("Cookie", &self.cookie).call().unwrap();
+        self.keep_cookie(response).1
     }
 
     fn post(&mut self, example: &Example, path: &str, form: &[(&str, &str)]) -> (u16, String) {
         let url = format!("http://{}{path}", example.address);
         let request = self.agent.post(url).header("Cookie", &self.cookie);
-        let answer = request.send_form(form.iter().copied()).unwrap();
-        self.keep_cookie(answer)
+        let response = request.send_form(form.iter().copied()).unwrap();
+        self.keep_cookie(response)
     }
 
     fn post_json(&mut self, example: &Example, path: &str, json: &str) -> String {
         let url = format!("http://{}{path}", example.address);
         let request = self.agent.post(url).header("Cookie", &self.cookie);
-        let answer = request.content_type("application/json").send(json).unwrap();
-        self.keep_cookie(answer).1
+        let response = request.content_type("application/json").send(json).unwrap();
+        self.keep_cookie(response).1
     }
 
-    fn keep_cookie(&mut self, mut answer: Response<ureq::Body>) -> (u16, String) {
-        if let Some(cookie) = answer.headers().get("set-cookie") {
+    fn keep_cookie(&mut self, mut response: Response<ureq::Body>) -> (u16, String) {
+        if let Some(cookie) = response.headers().get("set-cookie") {
             let cookie = cookie.to_str().unwrap().split(';').next().unwrap();
             self.cookie = if cookie.ends_with('=') { String::new() } else { cookie.to_owned() };
         }
-        (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
+        (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
     }
 }
 
 #[test]
-fn counter_counts_each_visitor_apart() {
+fn counter_counts_each_visitor_separately() {
     let counter = Example::start("counter");
     let (mut one, mut other) = (Browser::new(), Browser::new());
     assert_eq!(one.get(&counter, "/"), "Visit number 1.\n");
@@ -107,7 +107,7 @@ fn counter_counts_each_visitor_apart() {
 }
 
 #[test]
-fn login_knows_the_user_under_a_new_id_until_the_logout() {
+fn login_issues_a_new_id_that_is_valid_until_the_logout() {
     let login = Example::start("login");
     let mut browser = Browser::new();
     assert!(browser.get(&login, "/").contains("Log in"));
@@ -130,7 +130,7 @@ fn login_knows_the_user_under_a_new_id_until_the_logout() {
 }
 
 #[test]
-fn cart_keeps_what_was_put_into_it() {
+fn cart_keeps_the_articles_put_into_it() {
     let cart = Example::start("cart");
     let mut browser = Browser::new();
     assert_eq!(browser.get(&cart, "/cart"), "{}");
@@ -147,8 +147,8 @@ fn tokens_travel_in_a_header_and_can_be_revoked() {
     let url = |path: &str| format!("http://{}{path}", tokens.address);
     let agent = Browser::new().agent;
     let whoami = |token: &str| {
-        let mut answer = agent.get(url("/whoami")).header("x-token", token).call().unwrap();
-        (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap())
+        let mut response = agent.get(url("/whoami")).header("x-token", token).call().unwrap();
+        (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
     };
     assert_eq!(agent.post(url("/token")).send_form([("key", "guessed")]).unwrap().status(), 401);
     let issued = agent.post(url("/token")).send_form([("key", "of-robot-7")]).unwrap();
@@ -174,7 +174,7 @@ fn nodes_share_their_sessions() {
 }
 
 #[test]
-fn ported_cookie_session_counts_on_after_a_restart() {
+fn ported_cookie_session_continues_to_count_after_a_restart() {
     let directory = tempfile::tempdir().unwrap();
     let environment = [("SESSIONS", directory.path().to_str().unwrap())];
     let start = || Example::start_with("ported_cookie_session", &environment);
@@ -190,7 +190,7 @@ fn ported_cookie_session_counts_on_after_a_restart() {
     assert_eq!(stored_in(directory.path()), [r#"{"counter":1}"#, r#"{"counter":3}"#]);
 }
 
-/// The items of every session that is stored in files.
+/// Returns the items of each session in a directory, as JSON, sorted.
 fn stored_in(directory: &Path) -> Vec<String> {
     let paths = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     let sessions = paths.filter(|path| path.extension().is_some_and(|end| end == "session"));
@@ -201,33 +201,33 @@ fn stored_in(directory: &Path) -> Vec<String> {
     items
 }
 
-/// The steps of the original's own test.
+/// Follows the steps of the original's own test.
 #[test]
-fn ported_redis_session_does_what_the_original_does() {
+fn ported_redis_session_behaves_like_the_original() {
     let redis = RedisServer::start();
     let server = Example::start_with("ported_redis_session", &[("REDIS_URL", &redis.url())]);
-    let answer = |user: Option<&str>, counter: u32| {
+    let state = |user: Option<&str>, counter: u32| {
         let user = user.map_or("null".to_owned(), |user| format!("{user:?}"));
         format!(r#"{{"user_id":{user},"counter":{counter}}}"#)
     };
     let mut browser = Browser::new();
-    assert_eq!(browser.get(&server, "/"), answer(None, 0));
+    assert_eq!(browser.get(&server, "/"), state(None, 0));
     assert_eq!(browser.cookie, "", "a session without items does not exist");
-    assert_eq!(browser.post(&server, "/do_something", &[]).1, answer(None, 1));
-    assert_eq!(browser.post(&server, "/do_something", &[]).1, answer(None, 2));
+    assert_eq!(browser.post(&server, "/do_something", &[]).1, state(None, 1));
+    assert_eq!(browser.post(&server, "/do_something", &[]).1, state(None, 2));
 
     let mut before_login = browser.clone();
     let login = browser.post_json(&server, "/login", r#"{"user_id":"ferris"}"#);
-    assert_eq!(login, answer(Some("ferris"), 2));
+    assert_eq!(login, state(Some("ferris"), 2));
     assert_ne!(browser.cookie, before_login.cookie);
-    assert_eq!(browser.get(&server, "/"), answer(Some("ferris"), 2));
-    assert_eq!(browser.post(&server, "/do_something", &[]).1, answer(Some("ferris"), 3));
-    assert_eq!(before_login.get(&server, "/"), answer(None, 0), "the old id is dead");
+    assert_eq!(browser.get(&server, "/"), state(Some("ferris"), 2));
+    assert_eq!(browser.post(&server, "/do_something", &[]).1, state(Some("ferris"), 3));
+    assert_eq!(before_login.get(&server, "/"), state(None, 0), "the old id is dead");
 
     let mut stolen = browser.clone();
     assert_eq!(browser.post(&server, "/logout", &[]).1, "Logged out: ferris");
     assert_eq!(browser.cookie, "");
-    assert_eq!(stolen.get(&server, "/"), answer(None, 0));
+    assert_eq!(stolen.get(&server, "/"), state(None, 0));
     let again = browser.post(&server, "/logout", &[]).1;
     assert_eq!(again, "Could not log out anonymous user");
 }
@@ -254,7 +254,7 @@ fn ported_goframe_sets_gets_and_deletes() {
 #[test]
 fn own_storage_keeps_the_contract() {
     let run = Command::new(binary("own_storage")).output().expect("`cargo test` builds it");
-    let said = String::from_utf8_lossy(&run.stdout);
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
-    assert_eq!(said, "The storage keeps the contract.\n");
+    let output = String::from_utf8_lossy(&run.stdout);
+    assert_eq!(output, "The storage keeps the contract.\n");
 }

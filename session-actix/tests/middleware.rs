@@ -1,4 +1,4 @@
-//! What an app around this middleware can rely on.
+//! The behaviour that an app behind the session middleware can rely on.
 
 #[path = "../../session-core/tests/support/probe.rs"]
 mod probe;
@@ -100,7 +100,7 @@ fn cookies<B>(response: &ServiceResponse<B>) -> Vec<String> {
     lines.map(|line| line.to_str().unwrap().to_owned()).collect()
 }
 
-/// The only cookie, as the client sends it back.
+/// Returns the only cookie, in the form in which a client sends it back.
 fn cookie<B>(response: &ServiceResponse<B>) -> String {
     let cookies = cookies(response);
     assert_eq!(cookies.len(), 1, "{cookies:?}");
@@ -108,7 +108,7 @@ fn cookie<B>(response: &ServiceResponse<B>) -> String {
 }
 
 async fn text<B: MessageBody>(response: ServiceResponse<B>) -> String {
-    let Ok(bytes) = to_bytes(response.into_body()).await else { panic!("the body fails") };
+    let Ok(bytes) = to_bytes(response.into_body()).await else { panic!("the body failed") };
     String::from_utf8(bytes.to_vec()).unwrap()
 }
 
@@ -119,7 +119,7 @@ macro_rules! app {
 }
 
 #[actix_web::test]
-async fn the_cookie_is_sent_once_and_expired_at_the_end() {
+async fn the_cookie_is_sent_for_a_new_session_and_expired_when_it_ends() {
     let (manager, _) = manager();
     let app = app!(sessions(&manager));
     let response = call(&app, "/set", None).await;
@@ -142,7 +142,7 @@ async fn the_cookie_is_sent_once_and_expired_at_the_end() {
 }
 
 #[actix_web::test]
-async fn a_handler_may_answer_the_whole_session() {
+async fn a_handler_can_return_the_whole_session() {
     let (manager, _) = manager();
     let app = app!(sessions(&manager));
     let sid = cookie(&call(&app, "/set", None).await);
@@ -153,7 +153,7 @@ async fn a_handler_may_answer_the_whole_session() {
 }
 
 #[actix_web::test]
-async fn a_request_that_does_not_use_its_session_asks_nothing_and_sends_nothing() {
+async fn a_request_that_does_not_use_its_session_sends_no_command_and_no_cookie() {
     let (manager, probe) = manager();
     let app = app!(sessions(&manager));
     let sid = cookie(&call(&app, "/set", None).await);
@@ -165,7 +165,7 @@ async fn a_request_that_does_not_use_its_session_asks_nothing_and_sends_nothing(
 }
 
 #[actix_web::test]
-async fn a_rolling_cookie_goes_on_in_step_with_the_session() {
+async fn a_rolling_cookie_is_extended_together_with_the_session() {
     let (manager, probe) = manager();
     let cookie_config = plain("sid").age(CookieAge::Rolling);
     let build = SessionMiddleware::builder(manager).cookie(cookie_config).build();
@@ -175,7 +175,7 @@ async fn a_rolling_cookie_goes_on_in_step_with_the_session() {
     assert!(sent.contains("Max-Age=66"), "ttl and touch interval: {sent}");
     assert!(cookies(&call(&app, "/get", Some(&cookie(&response))).await).is_empty());
 
-    // Another node has not sent it within its own interval.
+    // Another node has an interval of its own, in which it has not sent the cookie yet.
     let other = Manager::builder(probe).ttl(Duration::from_secs(60)).build();
     let rolling = plain("sid").age(CookieAge::Rolling);
     let build = SessionMiddleware::builder(other.unwrap()).cookie(rolling).build();
@@ -196,7 +196,7 @@ async fn a_renewed_session_gets_a_new_cookie_and_the_old_one_is_dead() {
 }
 
 #[actix_web::test]
-async fn a_handler_that_returns_an_error_has_its_session_stored_all_the_same() {
+async fn the_session_of_a_handler_that_returns_an_error_is_stored() {
     let (manager, _) = manager();
     let app = app!(sessions(&manager));
     let response = call(&app, "/fails", None).await;
@@ -283,7 +283,7 @@ async fn g2_a_session_that_vanished_under_a_writing_request_is_answered_409() {
 }
 
 #[actix_web::test]
-async fn without_the_middleware_a_handler_answers_500() {
+async fn a_route_without_the_middleware_answers_500() {
     let app = init_service(App::new().configure(routes)).await;
     let response = call(&app, "/get", None).await;
     assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
@@ -291,7 +291,7 @@ async fn without_the_middleware_a_handler_answers_500() {
 }
 
 #[actix_web::test]
-async fn an_id_can_travel_in_a_header() {
+async fn a_header_can_carry_the_id() {
     let (manager, _) = manager();
     let build = SessionMiddleware::builder(manager).cookie(plain("sid")).header("X-Session");
     let app = app!(build.build().unwrap());
@@ -302,7 +302,7 @@ async fn an_id_can_travel_in_a_header() {
 
     let request = TestRequest::with_uri("/get").insert_header((name.clone(), id.clone()));
     assert_eq!(text(call_service(&app, request.to_request()).await).await, "Some(1)");
-    // The cookie wins.
+    // The cookie takes precedence.
     let request = TestRequest::with_uri("/get")
         .insert_header((name, id))
         .insert_header((COOKIE, "sid=other"));
@@ -310,7 +310,7 @@ async fn an_id_can_travel_in_a_header() {
 }
 
 #[actix_web::test]
-async fn nested_middlewares_do_not_disturb_each_other() {
+async fn nested_middlewares_keep_separate_sessions() {
     let ((outer, _), (inner, _)) = (manager(), manager());
     let build = |manager: &Manager, name| {
         SessionMiddleware::builder(manager.clone()).cookie(plain(name)).build().unwrap()
@@ -329,14 +329,14 @@ async fn nested_middlewares_do_not_disturb_each_other() {
     assert_eq!(text(call(&app, "/get", Some(&both)).await).await, "Some(1)");
     assert_eq!(text(call(&app, "/inner/get", Some(&both)).await).await, "None");
 
-    // One around the other with the same cookie: one session, one Set-Cookie.
+    // Nested with the same cookie: one session and one Set-Cookie.
     let app = app!(build(&outer, "sid"), build(&outer, "sid"));
     let sid = cookie(&call(&app, "/set", None).await);
     assert_eq!(text(call(&app, "/get", Some(&sid)).await).await, "Some(1)");
 }
 
 #[actix_web::test]
-async fn other_middlewares_fit_around_it_and_inside() {
+async fn other_middlewares_work_outside_and_inside() {
     let (manager, _) = manager();
     let app =
         app!(Compress::default(), sessions(&manager), NormalizePath::trim(), Logger::default());
@@ -345,7 +345,7 @@ async fn other_middlewares_fit_around_it_and_inside() {
 }
 
 #[actix_web::test]
-async fn a_streaming_body_finds_its_session_closed() {
+async fn the_session_is_stored_and_closed_before_a_streaming_body() {
     let (manager, _) = manager();
     let streaming = async |session: Session| {
         session.set("n", 1).await?;

@@ -1,4 +1,4 @@
-//! `docs/FROM-ACTIX-SESSION.md`: a middleware in place of a route guard.
+//! `docs/FROM-ACTIX-SESSION.md`: a middleware that replaces a route guard.
 
 use actix_web::{
     App, Error,
@@ -13,7 +13,7 @@ use session_actix::{Manager, MemoryStorage, Session, SessionMiddleware};
 
 use crate::testing::cookie_with;
 
-/// Lets requests through whose user is logged in.
+/// Lets a request through if its user is logged in.
 async fn logged_in(
     session: Session,
     request: ServiceRequest,
@@ -30,7 +30,7 @@ async fn account() -> &'static str {
 }
 
 #[actix_web::test]
-async fn only_who_is_logged_in_gets_to_the_account() {
+async fn only_a_logged_in_user_reaches_the_account() {
     let manager = Manager::builder(MemoryStorage::new()).build().unwrap();
     let sessions = SessionMiddleware::builder(manager.clone()).build().unwrap();
     let account = web::scope("/account").wrap(from_fn(logged_in)).route("", web::get().to(account));
@@ -38,7 +38,7 @@ async fn only_who_is_logged_in_gets_to_the_account() {
     let app = test::init_service(app).await;
 
     let request = TestRequest::with_uri("/account").to_request();
-    let error = test::try_call_service(&app, request).await.expect_err("nobody is logged in");
+    let error = test::try_call_service(&app, request).await.expect_err("no user is logged in");
     assert_eq!(error.error_response().status(), 401);
 
     let cookie = cookie_with(&manager, "user_id", "bob").await;

@@ -49,7 +49,7 @@ mod tests {
     use super::{index, login, logout};
 
     #[actix_web::test]
-    async fn a_handler_that_takes_a_user_is_for_those_who_are_logged_in() {
+    async fn a_handler_that_takes_a_user_requires_a_login() {
         let manager = Manager::builder(MemoryStorage::new()).build().unwrap();
         let sessions = SessionMiddleware::builder(manager).build().unwrap();
         let app = App::new()

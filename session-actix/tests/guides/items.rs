@@ -1,4 +1,4 @@
-//! `docs/ITEMS.md`.
+//! `docs/ITEMS.md`: items that an older release has stored.
 
 use serde::{Deserialize, Serialize};
 use session_actix::{Error, Manager, MemoryStorage, Result, Session};

@@ -1,4 +1,4 @@
-//! `docs/FROM-GOFRAME.md`: a GoFrame server and this one on the same sessions.
+//! `docs/FROM-GOFRAME.md`: the settings for a server that shares its sessions with GoFrame.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ fn middleware(manager: Manager) -> Result<SessionMiddleware> {
 }
 
 #[actix_web::test]
-async fn the_cookie_lives_as_long_as_goframes() {
+async fn the_cookie_has_the_lifetime_of_goframes() {
     assert!(redis("redis://127.0.0.1").is_ok());
     let manager =
         Manager::builder(MemoryStorage::new()).ttl(Duration::from_secs(60)).build().unwrap();

@@ -1,4 +1,4 @@
-//! `docs/TESTING.md`.
+//! `docs/TESTING.md`: tests of handlers and apps that use sessions.
 
 use std::time::Duration;
 

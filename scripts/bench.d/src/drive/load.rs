@@ -12,7 +12,7 @@ use crate::{
 
 /// The intensity of a load.
 #[derive(Clone, Copy)]
-pub(crate) struct Pressure {
+pub(crate) struct LoadOptions {
     pub(crate) threads: usize,
     pub(crate) connections: usize,
     /// wrk takes whole seconds only.
@@ -30,13 +30,13 @@ pub(crate) struct Load {
 }
 
 /// Puts a server under load, with all its sessions in turn, and waits for the results.
-pub(crate) fn press(server: &Server, route: Route, pressure: Pressure) -> Result<Load> {
-    wait(start(server, route, pressure)?)
+pub(crate) fn run(server: &Server, route: Route, options: LoadOptions) -> Result<Load> {
+    wait(start(server, route, options)?)
 }
 
 /// Starts a load.
-pub(crate) fn start(server: &Server, route: Route, pressure: Pressure) -> Result<Child> {
-    let Pressure { threads, connections, seconds } = pressure;
+pub(crate) fn start(server: &Server, route: Route, options: LoadOptions) -> Result<Child> {
+    let LoadOptions { threads, connections, seconds } = options;
     let threads = threads.min(connections).to_string();
     let mut wrk = Command::new("wrk");
     wrk.args(["-t", &threads, "-c", &connections.to_string(), "-d", &seconds.to_string()]);

@@ -1,12 +1,12 @@
 //! Runs the servers side by side under load and writes the report.
 
+mod comparison;
 mod load;
 mod machine;
 mod plan;
 mod process;
 mod redis;
 mod report;
-mod scene;
 mod serial;
 mod server;
 mod svg;

@@ -2,9 +2,9 @@
 
 use crate::{
     Result,
-    load::{self, Load, Pressure},
+    comparison::{self, Case, Conditions, Effort, Outcome},
+    load::{self, Load, LoadOptions},
     redis::Redis,
-    scene::{self, Case, Conditions, Effort, Outcome},
     serial::{self, Count},
     server::{Name, Route, Server, Sessions},
 };
@@ -19,32 +19,32 @@ pub(crate) struct Profile {
 }
 
 /// A comparison with its results.
-pub(crate) struct Scene {
+pub(crate) struct Comparison {
     pub(crate) title: &'static str,
     pub(crate) conditions: Conditions,
     pub(crate) outcomes: Vec<Outcome>,
 }
 
 /// Small reads on one storage, alone and beside reads of 10 MB.
-pub(crate) struct Beside {
+pub(crate) struct Interference {
     pub(crate) storage: Name,
     pub(crate) alone: Load,
-    pub(crate) beside: Load,
+    pub(crate) disturbed: Load,
 }
 
 pub(crate) struct Results {
-    pub(crate) main: Scene,
+    pub(crate) main: Comparison,
     /// The main comparison with one condition changed.
-    pub(crate) variations: Vec<Scene>,
+    pub(crate) variations: Vec<Comparison>,
     /// The main comparison for several sizes of a session.
-    pub(crate) sizes: Vec<Scene>,
-    pub(crate) beside: Vec<Beside>,
+    pub(crate) sizes: Vec<Comparison>,
+    pub(crate) interference: Vec<Interference>,
     pub(crate) counts: Vec<Count>,
 }
 
 /// The target for one route on one storage.
-pub(crate) struct Promise {
-    pub(crate) what: &'static str,
+pub(crate) struct Target {
+    pub(crate) title: &'static str,
     pub(crate) case: Case,
     /// The lowest rate relative to actix-web alone.
     pub(crate) relative: f64,
@@ -53,65 +53,65 @@ pub(crate) struct Promise {
     pub(crate) allocations: Option<f64>,
 }
 
-pub(crate) const PROMISES: &[Promise] = &[
-    Promise {
-        what: "session not used, cookie sent",
+pub(crate) const TARGETS: &[Target] = &[
+    Target {
+        title: "session not used, cookie sent",
         case: Case { server: Name::KEY_VALUE, route: Route::Untouched },
         relative: 0.97,
         over_bare: Some(0.4),
         allocations: None,
     },
-    Promise {
-        what: "whole session, hot near cache",
+    Target {
+        title: "whole session, hot near cache",
         case: Case { server: Name::KEY_VALUE_NEAR_CACHE, route: Route::Whole },
         relative: 0.88,
         over_bare: Some(0.9),
         allocations: Some(18.0),
     },
-    Promise {
-        what: "whole session, memory",
+    Target {
+        title: "whole session, memory",
         case: Case { server: Name::MEMORY, route: Route::Whole },
         relative: 0.88,
         over_bare: None,
         allocations: Some(18.0),
     },
-    Promise {
-        what: "whole session, file",
+    Target {
+        title: "whole session, file",
         case: Case { server: Name::FILE, route: Route::Whole },
         relative: 0.50,
         over_bare: None,
         allocations: None,
     },
-    Promise {
-        what: "whole session, key-value",
+    Target {
+        title: "whole session, key-value",
         case: Case { server: Name::KEY_VALUE, route: Route::Whole },
         relative: 0.52,
         over_bare: None,
         allocations: Some(28.0),
     },
-    Promise {
-        what: "one item, hash",
+    Target {
+        title: "one item, hash",
         case: Case { server: Name::HASH, route: Route::Item },
         relative: 0.50,
         over_bare: None,
         allocations: Some(28.0),
     },
-    Promise {
-        what: "write one item, hash",
+    Target {
+        title: "write one item, hash",
         case: Case { server: Name::HASH, route: Route::Set },
         relative: 0.47,
         over_bare: None,
         allocations: None,
     },
-    Promise {
-        what: "write one item, key-value with near cache",
+    Target {
+        title: "write one item, key-value with near cache",
         case: Case { server: Name::KEY_VALUE_NEAR_CACHE, route: Route::Set },
         relative: 0.42,
         over_bare: None,
         allocations: None,
     },
-    Promise {
-        what: "write one item, key-value",
+    Target {
+        title: "write one item, key-value",
         case: Case { server: Name::KEY_VALUE, route: Route::Set },
         relative: 0.34,
         over_bare: None,
@@ -151,20 +151,20 @@ impl Conditions {
 
 pub(crate) fn run(profile: &Profile) -> Result<Results> {
     let redis = Redis::start()?;
-    let everybody = [Name::OURS, Name::PEERS].concat();
-    let all = serial::cases(&everybody);
-    let main_cases = if profile.rest.is_some() { all.clone() } else { promised_and_peers() };
-    let scene = |title, conditions, cases: &[Case], effort| -> Result<Scene> {
+    let servers = [Name::OURS, Name::PEERS].concat();
+    let all = serial::cases(&servers);
+    let main_cases = if profile.rest.is_some() { all.clone() } else { targets_and_peers() };
+    let comparison = |title, conditions, cases: &[Case], effort| -> Result<Comparison> {
         eprintln!("{title}");
-        let outcomes = scene::measure(&redis, conditions, cases, effort)?;
-        Ok(Scene { title, conditions, outcomes })
+        let outcomes = comparison::measure(&redis, conditions, cases, effort)?;
+        Ok(Comparison { title, conditions, outcomes })
     };
     eprintln!("counting allocations and commands");
     let mut counted = serial::cases(&[Name::BARE]);
     counted.extend(&main_cases);
     let counts = serial::count(&redis, &counted)?;
-    let main = scene("side by side", USUAL, &main_cases, profile.main)?;
-    let (mut variations, mut sizes, mut beside) = (Vec::new(), Vec::new(), Vec::new());
+    let main = comparison("side by side", USUAL, &main_cases, profile.main)?;
+    let (mut variations, mut sizes, mut interference) = (Vec::new(), Vec::new(), Vec::new());
     if let Some(effort) = profile.rest {
         let one_session = Sessions { count: 1, ..USUAL.sessions };
         for (title, conditions) in [
@@ -173,23 +173,23 @@ pub(crate) fn run(profile: &Profile) -> Result<Results> {
             ("128 connections", Conditions { connections: 128, ..USUAL }),
             ("two workers", Conditions { workers: 2, ..USUAL }),
         ] {
-            variations.push(scene(title, conditions, &all, effort)?);
+            variations.push(comparison(title, conditions, &all, effort)?);
         }
         let touching = |case: &Case| case.route != Route::Untouched;
         let ours: Vec<Case> = serial::cases(Name::OURS).into_iter().filter(touching).collect();
         for bytes in SIZES {
             let once = Effort { seconds: 1, ..effort };
-            sizes.push(scene("sizes", USUAL.with_size(bytes), &ours, once)?);
+            sizes.push(comparison("sizes", USUAL.with_size(bytes), &ours, once)?);
         }
         for &storage in Name::OURS {
-            beside.push(large_beside_small(&redis, storage, effort)?);
+            interference.push(measure_interference(&redis, storage, effort)?);
         }
     }
-    Ok(Results { main, variations, sizes, beside, counts })
+    Ok(Results { main, variations, sizes, interference, counts })
 }
 
-fn promised_and_peers() -> Vec<Case> {
-    let mut cases: Vec<Case> = PROMISES.iter().map(|promise| promise.case).collect();
+fn targets_and_peers() -> Vec<Case> {
+    let mut cases: Vec<Case> = TARGETS.iter().map(|target| target.case).collect();
     for server in [Name::ACTIX_SESSION, Name::TOWER_SESSIONS] {
         let routes = [Route::Untouched, Route::Whole, Route::Set];
         cases.extend(routes.map(|route| Case { server, route }));
@@ -198,16 +198,16 @@ fn promised_and_peers() -> Vec<Case> {
 }
 
 /// Measures how much large values delay small ones.
-fn large_beside_small(redis: &Redis, storage: Name, effort: Effort) -> Result<Beside> {
+fn measure_interference(redis: &Redis, storage: Name, effort: Effort) -> Result<Interference> {
     eprintln!("small reads beside large ones: {}", storage.title());
     redis.clear()?;
     let small = Server::start(storage, 1, redis, Sessions { count: 100, bytes: 100 }, false)?;
     let large = small.with_sessions(Sessions { count: 1, bytes: 10_000_000 })?;
     let seconds = effort.seconds * effort.rounds as u64;
-    let pressure = Pressure { threads: 1, connections: 8, seconds };
-    let alone = load::press(&small, Route::Item, pressure)?;
-    let other = load::start(&large, Route::Whole, Pressure { connections: 1, ..pressure })?;
-    let beside = load::press(&small, Route::Item, pressure)?;
+    let options = LoadOptions { threads: 1, connections: 8, seconds };
+    let alone = load::run(&small, Route::Item, options)?;
+    let other = load::start(&large, Route::Whole, LoadOptions { connections: 1, ..options })?;
+    let disturbed = load::run(&small, Route::Item, options)?;
     load::wait(other)?;
-    Ok(Beside { storage, alone, beside })
+    Ok(Interference { storage, alone, disturbed })
 }

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use crate::{
+    comparison::{Case, Outcome},
     machine,
-    plan::{PROMISES, Profile, Results, Scene},
-    scene::{Case, Outcome},
+    plan::{Comparison, Profile, Results, TARGETS},
     server::{Name, Route},
     table::{Table, bytes, figure, micros},
 };
@@ -38,14 +38,15 @@ pub(crate) fn markdown(profile: &Profile, results: &Results) -> String {
     page += "![Processor time per request](benchmarks.svg)\n\n";
     page += "## Targets\n\n";
     page += &about(&results.main);
-    page += &promises(results);
+    page += &targets(results);
     page += "\n[Where the time goes](PROFILES.md) explains the missed targets.\n";
     page += "\n## Side by side\n\n";
     page += &side_by_side(&results.main);
-    for scene in &results.variations {
-        write!(page, "\n## With {}\n\n", scene.title).expect("writing to a String never fails");
-        page += &about(scene);
-        page += &side_by_side(scene);
+    for comparison in &results.variations {
+        write!(page, "\n## With {}\n\n", comparison.title)
+            .expect("writing to a String never fails");
+        page += &about(comparison);
+        page += &side_by_side(comparison);
     }
     if !results.sizes.is_empty() {
         page += "\n## Size of a session\n\n";
@@ -57,12 +58,12 @@ pub(crate) fn markdown(profile: &Profile, results: &Results) -> String {
         }
         page += &crossover(&results.sizes);
     }
-    if !results.beside.is_empty() {
+    if !results.interference.is_empty() {
         page += "\n## Small reads beside large ones\n\n";
         page += "Latency in milliseconds of reads of one small item on eight connections, alone \
                  and beside one client that reads whole sessions of 10 MB from the same \
                  worker.\n\n";
-        page += &beside(results);
+        page += &interference(results);
     }
     page += "\n## Allocations and commands\n\n";
     page += "Memory allocations of the server and commands to Redis per request, for sequential \
@@ -71,8 +72,8 @@ pub(crate) fn markdown(profile: &Profile, results: &Results) -> String {
     page
 }
 
-fn about(scene: &Scene) -> String {
-    let conditions = scene.conditions;
+fn about(comparison: &Comparison) -> String {
+    let conditions = comparison.conditions;
     let plural = |count, word| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
     format!(
         "{}, {}, {} of {}.\n\n",
@@ -83,7 +84,7 @@ fn about(scene: &Scene) -> String {
     )
 }
 
-fn promises(results: &Results) -> String {
+fn targets(results: &Results) -> String {
     let mut table = Table::new(&[
         "route, storage",
         "rps of bare",
@@ -95,21 +96,21 @@ fn promises(results: &Results) -> String {
         "actix-session",
         "tower-sessions",
     ]);
-    for promise in PROMISES {
-        let Some(outcome) = find(&results.main, promise.case) else { continue };
+    for target in TARGETS {
+        let Some(outcome) = find(&results.main, target.case) else { continue };
         let peer = |server| {
-            let peer = find(&results.main, Case { server, ..promise.case });
+            let peer = find(&results.main, Case { server, ..target.case });
             peer.map_or_else(String::new, |peer| format!("{:.2}", peer.relative.median()))
         };
         let limit = |limit: Option<f64>| limit.map_or_else(String::new, |limit| limit.to_string());
         table.row([
-            promise.what.to_owned(),
+            target.title.to_owned(),
             figure(&outcome.relative, 2),
-            format!("{:.2}", promise.relative),
+            format!("{:.2}", target.relative),
             figure(&outcome.over_bare, 2),
-            limit(promise.over_bare),
-            allocations(results, promise.case),
-            limit(promise.allocations),
+            limit(target.over_bare),
+            allocations(results, target.case),
+            limit(target.allocations),
             peer(Name::ACTIX_SESSION),
             peer(Name::TOWER_SESSIONS),
         ]);
@@ -117,7 +118,7 @@ fn promises(results: &Results) -> String {
     table.finish()
 }
 
-fn side_by_side(scene: &Scene) -> String {
+fn side_by_side(comparison: &Comparison) -> String {
     let mut page = String::new();
     for &route in Route::ALL {
         write!(page, "\n### {}\n\n", heading(route)).expect("writing to a String never fails");
@@ -132,7 +133,7 @@ fn side_by_side(scene: &Scene) -> String {
             "p50 ms",
             "p99 ms",
         ]);
-        for outcome in scene.outcomes.iter().filter(|outcome| outcome.case.route == route) {
+        for outcome in comparison.outcomes.iter().filter(|outcome| outcome.case.route == route) {
             table.row([
                 title(outcome),
                 format!("{:.0}", outcome.rate.median()),
@@ -150,15 +151,16 @@ fn side_by_side(scene: &Scene) -> String {
     page
 }
 
-fn sizes(scenes: &[Scene], route: Route) -> String {
-    let columns = scenes.iter().map(|scene| bytes(scene.conditions.sessions.bytes));
+fn sizes(comparisons: &[Comparison], route: Route) -> String {
+    let columns = comparisons.iter().map(|comparison| bytes(comparison.conditions.sessions.bytes));
     let columns: Vec<String> = std::iter::once("storage".to_owned()).chain(columns).collect();
     let mut table = Table::new(&columns.iter().map(String::as_str).collect::<Vec<_>>());
     for &server in Name::OURS {
         let case = Case { server, route };
-        let cell = |scene: &Scene| find(scene, case).map_or_else(String::new, cost);
-        let cells: Vec<String> =
-            std::iter::once(server.title().to_owned()).chain(scenes.iter().map(cell)).collect();
+        let cell = |comparison: &Comparison| find(comparison, case).map_or_else(String::new, cost);
+        let cells: Vec<String> = std::iter::once(server.title().to_owned())
+            .chain(comparisons.iter().map(cell))
+            .collect();
         table.row(cells);
     }
     table.finish()
@@ -174,18 +176,18 @@ fn cost(outcome: &Outcome) -> String {
 }
 
 /// Returns the size from which the hash table is cheaper than key-value.
-fn crossover(scenes: &[Scene]) -> String {
+fn crossover(comparisons: &[Comparison]) -> String {
     let mut text = String::new();
     for route in [Route::Item, Route::Set, Route::Whole] {
-        let cheaper = |scene: &&Scene| {
-            let cost = |server| find(scene, Case { server, route }).map(Outcome::cost);
+        let cheaper = |comparison: &&Comparison| {
+            let cost = |server| find(comparison, Case { server, route }).map(Outcome::cost);
             cost(Name::HASH).zip(cost(Name::KEY_VALUE)).is_some_and(|(hash, text)| hash <= text)
         };
         // The smallest size from which all larger sizes are cheaper as well.
-        let from = scenes.iter().rev().take_while(cheaper).last();
+        let from = comparisons.iter().rev().take_while(cheaper).last();
         let from = from.map_or_else(
             || "at no size measured".to_owned(),
-            |scene| format!("from {}", bytes(scene.conditions.sessions.bytes)),
+            |comparison| format!("from {}", bytes(comparison.conditions.sessions.bytes)),
         );
         write!(text, "\nTo {}, the hash table is cheaper than key-value {from}.\n", route.title())
             .expect("writing to a String never fails");
@@ -193,16 +195,16 @@ fn crossover(scenes: &[Scene]) -> String {
     text
 }
 
-fn beside(results: &Results) -> String {
+fn interference(results: &Results) -> String {
     let mut table = Table::new(&["storage", "alone p50", "alone p99", "beside p50", "beside p99"]);
     let millis = |micros: f64| format!("{:.2}", micros / 1e3);
-    for result in &results.beside {
+    for result in &results.interference {
         table.row([
             result.storage.title().to_owned(),
             millis(result.alone.p50),
             millis(result.alone.p99),
-            millis(result.beside.p50),
-            millis(result.beside.p99),
+            millis(result.disturbed.p50),
+            millis(result.disturbed.p99),
         ]);
     }
     table.finish()
@@ -239,6 +241,6 @@ fn heading(route: Route) -> String {
     title[..1].to_uppercase() + &title[1..]
 }
 
-fn find(scene: &Scene, case: Case) -> Option<&Outcome> {
-    scene.outcomes.iter().find(|outcome| outcome.case == case)
+fn find(comparison: &Comparison, case: Case) -> Option<&Outcome> {
+    comparison.outcomes.iter().find(|outcome| outcome.case == case)
 }

@@ -2,8 +2,8 @@
 
 use crate::{
     Result,
+    comparison::Case,
     redis::Redis,
-    scene::Case,
     server::{Route, Server, Sessions},
 };
 

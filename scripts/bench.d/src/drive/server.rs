@@ -94,12 +94,12 @@ pub(crate) struct Sessions {
 /// A running server with sessions.
 pub(crate) struct Server {
     pub(crate) name: Name,
-    place: Rc<Place>,
+    instance: Rc<Instance>,
     cookies: Vec<String>,
     cookie_file: PathBuf,
 }
 
-struct Place {
+struct Instance {
     process: Process,
     url: String,
     agent: Agent,
@@ -126,29 +126,29 @@ impl Server {
         }
         let url = format!("http://127.0.0.1:{port}");
         let process = Process::listening(&mut command, port)?;
-        let place = Place { process, url, agent: Agent::new_with_defaults(), directory };
-        Self::fill(name, Rc::new(place), sessions)
+        let instance = Instance { process, url, agent: Agent::new_with_defaults(), directory };
+        Self::fill(name, Rc::new(instance), sessions)
     }
 
     /// Starts more sessions on the same server.
     pub(crate) fn with_sessions(&self, sessions: Sessions) -> Result<Self> {
-        Self::fill(self.name, self.place.clone(), sessions)
+        Self::fill(self.name, self.instance.clone(), sessions)
     }
 
-    fn fill(name: Name, place: Rc<Place>, sessions: Sessions) -> Result<Self> {
+    fn fill(name: Name, instance: Rc<Instance>, sessions: Sessions) -> Result<Self> {
         let Sessions { count, bytes } = sessions;
-        let cookies = (0..count).map(|_| place.start_session(name, bytes));
+        let cookies = (0..count).map(|_| instance.start_session(name, bytes));
         let cookies = cookies.collect::<Result<Vec<_>>>()?;
-        let cookie_file = place.directory.join(format!("cookies-{bytes}"));
+        let cookie_file = instance.directory.join(format!("cookies-{bytes}"));
         fs::write(&cookie_file, cookies.join("\n") + "\n")?;
-        let server = Self { name, place, cookies, cookie_file };
+        let server = Self { name, instance, cookies, cookie_file };
         server.check(bytes)?;
         Ok(server)
     }
 
     /// Returns the address of a route.
     pub(crate) fn url(&self, route: Route) -> String {
-        format!("{}/{}", self.place.url, route.path())
+        format!("{}/{}", self.instance.url, route.path())
     }
 
     /// Returns the file with the cookies of all sessions, one per line.
@@ -157,12 +157,12 @@ impl Server {
     }
 
     pub(crate) fn process(&self) -> &Process {
-        &self.place.process
+        &self.instance.process
     }
 
     /// Sends a request with the cookie of the first session.
     pub(crate) fn ask(&self, path: &str) -> Result<String> {
-        let request = self.place.agent.get(format!("{}/{path}", self.place.url));
+        let request = self.instance.agent.get(format!("{}/{path}", self.instance.url));
         let mut response = request.header("cookie", &self.cookies[0]).call()?;
         let body = response.body_mut().with_config().limit(1 << 30);
         Ok(body.read_to_string()?)
@@ -190,7 +190,7 @@ impl Server {
     }
 }
 
-impl Place {
+impl Instance {
     /// Starts a session and returns its cookie.
     fn start_session(&self, name: Name, bytes: usize) -> Result<String> {
         let response = self.agent.get(format!("{}/fill?bytes={bytes}", self.url)).call()?;
@@ -204,7 +204,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Instance {
     fn drop(&mut self) {
         let _ = fs::remove_dir_all(&self.directory);
     }

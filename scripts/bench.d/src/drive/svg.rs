@@ -3,8 +3,8 @@
 use std::fmt::Write;
 
 use crate::{
-    plan::{Results, Scene},
-    scene::Case,
+    comparison::Case,
+    plan::{Comparison, Results},
     server::{Name, Route},
     table::{bytes, micros},
 };
@@ -38,12 +38,13 @@ struct Canvas {
 }
 
 impl Canvas {
-    fn bars(&mut self, scene: &Scene) {
-        let longest = scene.outcomes.iter().map(|outcome| outcome.cost()).fold(1.0, f64::max);
+    fn bars(&mut self, comparison: &Comparison) {
+        let longest = comparison.outcomes.iter().map(|outcome| outcome.cost()).fold(1.0, f64::max);
         let scale = (WIDTH - LABELS - 200.0) / longest;
         for &route in Route::ALL {
             self.heading(&format!("{}: µs of processor time per request", route.title()));
-            for outcome in scene.outcomes.iter().filter(|outcome| outcome.case.route == route) {
+            for outcome in comparison.outcomes.iter().filter(|outcome| outcome.case.route == route)
+            {
                 let (server, redis) = (outcome.cpu.median(), outcome.redis_cpu.median());
                 let y = self.height;
                 self.text(LABELS - 8.0, y + 13.0, "end", outcome.case.server.title());
@@ -64,48 +65,52 @@ impl Canvas {
     }
 
     /// Draws a chart with two logarithmic axes.
-    fn lines(&mut self, scenes: &[Scene], route: Route) {
+    fn lines(&mut self, comparisons: &[Comparison], route: Route) {
         let title = route.title();
         self.heading(&format!("{title}: µs of processor time (server + Redis) over session size"));
-        let size = |scene: &Scene| (scene.conditions.sessions.bytes as f64).log10();
-        let (first, last) = (size(&scenes[0]), size(&scenes[scenes.len() - 1]));
-        let cost = |scene: &Scene, server| {
+        let size = |comparison: &Comparison| (comparison.conditions.sessions.bytes as f64).log10();
+        let (first, last) = (size(&comparisons[0]), size(&comparisons[comparisons.len() - 1]));
+        let cost = |comparison: &Comparison, server| {
             let case = Case { server, route };
-            let outcome = scene.outcomes.iter().find(|outcome| outcome.case == case);
+            let outcome = comparison.outcomes.iter().find(|outcome| outcome.case == case);
             outcome.map_or(1.0, |outcome| outcome.cost().max(1.0)).log10()
         };
-        let highest = scenes
+        let highest = comparisons
             .iter()
-            .flat_map(|scene| Name::OURS.iter().map(move |&server| cost(scene, server)))
+            .flat_map(|comparison| Name::OURS.iter().map(move |&server| cost(comparison, server)))
             .fold(1.0, f64::max)
             .ceil();
         let top = self.height;
         let right = WIDTH - 190.0;
-        let x = |scene: &Scene| 60.0 + (size(scene) - first) / (last - first) * (right - 60.0);
+        let x = |comparison: &Comparison| {
+            60.0 + (size(comparison) - first) / (last - first) * (right - 60.0)
+        };
         let y = |cost: f64| top + CHART - cost / highest * CHART;
         for power in 0..=highest as i32 {
             let level = y(f64::from(power));
             self.line(&[(60.0, level), (right, level)], "#ddd", 1.0);
             self.text(54.0, level + 4.0, "end", &micros(10f64.powi(power)));
         }
-        for scene in scenes {
+        for comparison in comparisons {
             self.text(
-                x(scene),
+                x(comparison),
                 top + CHART + 18.0,
                 "middle",
-                &bytes(scene.conditions.sessions.bytes),
+                &bytes(comparison.conditions.sessions.bytes),
             );
         }
         // Labels that would overlap are moved apart.
         let mut ends: Vec<(f64, Name)> = Name::OURS
             .iter()
-            .map(|&server| (y(cost(&scenes[scenes.len() - 1], server)), server))
+            .map(|&server| (y(cost(&comparisons[comparisons.len() - 1], server)), server))
             .collect();
         ends.sort_by(|one, other| one.0.total_cmp(&other.0));
         let mut free = f64::MIN;
         for (level, server) in ends {
-            let points: Vec<(f64, f64)> =
-                scenes.iter().map(|scene| (x(scene), y(cost(scene, server)))).collect();
+            let points: Vec<(f64, f64)> = comparisons
+                .iter()
+                .map(|comparison| (x(comparison), y(cost(comparison, server))))
+                .collect();
             self.line(&points, color(server), 2.0);
             let level = level.max(free);
             self.text(right + 8.0, level + 4.0, "start", server.title());

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::scene::Figure;
+use crate::comparison::Figure;
 
 /// A table whose first column is text and whose other columns are numbers.
 pub(crate) struct Table {

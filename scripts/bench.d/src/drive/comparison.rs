@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     Result,
-    load::{self, Pressure},
+    load::{self, LoadOptions},
     redis::Redis,
     server::{Name, Route, Server, Sessions},
 };
@@ -114,7 +114,7 @@ pub(crate) fn measure(
             servers.push(Server::start(case.server, workers, redis, sessions, false)?);
         }
     }
-    let pressure = Pressure {
+    let options = LoadOptions {
         threads: conditions.workers,
         connections: conditions.connections,
         seconds: effort.seconds,
@@ -127,8 +127,8 @@ pub(crate) fn measure(
             eprint!("\r  round {round} of {}: {}/{}   ", effort.rounds, at + 1, all.len());
             let server = servers.iter().find(|server| server.name == case.server);
             let server = server.expect("every case's server was started");
-            let seconds = if round == 0 { 1 } else { pressure.seconds };
-            samples.push(sample(redis, server, case.route, Pressure { seconds, ..pressure })?);
+            let seconds = if round == 0 { 1 } else { options.seconds };
+            samples.push(sample(redis, server, case.route, LoadOptions { seconds, ..options })?);
         }
         if round > 0 {
             rounds.push(samples);
@@ -156,9 +156,9 @@ pub(crate) fn measure(
     Ok(all.iter().enumerate().map(outcome).collect())
 }
 
-fn sample(redis: &Redis, server: &Server, route: Route, pressure: Pressure) -> Result<Sample> {
+fn sample(redis: &Redis, server: &Server, route: Route, options: LoadOptions) -> Result<Sample> {
     let before = (server.process().cpu()?, redis.cpu()?, redis.executed()?);
-    let load = load::press(server, route, pressure)?;
+    let load = load::run(server, route, options)?;
     let after = (server.process().cpu()?, redis.cpu()?, redis.executed()?);
     let each = |spent: Duration| spent.as_secs_f64() * 1e6 / load.requests;
     Ok(Sample {
