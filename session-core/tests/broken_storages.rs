@@ -235,7 +235,7 @@ async fn g5_forgetting_the_ttl_on_a_write_is_detected() {
     .await;
 }
 
-/// ShortensTheTtl the time to live, as `PEXPIRE` does without `GT`.
+/// Shortens the time to live, as `PEXPIRE` does without `GT`.
 #[derive(Debug, Default)]
 struct ShortensTheTtl;
 

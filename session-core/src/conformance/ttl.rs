@@ -28,7 +28,7 @@ pub(super) async fn a_write_restarts_the_ttl(subject: Subject) -> CheckResult {
         let seen = subject.session(&id).await?;
         subject.set_session(&id, &changes, SetOptions::update(ttl)).await?;
         subject.ensure_ttl(&id, ttl).await?;
-        // Once more, with an outdated snapshot.
+        // Once more, with a snapshot that may be outdated.
         let update = SetOptions::update(ttl * 2).seen(&seen);
         subject.set_session(&id, &Changes::new(), update).await?;
         subject.ensure_ttl(&id, ttl * 2).await?;
