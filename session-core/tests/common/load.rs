@@ -133,7 +133,8 @@ impl Client {
             self.report.wrong.push(format!("{number} was never written"));
         }
         if number < self.acknowledged {
-            // If any handle finds the acknowledged number, this read was stale; otherwise it is lost.
+            // If any handle finds the acknowledged number, this read was stale; if none does, the
+            // write is lost.
             for handle in self.handles.clone() {
                 if let Ok(Some(session)) = handle.get_session(&self.id).await
                     && session.get("number").unwrap() >= Some(self.acknowledged)

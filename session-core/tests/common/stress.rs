@@ -28,8 +28,8 @@ pub enum After {
 
 /// Counts the rounds in which a reader sees a stale session.
 ///
-/// In each round `other` writes twenty times while readers poll `storage`, then `disturb` is called.
-/// After [`QUIET`], every reader must see the result.
+/// In each round `other` writes twenty times while readers poll `storage`, and then `disturb` is
+/// called. After [`QUIET`], every reader must see the result.
 pub async fn stale_rounds(
     other: &dyn Storage,
     rounds: u64,

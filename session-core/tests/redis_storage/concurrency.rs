@@ -10,8 +10,8 @@ use tokio::task::JoinSet;
 
 const WRITERS: usize = 50;
 
-/// Lets 50 tasks, spread over `storages`, each set a key of its own, and calls `meanwhile` while they
-/// run. Returns the results of the writes.
+/// Lets 50 tasks, spread over `storages`, each set a key of its own, and calls `meanwhile` while
+/// they run. Returns the results of the writes.
 async fn write_concurrently(
     storages: &[Arc<dyn Storage>],
     id: &SessionId,
@@ -162,8 +162,8 @@ async fn writers_dropped_in_the_queue_do_not_block_later_ones() {
     assert_eq!(written, [Written::Saved; WRITERS]);
 }
 
-/// Runs `operation` over a delayed connection, and calls `meanwhile` after it has read and before it
-/// writes.
+/// Runs `operation` over a delayed connection, and calls `meanwhile` after it has read and before
+/// it writes.
 async fn interrupt<T>(
     proxy: &Proxy,
     operation: impl Future<Output = T>,
