@@ -1,4 +1,4 @@
-//! What every request, or every stored text, goes through.
+//! Benchmarks of the code that runs for every request or every stored text.
 
 use std::hint::black_box;
 
@@ -8,14 +8,14 @@ use serde_json::value::to_raw_value;
 use session_core::{Changes, Manager, MemoryStorage, SessionId, Snapshot};
 use tokio::runtime::Runtime;
 
-/// A session's text with that many items.
+/// Returns the text of a session with this many items.
 fn text(items: usize) -> String {
     let items: Vec<_> = (0..items).map(|at| format!(r#""item{at:03}":"a value of it""#)).collect();
     format!("{{{}}}", items.join(","))
 }
 
 fn snapshot(items: usize) -> Snapshot {
-    Snapshot::parse(text(items)).expect("it is JSON").expect("there are items")
+    Snapshot::parse(text(items)).expect("the text is JSON").expect("the text has items")
 }
 
 fn texts(criterion: &mut Criterion) {
@@ -35,10 +35,10 @@ fn texts(criterion: &mut Criterion) {
 
 fn ids(criterion: &mut Criterion) {
     let id = SessionId::random();
-    criterion.bench_function("take a claimed id", |bencher| {
+    criterion.bench_function("parse an id", |bencher| {
         bencher.iter(|| SessionId::parse(black_box(id.as_str())));
     });
-    criterion.bench_function("draw an id", |bencher| bencher.iter(SessionId::random));
+    criterion.bench_function("generate an id", |bencher| bencher.iter(SessionId::random));
 }
 
 fn requests(criterion: &mut Criterion) {
@@ -46,17 +46,21 @@ fn requests(criterion: &mut Criterion) {
     let (manager, id) = runtime.block_on(async {
         let manager = Manager::builder(MemoryStorage::new()).build().expect("defaults");
         let session = manager.open(None);
-        session.set("count", 1).await.expect("it is stored");
-        session.set("name", "bob").await.expect("it is stored");
-        let id = session.id().await.expect("it is there").expect("it has an id");
+        session.set("count", 1).await.expect("memory storage does not fail");
+        session.set("name", "bob").await.expect("memory storage does not fail");
+        let id = session
+            .id()
+            .await
+            .expect("memory storage does not fail")
+            .expect("the session has items");
         assert!(session.close().await.failure.is_none());
         (manager, id)
     });
-    // Its clock is used; otherwise nothing is polled by it, so that it is not measured.
+    // Only the runtime's clock is needed. It polls nothing, so it is not measured.
     let _context = runtime.enter();
     criterion.bench_function("a request that reads one item", |bencher| {
         bencher.iter(|| {
-            at_once(async {
+            run_ready(async {
                 let session = manager.open(Some(id.clone()));
                 let count = session.get::<u64>("count").await;
                 (count, session.close().await)
@@ -65,17 +69,17 @@ fn requests(criterion: &mut Criterion) {
     });
     criterion.bench_function("a request that writes one item", |bencher| {
         bencher.iter(|| {
-            at_once(async {
+            run_ready(async {
                 let session = manager.open(Some(id.clone()));
-                let done = session.set("count", 1).await;
-                (done, session.close().await)
+                let result = session.set("count", 1).await;
+                (result, session.close().await)
             })
         });
     });
 }
 
-fn at_once<T>(request: impl Future<Output = T>) -> T {
-    request.now_or_never().expect("in memory nothing waits")
+fn run_ready<T>(request: impl Future<Output = T>) -> T {
+    request.now_or_never().expect("memory storage never waits")
 }
 
 criterion_group!(hot_paths, texts, ids, requests);

@@ -1,4 +1,4 @@
-//! The storages of this crate keep the contract.
+//! The conformance suite on the storages without Redis.
 
 use std::time::Duration;
 
@@ -31,14 +31,14 @@ async fn files_keep_the_contract_on_one_thread() {
     conformance::run(async || FileStorage::open(dir.path()).unwrap()).await.unwrap();
 }
 
-/// The required methods only, so that the provided ones are tested, too.
+/// The memory storage with its required methods only, so that the provided ones are tested.
 #[derive(Debug)]
-struct Required(MemoryStorage);
+struct RequiredOnly(MemoryStorage);
 
 #[async_trait]
-impl Storage for Required {
+impl Storage for RequiredOnly {
     async fn get_session(&self, id: &SessionId) -> Result<Option<Snapshot>> {
-        // As a store that is elsewhere, which lets others go on meanwhile.
+        // Lets other tasks run, as a remote store does.
         yield_now().await;
         self.0.get_session(id).await
     }
@@ -71,10 +71,10 @@ impl Storage for Required {
 
 #[tokio::test(start_paused = true)]
 async fn the_provided_methods_keep_the_contract() {
-    conformance::run(async || Required(MemoryStorage::new())).await.unwrap();
+    conformance::run(async || RequiredOnly(MemoryStorage::new())).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_provided_methods_keep_the_contract_on_several_threads() {
-    conformance::run(async || Required(MemoryStorage::new())).await.unwrap();
+    conformance::run(async || RequiredOnly(MemoryStorage::new())).await.unwrap();
 }

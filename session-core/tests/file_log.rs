@@ -1,4 +1,4 @@
-//! What a file storage logs.
+//! The log lines of the file storage.
 
 use std::sync::Mutex;
 
@@ -7,9 +7,9 @@ use session_core::{FileStorage, SessionId, Storage};
 
 static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-struct Lines;
+struct Recorder;
 
-impl Log for Lines {
+impl Log for Recorder {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         true
     }
@@ -21,10 +21,10 @@ impl Log for Lines {
     fn flush(&self) {}
 }
 
-// One test: there is one logger in a process.
+// A single test, because a process has only one logger.
 #[tokio::test]
-async fn g10_g12_what_is_no_session_is_logged_once_with_its_fault_and_without_its_content() {
-    log::set_logger(&Lines).unwrap();
+async fn g10_g12_an_unreadable_file_is_logged_once_per_read_with_its_fault_but_not_its_content() {
+    log::set_logger(&Recorder).unwrap();
     log::set_max_level(LevelFilter::Trace);
     let dir = tempfile::tempdir().unwrap();
     let storage = FileStorage::open(dir.path().join("sessions")).unwrap();
@@ -36,7 +36,7 @@ async fn g10_g12_what_is_no_session_is_logged_once_with_its_fault_and_without_it
         ("95617584000000 secret\n{\"a\":1}", "its first line names another id"),
         (
             "95617584000000 abcdefghijklmnop\n{\"a\":\"secret",
-            "what follows its first line is not a JSON object",
+            "the text after its first line is not a JSON object",
         ),
     ] {
         std::fs::write(&file, content).unwrap();
@@ -57,7 +57,8 @@ async fn g10_g12_what_is_no_session_is_logged_once_with_its_fault_and_without_it
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(dir.path(), open).unwrap();
         FileStorage::open(dir.path()).unwrap();
-        let line = format!("WARN session directory {} can be read by others", dir.path().display());
+        let line =
+            format!("WARN session directory {} is accessible to other users", dir.path().display());
         assert_eq!(*LINES.lock().unwrap(), [line]);
     }
 }

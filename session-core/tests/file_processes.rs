@@ -1,4 +1,4 @@
-//! Several processes on one directory: this test binary runs itself again as the others.
+//! Several processes on one directory. The test binary starts itself again as the other processes.
 
 use std::{
     env, fs,
@@ -13,9 +13,9 @@ use session_core::{Changes, FileStorage, SessionId, SetOptions, Snapshot, Storag
 const HOUR: Duration = Duration::from_secs(3600);
 const UPDATE: SetOptions<'_> = SetOptions::update(HOUR);
 
-/// Tells a copy of this binary the directory it is to work in.
+/// The environment variable that passes a child process its directory.
 const DIRECTORY: &str = "SESSION_TEST_DIRECTORY";
-/// Tells it which of several it is.
+/// The environment variable that passes a child process its number.
 const NUMBER: &str = "SESSION_TEST_NUMBER";
 
 fn id(text: &str) -> SessionId {
@@ -26,10 +26,10 @@ fn set(items: &str) -> Changes {
     Changes::between(None, &Snapshot::parse(items).unwrap().unwrap())
 }
 
-/// Runs one of the tests below, named `part`, in a process of its own.
-fn start(part: &str, dir: &Path, number: usize) -> Child {
+/// Runs the ignored test of this name in a child process.
+fn start(test: &str, dir: &Path, number: usize) -> Child {
     Command::new(env::current_exe().unwrap())
-        .args([part, "--exact", "--ignored", "--quiet"])
+        .args([test, "--exact", "--ignored", "--quiet"])
         .env(DIRECTORY, dir)
         .env(NUMBER, number.to_string())
         .stdout(Stdio::null())
@@ -37,8 +37,8 @@ fn start(part: &str, dir: &Path, number: usize) -> Child {
         .unwrap()
 }
 
-/// The storage and the number this process was started with; none if it is not such a copy.
-fn told() -> Option<(FileStorage, usize)> {
+/// Returns the storage and the number of a child process, or `None` in the parent.
+fn child() -> Option<(FileStorage, usize)> {
     let dir = env::var_os(DIRECTORY)?;
     let number = env::var(NUMBER).unwrap().parse().unwrap();
     Some((FileStorage::open(dir).unwrap(), number))
@@ -50,9 +50,9 @@ async fn create(storage: &FileStorage, id: &SessionId, items: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "is a part of another test"]
-async fn write_25_keys_at_once() {
-    let Some((storage, number)) = told() else { return };
+#[ignore = "run by another test in a child process"]
+async fn write_25_keys_concurrently() {
+    let Some((storage, number)) = child() else { return };
     let writers: Vec<_> = (0..25)
         .map(|key| {
             let storage = storage.clone();
@@ -73,7 +73,7 @@ async fn g1_processes_that_write_different_keys_of_one_session_lose_nothing() {
     let storage = FileStorage::open(dir.path()).unwrap();
     create(&storage, &id("shared"), r#"{"start":0}"#).await;
     let processes: Vec<_> =
-        (0..4).map(|number| start("write_25_keys_at_once", dir.path(), number)).collect();
+        (0..4).map(|number| start("write_25_keys_concurrently", dir.path(), number)).collect();
     for mut process in processes {
         assert!(process.wait().unwrap().success());
     }
@@ -81,9 +81,9 @@ async fn g1_processes_that_write_different_keys_of_one_session_lose_nothing() {
 }
 
 #[tokio::test]
-#[ignore = "is a part of another test"]
+#[ignore = "run by another test in a child process"]
 async fn update_until_refused() {
-    let Some((storage, number)) = told() else { return };
+    let Some((storage, number)) = child() else { return };
     for round in 0_u64.. {
         let changes = set(&format!(r#"{{"{number}":{round}}}"#));
         let written = storage.set_session(&id("shared"), &changes, UPDATE).await.unwrap();
@@ -102,7 +102,7 @@ async fn g2_a_removal_is_final_for_other_processes_too() {
     create(&storage, &id("shared"), r#"{"start":0}"#).await;
     let processes: Vec<_> =
         (0..3).map(|number| start("update_until_refused", dir.path(), number)).collect();
-    // Not before all of them are at it.
+    // Waits until all processes have written.
     let started = Instant::now();
     while storage.get_size(&id("shared")).await.unwrap() < 4 {
         assert!(started.elapsed() < Duration::from_secs(20));
@@ -115,21 +115,21 @@ async fn g2_a_removal_is_final_for_other_processes_too() {
     assert_eq!(storage.get_session(&id("shared")).await.unwrap(), None);
 }
 
-/// An item twice in one session, large enough for more than one write to the disk.
+/// Returns changes that set two equal items, too large for a single write to the disk.
 fn pair(number: u64) -> Changes {
     let item = format!(r#""{}{number}""#, "x".repeat(50_000));
     set(&format!(r#"{{"one":{item},"other":{item}}}"#))
 }
 
-/// The ids of a session that is renamed to and fro.
+/// Returns the two ids between which a session is renamed back and forth.
 fn two_ids(number: u64) -> (SessionId, SessionId) {
     (id(&format!("session-{number}")), id(&format!("renamed-{number}")))
 }
 
 #[tokio::test]
-#[ignore = "is a part of another test"]
-async fn write_for_ever() {
-    let Some((storage, _)) = told() else { return };
+#[ignore = "run by another test in a child process"]
+async fn write_until_killed() {
+    let Some((storage, _)) = child() else { return };
     for number in 0_u64.. {
         let (id, other) = two_ids(number % 3);
         let written = storage.set_session(&id, &pair(number), UPDATE).await.unwrap();
@@ -148,13 +148,13 @@ async fn g6_a_process_killed_at_any_moment_leaves_every_file_whole_and_no_lock()
         storage.set_session(&id, &pair(0), SetOptions::create(HOUR)).await.unwrap();
     }
     for round in 0..20 {
-        let before = newest(dir.path());
-        let mut process = start("write_for_ever", dir.path(), 0);
+        let before = last_modified(dir.path());
+        let mut process = start("write_until_killed", dir.path(), 0);
         let started = Instant::now();
-        while newest(dir.path()) == before {
+        while last_modified(dir.path()) == before {
             assert!(started.elapsed() < Duration::from_secs(20));
             for number in 0..3 {
-                demand_pair(&storage, &two_ids(number).0).await;
+                assert_whole(&storage, &two_ids(number).0).await;
             }
         }
         thread::sleep(Duration::from_micros(731 * round % 7_000));
@@ -164,8 +164,8 @@ async fn g6_a_process_killed_at_any_moment_leaves_every_file_whole_and_no_lock()
         for number in 0..3 {
             let (id, other) = two_ids(number);
             let (old, new) =
-                (demand_pair(&storage, &id).await, demand_pair(&storage, &other).await);
-            assert!(old || new, "a session is under neither of its ids");
+                (assert_whole(&storage, &id).await, assert_whole(&storage, &other).await);
+            assert!(old || new, "a session is under neither id");
             if old {
                 storage.remove_all(&other, None).await.unwrap();
             } else {
@@ -174,12 +174,12 @@ async fn g6_a_process_killed_at_any_moment_leaves_every_file_whole_and_no_lock()
             assert!(storage.update_ttl(&id, HOUR).await.unwrap());
         }
         let sessions = names(dir.path()).filter(|name| name.ends_with(".session"));
-        assert_eq!(sessions.count(), 3, "an unreadable file is left");
+        assert_eq!(sessions.count(), 3, "an unreadable file remains");
     }
 }
 
-/// Demands that what is at an id is nothing or a whole session; says whether there is one.
-async fn demand_pair(storage: &FileStorage, id: &SessionId) -> bool {
+/// Asserts that the session at an id, if any, is whole. Returns whether there is one.
+async fn assert_whole(storage: &FileStorage, id: &SessionId) -> bool {
     let session = storage.get_session(id).await.unwrap();
     if let Some(session) = &session {
         assert!(session.item("one").is_some() && session.item("one") == session.item("other"));
@@ -191,16 +191,16 @@ fn names(dir: &Path) -> impl Iterator<Item = String> {
     fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap())
 }
 
-/// Something that changes with every write.
-fn newest(dir: &Path) -> Option<SystemTime> {
+/// Returns the time of the latest write to a session's file.
+fn last_modified(dir: &Path) -> Option<SystemTime> {
     let sessions = names(dir).filter(|name| name.ends_with(".session"));
     sessions.filter_map(|name| fs::metadata(dir.join(name)).ok()?.modified().ok()).max()
 }
 
 #[tokio::test]
-#[ignore = "is a part of another test"]
+#[ignore = "run by another test in a child process"]
 async fn fail_to_write() {
-    let Some((storage, _)) = told() else { return };
+    let Some((storage, _)) = child() else { return };
     let error = storage.set_session(&id("shared"), &pair(1), UPDATE).await.unwrap_err();
     assert!(error.is_unavailable());
     let error = storage.set_session(&id("new"), &pair(1), SetOptions::create(HOUR)).await;
@@ -210,12 +210,12 @@ async fn fail_to_write() {
 
 #[tokio::test]
 #[cfg(unix)]
-async fn g7_a_disk_that_refuses_leaves_the_old_session_and_nothing_else() {
+async fn g7_a_write_that_the_disk_refuses_leaves_the_old_session_and_no_other_file() {
     let dir = tempfile::tempdir().unwrap();
     let storage = FileStorage::open(dir.path()).unwrap();
     create(&storage, &id("shared"), r#"{"a":1}"#).await;
     create(&storage, &id("gone"), r#"{"a":1}"#).await;
-    // A limit of 4 KiB a file stands for a full disk: both cut a write short.
+    // The limit of 4 KiB per file simulates a full disk: both end a write half way.
     let status = Command::new("sh")
         .args(["-c", r#"trap '' XFSZ; ulimit -f 8; exec "$@""#, "sh"])
         .arg(env::current_exe().unwrap())
@@ -226,6 +226,6 @@ async fn g7_a_disk_that_refuses_leaves_the_old_session_and_nothing_else() {
         .status();
     assert!(status.unwrap().success());
     assert_eq!(storage.get_session(&id("shared")).await.unwrap().unwrap().stored(), r#"{"a":1}"#);
-    let left = names(dir.path()).filter(|name| !name.starts_with(".lock-"));
-    assert_eq!(left.collect::<Vec<_>>(), ["shared.session"]);
+    let files = names(dir.path()).filter(|name| !name.starts_with(".lock-"));
+    assert_eq!(files.collect::<Vec<_>>(), ["shared.session"]);
 }

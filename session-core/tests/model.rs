@@ -1,4 +1,4 @@
-//! Every storage does, operation by operation, what a plain map would do.
+//! Property tests that compare every storage with a plain map.
 
 #[cfg(feature = "redis")]
 mod common;
@@ -41,20 +41,20 @@ fn both_redis_storages_agree_with_the_model() {
     agrees_with_the_model(async || session_core::RedisKeyValueStorage::new(near()));
 }
 
-/// Plays random operations on three sessions; `make` may hand out storages on one store.
+/// Runs random operations on three sessions. `make` may return storages on one shared store.
 fn agrees_with_the_model<S: Storage>(make: impl AsyncFn() -> S) {
     let config = Config { cases: 64, failure_persistence: None, ..Config::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let play = |operations| {
-        runtime.block_on(async { Model::new(make().await).play(operations).await });
+    let run = |operations| {
+        runtime.block_on(async { Model::new(make().await).run(operations).await });
         Ok(())
     };
-    TestRunner::new(config).run(&vec(operation(), 1..30), play).unwrap();
+    TestRunner::new(config).run(&vec(operation(), 1..30), run).unwrap();
 }
 
 type Items = BTreeMap<String, String>;
 
-/// Ids are numbers from 0 to 2.
+/// A random operation. Ids are numbers from 0 to 2.
 #[derive(Clone, Debug)]
 enum Operation {
     Create { id: usize, set: Items, removed: Vec<String>, ttl: Duration },
@@ -64,11 +64,12 @@ enum Operation {
     Rename { from: usize, to: usize },
 }
 
+/// The snapshot that is passed to a write.
 #[derive(Clone, Debug)]
 enum Seen {
     Nothing,
     Current,
-    /// One of all the snapshots so far, of whichever session.
+    /// Any earlier snapshot of any session.
     Earlier(prop::sample::Index),
 }
 
@@ -88,7 +89,7 @@ fn operation() -> impl Strategy<Value = Operation> {
     let id = || 0..3_usize;
     let set = || btree_map(key(), json(), 0..4);
     let removed = || btree_set(key(), 0..4).prop_map(Vec::from_iter);
-    // Far enough apart to be told from each other however slow the machine is.
+    // So far apart that they can be distinguished even on a slow machine.
     let ttl = || (1..100_u64).prop_map(|quarters| Duration::from_secs(quarters * 900));
     prop_oneof![
         2 => (id(), set(), removed(), ttl())
@@ -110,12 +111,13 @@ fn seen() -> impl Strategy<Value = Seen> {
     ]
 }
 
-/// Mostly one of a few, so that operations meet.
+/// Generates keys, mostly from a small set, so that operations affect the same items.
 fn key() -> impl Strategy<Value = String> {
-    prop_oneof![4 => select(vec!["", "a", "b", "é", "\"", "{}"]).prop_map(str::to_owned), 1 => any::<String>()]
+    let common = select(vec!["", "a", "b", "é", "\"", "{}"]).prop_map(str::to_owned);
+    prop_oneof![4 => common, 1 => any::<String>()]
 }
 
-/// The text of any JSON value.
+/// Generates the text of any JSON value.
 fn json() -> impl Strategy<Value = String> {
     let number = "-?(0|[1-9][0-9]{0,25})(\\.[0-9]{1,20})?([eE][+-]?[0-9]{1,4})?";
     let escaped = "\"([a-z0-9 é]|\\\\[\"\\\\/bfnrt]|\\\\u[0-9a-fA-F]{4}){0,8}\"";
@@ -141,11 +143,12 @@ fn json() -> impl Strategy<Value = String> {
     })
 }
 
+/// A storage and the sessions that it is expected to hold.
 struct Model<S> {
     storage: S,
     ids: [SessionId; 3],
     sessions: [Option<Session>; 3],
-    /// Every snapshot the storage has given.
+    /// All snapshots that the storage has returned.
     seen: Vec<Snapshot>,
 }
 
@@ -161,7 +164,7 @@ impl<S: Storage> Model<S> {
         Self { storage, ids, sessions: Default::default(), seen: Vec::new() }
     }
 
-    async fn play(mut self, operations: Vec<Operation>) {
+    async fn run(mut self, operations: Vec<Operation>) {
         for operation in operations {
             let ids = operation.ids();
             self.step(operation).await;
@@ -169,7 +172,7 @@ impl<S: Storage> Model<S> {
                 self.compare(id).await;
             }
         }
-        // The others, which no operation may have touched.
+        // Includes the sessions that no operation has touched.
         for id in 0..3 {
             self.compare(id).await;
             self.storage.remove_all(&self.ids[id], None).await.unwrap();
@@ -247,7 +250,7 @@ impl<S: Storage> Model<S> {
         }
     }
 
-    /// Asks the storage in every way there is.
+    /// Compares a session with the model through every method that reads.
     async fn compare(&mut self, number: usize) {
         let (storage, id) = (&self.storage, &self.ids[number]);
         let found = storage.get_session(id).await.unwrap();
@@ -262,7 +265,7 @@ impl<S: Storage> Model<S> {
         let nothing = Items::new();
         let expected = expected.map_or(&nothing, |session| &session.items);
         assert_eq!(storage.get_size(id).await.unwrap(), expected.len());
-        for key in expected.keys().map(String::as_str).chain(["", "nobody"]) {
+        for key in expected.keys().map(String::as_str).chain(["", "absent"]) {
             let item = storage.get(id, key).await.unwrap();
             assert_eq!(item.as_deref().map(RawValue::get), expected.get(key).map(String::as_str));
             assert_eq!(storage.contains(id, key).await.unwrap(), expected.contains_key(key));
@@ -271,7 +274,7 @@ impl<S: Storage> Model<S> {
     }
 }
 
-/// Removals have the last word.
+/// Returns the changes. A key that is both set and removed is removed.
 fn changes(set: &Items, removed: &[String]) -> Changes {
     let mut changes = Changes::new();
     for (key, item) in set {

@@ -1,4 +1,4 @@
-//! What is said in the log, and how often. A process of its own: there is one logger in each.
+//! The log lines of the Redis client. A test binary of its own, since a process has one logger.
 #![cfg(feature = "redis")]
 
 mod common;
@@ -13,9 +13,9 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 
 static LINES: Mutex<Vec<(Level, String)>> = Mutex::new(Vec::new());
 
-struct Lines;
+struct Recorder;
 
-impl Log for Lines {
+impl Log for Recorder {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         metadata.target().starts_with("session_core")
     }
@@ -29,21 +29,21 @@ impl Log for Lines {
     fn flush(&self) {}
 }
 
-fn lines() -> Vec<(Level, String)> {
+fn take_lines() -> Vec<(Level, String)> {
     std::mem::take(&mut *LINES.lock().unwrap())
 }
 
 async fn until(mut condition: impl AsyncFnMut() -> bool) {
-    let patience = Instant::now() + Duration::from_secs(3);
+    let deadline = Instant::now() + Duration::from_secs(3);
     while !condition().await {
-        assert!(Instant::now() < patience);
+        assert!(Instant::now() < deadline);
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn the_log_tells_of_outages_once_and_of_records_without_their_names() {
-    log::set_logger(&Lines).unwrap();
+async fn outages_are_logged_once_and_unreadable_records_without_their_ids() {
+    log::set_logger(&Recorder).unwrap();
     log::set_max_level(LevelFilter::Debug);
     let mut server = RedisServer::start_with(&["--requirepass", "secret"]);
     let address = format!("127.0.0.1:{}", server.port());
@@ -51,44 +51,44 @@ async fn the_log_tells_of_outages_once_and_of_records_without_their_names() {
     let redis = Redis::builder(&url).build().unwrap();
     let storage = std::sync::Arc::new(RedisKeyValueStorage::new(redis));
 
-    // Many requests, from all threads.
-    let storm = async |storage: &std::sync::Arc<RedisKeyValueStorage>| {
+    // Returns how many of 100 concurrent requests succeed.
+    let burst = async |storage: &std::sync::Arc<RedisKeyValueStorage>| {
         let requests: Vec<_> = (0..100)
             .map(|_| {
                 let storage = storage.clone();
                 tokio::spawn(async move { storage.get_session(&id("a")).await.is_ok() })
             })
             .collect();
-        let mut good = 0;
+        let mut succeeded = 0;
         for request in requests {
-            good += usize::from(request.await.unwrap());
+            succeeded += usize::from(request.await.unwrap());
         }
-        good
+        succeeded
     };
-    assert_eq!(storm(&storage).await, 100);
-    assert_eq!(lines(), []);
+    assert_eq!(burst(&storage).await, 100);
+    assert_eq!(take_lines(), []);
 
     server.kill();
-    until(async || storm(&storage).await == 0).await;
-    let told = lines();
+    until(async || burst(&storage).await == 0).await;
+    let logged = take_lines();
     let expected = format!("redis {address} is not reachable: connection refused");
-    assert_eq!(told, [(Level::Warn, expected)]);
+    assert_eq!(logged, [(Level::Warn, expected)]);
 
     server.restart();
-    until(async || storm(&storage).await == 100).await;
+    until(async || burst(&storage).await == 100).await;
     until(async || !LINES.lock().unwrap().is_empty()).await;
-    assert_eq!(lines(), [(Level::Info, format!("redis {address} is back"))]);
+    assert_eq!(take_lines(), [(Level::Info, format!("redis {address} is back"))]);
 
     let name = "abcdefghijklmnopqrstuvwxyz234567";
     server.cli(&["-a", "secret", "RPUSH", &format!("session:{name}"), "value"]);
     assert!(storage.get_session(&id(name)).await.unwrap().is_none());
     let expected = "session:abcdef… is of another type and counts as no session".to_owned();
-    assert_eq!(lines(), [(Level::Warn, expected)]);
+    assert_eq!(take_lines(), [(Level::Warn, expected)]);
     server.cli(&["-a", "secret", "SET", &format!("session:{name}"), "value"]);
     assert!(storage.get_session(&id(name)).await.unwrap().is_none());
     let expected = "session:abcdef… is not a JSON object and counts as no session".to_owned();
-    assert_eq!(lines(), [(Level::Warn, expected)]);
+    assert_eq!(take_lines(), [(Level::Warn, expected)]);
 
     Redis::builder(&url).prefix("").build().unwrap();
-    assert!(matches!(&lines()[..], [(Level::Warn, line)] if !line.contains("secret")));
+    assert!(matches!(&take_lines()[..], [(Level::Warn, line)] if !line.contains("secret")));
 }

@@ -1,20 +1,24 @@
-//! Writers and readers of one session at the same time.
+//! Concurrent writers and readers of one session.
 
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
 };
 
-use super::subject::{HOUR, Outcome, Subject, all, change, demand_pair, pair, set};
+use super::subject::{
+    CheckResult, HOUR, Subject, change, ensure, ensure_pair, join_all, pair, set,
+};
 use crate::{SessionId, SetOptions, Written};
 
 const ROUNDS: usize = 10;
 
-pub(super) async fn concurrent_writers_of_different_keys_lose_nothing(subject: Subject) -> Outcome {
+pub(super) async fn concurrent_writers_of_different_keys_lose_nothing(
+    subject: Subject,
+) -> CheckResult {
     const WRITERS: usize = 50;
     let id = subject.create(r#"{"start":0}"#).await?;
     let seen = subject.session(&id).await?;
-    // One set and one removal each, and half of them as sessions do it: with what they have seen.
+    // Each writer sets and removes keys. Half of them pass on a snapshot, as a `Session` does.
     let writers = (0..WRITERS).map(|writer| {
         let (id, seen) = (id.clone(), (writer % 2 == 0).then(|| seen.clone()));
         subject.spawn(move |subject| async move {
@@ -23,12 +27,12 @@ pub(super) async fn concurrent_writers_of_different_keys_lose_nothing(subject: S
             let then = change("{}", &[&format!("gone-{writer}")]);
             for changes in [first, then] {
                 let written = subject.set_session(&id, &changes, update).await?;
-                ensure!(written == Written::Saved, "one of many writers was told {written:?}");
+                ensure!(written == Written::Saved, "a concurrent update returned {written:?}");
             }
             Ok(())
         })
     });
-    all(writers.collect()).await?;
+    join_all(writers.collect()).await?;
     let session = subject.session(&id).await?;
     let kept = (0..WRITERS).filter(|writer| session.item(&format!("key-{writer}")).is_some());
     let kept = kept.count();
@@ -38,7 +42,7 @@ pub(super) async fn concurrent_writers_of_different_keys_lose_nothing(subject: S
     Ok(())
 }
 
-pub(super) async fn one_of_concurrent_creators_wins(subject: Subject) -> Outcome {
+pub(super) async fn exactly_one_concurrent_creator_wins(subject: Subject) -> CheckResult {
     for _ in 0..ROUNDS {
         let id = SessionId::random();
         let creators = (0..10).map(|creator| {
@@ -49,15 +53,15 @@ pub(super) async fn one_of_concurrent_creators_wins(subject: Subject) -> Outcome
                 Ok((written == Written::Saved).then_some(creator))
             })
         });
-        let winners: Vec<_> = all(creators.collect()).await?.into_iter().flatten().collect();
-        ensure!(winners.len() == 1, "{} of 10 creators of one id were told Saved", winners.len());
+        let winners: Vec<_> = join_all(creators.collect()).await?.into_iter().flatten().collect();
+        ensure!(winners.len() == 1, "{} of 10 creations of one id returned Saved", winners.len());
         let winner = winners[0];
-        subject.demand(&id, &format!(r#"{{"one":{winner},"other":{winner}}}"#)).await?;
+        subject.ensure_items(&id, &format!(r#"{{"one":{winner},"other":{winner}}}"#)).await?;
     }
     Ok(())
 }
 
-pub(super) async fn a_removal_during_writes_is_final(subject: Subject) -> Outcome {
+pub(super) async fn a_removal_during_writes_is_final(subject: Subject) -> CheckResult {
     for round in 0..ROUNDS {
         let id = subject.create(r#"{"start":0}"#).await?;
         let seen = subject.session(&id).await?;
@@ -67,7 +71,7 @@ pub(super) async fn a_removal_during_writes_is_final(subject: Subject) -> Outcom
             subject.spawn(move |subject| async move {
                 let seen = (writer % 2 == 0).then_some(&seen);
                 for number in 0..20 {
-                    let before = !removed.load(Ordering::SeqCst);
+                    let was_removed = removed.load(Ordering::SeqCst);
                     let accepted = if writer == 9 {
                         subject.update_ttl(&id, 2 * HOUR).await?
                     } else {
@@ -75,69 +79,75 @@ pub(super) async fn a_removal_during_writes_is_final(subject: Subject) -> Outcom
                         let update = SetOptions::update(HOUR).seen(seen);
                         subject.set_session(&id, &changes, update).await? != Written::Refused
                     };
-                    ensure!(before || !accepted, "a write after the removal was accepted");
+                    ensure!(!was_removed || !accepted, "a write after the removal was accepted");
                     if !accepted {
                         break;
                     }
-                    subject.turns(1 + writer % 3).await?;
+                    subject.delay(1 + writer % 3).await?;
                 }
                 Ok(())
             })
         });
         let writers = writers.collect();
-        subject.turns(round).await?;
+        subject.delay(round).await?;
         let found = subject.remove_all(&id, None).await?;
         removed.store(true, Ordering::SeqCst);
         ensure!(found, "remove_all did not find the session");
-        all(writers).await?;
-        subject.demand_none(&id).await?;
+        join_all(writers).await?;
+        subject.ensure_absent(&id).await?;
     }
     Ok(())
 }
 
-pub(super) async fn a_conditional_removal_takes_no_write_with_it(subject: Subject) -> Outcome {
+pub(super) async fn a_conditional_removal_loses_no_write(subject: Subject) -> CheckResult {
     for round in 0..2 * ROUNDS {
         let id = subject.create(r#"{"start":0}"#).await?;
         let seen = subject.session(&id).await?;
         let removal = subject.spawn({
             let id = id.clone();
             move |subject| async move {
-                subject.turns(round / 4).await?;
+                subject.delay(round / 4).await?;
                 Ok(subject.remove_all(&id, Some(&seen)).await?)
             }
         });
-        subject.turns(round % 4).await?;
+        subject.delay(round % 4).await?;
         let written = subject.update(&id, &set(r#"{"late":1}"#)).await?;
         let removed = removal.await??;
         let saved = written == Written::Saved;
-        ensure!(removed != saved, "removed is {removed}, and a write meanwhile was {written:?}");
-        let there = subject.get_session(&id).await?.is_some();
-        ensure!(there == saved, "a write was {written:?}, and that there is a session is {there}");
+        ensure!(
+            removed != saved,
+            "remove_all returned {removed}, and a concurrent write {written:?}"
+        );
+        let exists = subject.get_session(&id).await?.is_some();
+        ensure!(
+            exists == saved,
+            "a write returned {written:?}, but get_session found a session: {exists}"
+        );
     }
     Ok(())
 }
 
-pub(super) async fn emptying_and_setting_at_once_come_one_after_the_other(
+pub(super) async fn concurrent_emptying_and_setting_are_serialized(
     subject: Subject,
-) -> Outcome {
+) -> CheckResult {
     for round in 0..2 * ROUNDS {
         let id = subject.create(r#"{"a":1}"#).await?;
         let emptying = subject.spawn({
             let id = id.clone();
             move |subject| async move {
-                subject.turns(round / 4).await?;
+                subject.delay(round / 4).await?;
                 subject.update(&id, &change("{}", &["a"])).await
             }
         });
-        subject.turns(round % 4).await?;
+        subject.delay(round % 4).await?;
         let setting = subject.update(&id, &set(r#"{"b":2}"#)).await?;
         match (emptying.await??, setting) {
-            (Written::Emptied, Written::Refused) => subject.demand_none(&id).await?,
-            (Written::Saved, Written::Saved) => subject.demand(&id, r#"{"b":2}"#).await?,
+            (Written::Emptied, Written::Refused) => subject.ensure_absent(&id).await?,
+            (Written::Saved, Written::Saved) => subject.ensure_items(&id, r#"{"b":2}"#).await?,
             (emptying, setting) => {
                 ensure!(
                     false,
-                    "removing the last item was {emptying:?}, setting another {setting:?}"
+                    "removing the last item returned {emptying:?}, setting another {setting:?}"
                 );
             }
         }
@@ -145,24 +155,24 @@ pub(super) async fn emptying_and_setting_at_once_come_one_after_the_other(
     Ok(())
 }
 
-pub(super) async fn extending_the_ttl_loses_no_write(subject: Subject) -> Outcome {
+pub(super) async fn extending_the_ttl_loses_no_write(subject: Subject) -> CheckResult {
     let id = subject.create(r#"{"start":0}"#).await?;
     let writers = (0..20).map(|writer| {
         let id = id.clone();
         subject.spawn(move |subject| async move {
-            // An hour more each time, so that there is always something to extend.
+            // Longer for each writer, so that most of the calls extend.
             let found = subject.update_ttl(&id, HOUR * (writer + 2)).await?;
             ensure!(found, "update_ttl did not find the session");
             subject.update(&id, &set(&format!(r#"{{"key-{writer}":1}}"#))).await
         })
     });
-    all(writers.collect()).await?;
+    join_all(writers.collect()).await?;
     let size = subject.get_size(&id).await?;
     ensure!(size == 21, "{size} of 21 items were kept");
     Ok(())
 }
 
-pub(super) async fn a_reader_sees_whole_writes_only(subject: Subject) -> Outcome {
+pub(super) async fn a_reader_never_sees_half_a_write(subject: Subject) -> CheckResult {
     let id = SessionId::random();
     let done = Arc::new(AtomicBool::new(false));
     let readers = (0..4).map(|reader| {
@@ -170,9 +180,9 @@ pub(super) async fn a_reader_sees_whole_writes_only(subject: Subject) -> Outcome
         subject.spawn(move |subject| async move {
             while !done.load(Ordering::SeqCst) {
                 if let Some(session) = subject.get_session(&id).await? {
-                    demand_pair(&session)?;
+                    ensure_pair(&session)?;
                 }
-                subject.turns(1 + reader).await?;
+                subject.delay(1 + reader).await?;
             }
             Ok(())
         })
@@ -181,23 +191,23 @@ pub(super) async fn a_reader_sees_whole_writes_only(subject: Subject) -> Outcome
     let written = write_pairs(&subject, &id).await;
     done.store(true, Ordering::SeqCst);
     written?;
-    all(readers).await.map(drop)
+    join_all(readers).await.map(drop)
 }
 
-/// Creates, changes, empties and removes a session over and over.
-async fn write_pairs(subject: &Subject, id: &SessionId) -> Outcome {
+/// Creates, changes, empties and removes a session repeatedly.
+async fn write_pairs(subject: &Subject, id: &SessionId) -> CheckResult {
     for number in 0..50 {
         subject.set_session(id, &pair(number), SetOptions::create(HOUR)).await?;
-        subject.turns(number % 3).await?;
+        subject.delay(number % 3).await?;
         subject.update(id, &pair(number + 1_000)).await?;
-        subject.turns(number % 3).await?;
+        subject.delay(number % 3).await?;
         match number % 4 {
             0 => drop(subject.update(id, &change("{}", &["one", "other"])).await?),
             1 => drop(subject.remove_all(id, None).await?),
             2 => drop(subject.update_ttl(id, 2 * HOUR).await?),
             _ => {}
         }
-        subject.turns(number % 3).await?;
+        subject.delay(number % 3).await?;
     }
     Ok(())
 }

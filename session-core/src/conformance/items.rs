@@ -1,12 +1,12 @@
-//! Items and keys of every shape.
+//! Unusual items and keys.
 
 use serde_json::value::RawValue;
 
-use super::subject::{HOUR, Outcome, Subject, change, set};
+use super::subject::{CheckResult, HOUR, Subject, change, ensure, set};
 use crate::{Changes, SessionId, SetOptions, Written};
 
 const ITEMS: &[&str] = &[
-    // Numbers that a detour through a float would change.
+    // Numbers that a conversion to a float would change.
     "9007199254740993",
     "18446744073709551615",
     "-9223372036854775809",
@@ -34,7 +34,7 @@ const ITEMS: &[&str] = &[
     r#""5 ""#,
     r#"" ""#,
     r#""\"quoted\"""#,
-    // Strings that could be written in another way.
+    // Strings that have other spellings.
     r#""\u00e9""#,
     r#""a\u0062""#,
     r#""\/""#,
@@ -42,11 +42,11 @@ const ITEMS: &[&str] = &[
     r#""\n\t\\""#,
     r#""\u0000""#,
     r#""\ud83d\ude00""#,
-    // Half a surrogate pair: JSON, though no text.
+    // Half a surrogate pair: valid JSON, but not valid text.
     r#""\ud800""#,
     "\"é\"",
     "\"日本語 😀 \u{7f} \u{2028}\"",
-    // Structures, with their order, their spaces and what they say twice.
+    // Structures, whose order, spaces and duplicate keys must survive.
     "{}",
     "[]",
     "[ ]",
@@ -80,7 +80,7 @@ const KEYS: &[&str] = &[
     "null",
 ];
 
-pub(super) async fn items_survive_byte_for_byte(subject: Subject) -> Outcome {
+pub(super) async fn items_survive_byte_for_byte(subject: Subject) -> CheckResult {
     let id = SessionId::random();
     let deep = format!("{}{}", "[".repeat(1_000), "]".repeat(1_000));
     let mut changes = Changes::new();
@@ -88,19 +88,19 @@ pub(super) async fn items_survive_byte_for_byte(subject: Subject) -> Outcome {
         changes.set(format!("{number:03}"), json(item));
     }
     let written = subject.set_session(&id, &changes, SetOptions::create(HOUR)).await?;
-    ensure!(written == Written::Saved, "creating a session answered {written:?}");
-    demand_changes(&subject, &id, &changes).await?;
+    ensure!(written == Written::Saved, "creating a session returned {written:?}");
+    ensure_changes(&subject, &id, &changes).await?;
 
-    // The other ways an item can go: rewritten beside another, and moved.
+    // Items are also rewritten when another one changes, and moved by a rename.
     subject.update(&id, &set(r#"{"other":1}"#)).await?;
     subject.update(&id, &change("{}", &["other"])).await?;
-    demand_changes(&subject, &id, &changes).await?;
+    ensure_changes(&subject, &id, &changes).await?;
     let moved = SessionId::random();
     ensure!(subject.rename(&id, &moved).await?, "rename did not find the session");
-    demand_changes(&subject, &moved, &changes).await
+    ensure_changes(&subject, &moved, &changes).await
 }
 
-pub(super) async fn keys_survive_byte_for_byte(subject: Subject) -> Outcome {
+pub(super) async fn keys_survive_byte_for_byte(subject: Subject) -> CheckResult {
     let mut changes = Changes::new();
     let long = "k".repeat(1_000);
     for (number, key) in KEYS.iter().copied().chain([long.as_str()]).enumerate() {
@@ -108,18 +108,18 @@ pub(super) async fn keys_survive_byte_for_byte(subject: Subject) -> Outcome {
     }
     let id = SessionId::random();
     let written = subject.set_session(&id, &changes, SetOptions::create(HOUR)).await?;
-    ensure!(written == Written::Saved, "creating a session answered {written:?}");
-    demand_changes(&subject, &id, &changes).await?;
+    ensure!(written == Written::Saved, "creating a session returned {written:?}");
+    ensure_changes(&subject, &id, &changes).await?;
     for key in KEYS {
         let written = subject.update(&id, &change("{}", &[key])).await?;
-        ensure!(written == Written::Saved, "removing the key {key:?} answered {written:?}");
+        ensure!(written == Written::Saved, "removing the key {key:?} returned {written:?}");
         ensure!(!subject.contains(&id, key).await?, "the key {key:?} was not removed");
     }
-    ensure!(subject.get_size(&id).await? == 1, "removing single keys removed others");
+    ensure!(subject.get_size(&id).await? == 1, "removing keys one by one removed others");
     Ok(())
 }
 
-pub(super) async fn large_sessions_survive(subject: Subject) -> Outcome {
+pub(super) async fn large_sessions_survive_byte_for_byte(subject: Subject) -> CheckResult {
     let mut changes = Changes::new();
     changes.set("large", json(&format!("\"{}\"", "é".repeat(200_000))));
     for number in 0..1_000 {
@@ -127,44 +127,47 @@ pub(super) async fn large_sessions_survive(subject: Subject) -> Outcome {
     }
     let id = SessionId::random();
     let written = subject.set_session(&id, &changes, SetOptions::create(HOUR)).await?;
-    ensure!(written == Written::Saved, "creating a large session answered {written:?}");
+    ensure!(written == Written::Saved, "creating a large session returned {written:?}");
     let size = subject.get_size(&id).await?;
     ensure!(size == 1_001, "get_size counted {size} of 1001 items");
     let session = subject.session(&id).await?;
-    let same =
+    let is_same =
         session.iter().eq(changes.iter().map(|(key, item)| (key, item.map_or("", RawValue::get))));
-    ensure!(same, "a large session came back changed");
+    ensure!(is_same, "a large session was read back changed");
     Ok(())
 }
 
-pub(super) async fn single_reads_agree_with_the_whole_session(subject: Subject) -> Outcome {
+pub(super) async fn reads_of_single_items_agree_with_the_whole_session(
+    subject: Subject,
+) -> CheckResult {
     let id = subject.create(r#"{"":0,"a":{"b":1},"null":null}"#).await?;
     let session = subject.session(&id).await?;
-    for key in ["", "a", "null", "b", "A", "nobody"] {
+    for key in ["", "a", "null", "b", "A", "absent"] {
         let (whole, single) = (session.item(key), subject.get(&id, key).await?);
         let single = single.as_deref().map(RawValue::get);
-        ensure!(single == whole, "get({key:?}) answered {single:?} instead of {whole:?}");
-        let there = subject.contains(&id, key).await?;
-        ensure!(there == whole.is_some(), "contains({key:?}) answered {there}");
+        ensure!(single == whole, "get({key:?}) returned {single:?} instead of {whole:?}");
+        let contains = subject.contains(&id, key).await?;
+        ensure!(contains == whole.is_some(), "contains({key:?}) returned {contains}");
     }
     let size = subject.get_size(&id).await?;
     ensure!(size == session.len(), "get_size counted {size} of 3 items");
     Ok(())
 }
 
-/// Demands that a session is what its creation made of nothing, read in both ways.
-async fn demand_changes(subject: &Subject, id: &SessionId, changes: &Changes) -> Outcome {
+/// Checks that a session has the items it was created with, both read whole and one by one.
+async fn ensure_changes(subject: &Subject, id: &SessionId, changes: &Changes) -> CheckResult {
     let session = subject.session(id).await?;
     for (key, item) in changes.iter() {
         let item = item.map(RawValue::get);
         let whole = session.item(key);
-        ensure!(whole == item, "{item:?} at {key:?} came back as {whole:?} with the session");
+        ensure!(whole == item, "get_session read {item:?} at {key:?} as {whole:?}");
         let single = subject.get(id, key).await?;
         let single = single.as_deref().map(RawValue::get);
-        ensure!(single == item, "{item:?} at {key:?} came back as {single:?} from get");
+        ensure!(single == item, "get read {item:?} at {key:?} as {single:?}");
     }
     let size = session.len();
-    ensure!(size == changes.iter().count(), "the session has {size} items");
+    let expected = changes.iter().count();
+    ensure!(size == expected, "the session has {size} items instead of {expected}");
     Ok(())
 }
 

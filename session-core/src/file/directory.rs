@@ -1,4 +1,4 @@
-//! The files themselves. Everything here blocks.
+//! The session files. Every function here blocks.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},
@@ -7,50 +7,51 @@ use std::{
 };
 
 use super::{
-    caller::Caller,
+    cancellation_token::CancellationToken,
     record::{Fault, Record},
 };
 use crate::SessionId;
 
-/// From this many bytes on it takes long to read a file and to check what stands in it.
+/// The size in bytes from which reading and parsing a file takes long.
 const LARGE: u32 = 256 * 1024;
 
+/// A directory of session files.
 pub(super) struct Directory {
     path: PathBuf,
 }
 
-/// What is at an id.
-pub(super) enum Found {
-    /// No file, or one of a session that has expired.
-    Free,
+/// The state of an id.
+pub(super) enum Entry {
+    /// No file, or that of an expired session.
+    Vacant,
     Session(Record),
-    /// Something that is no session, to be left alone.
+    /// Not a session; must be left as it is.
     Unreadable,
 }
 
-impl Found {
-    pub(super) fn session(self) -> Option<Record> {
+impl Entry {
+    pub(super) fn into_session(self) -> Option<Record> {
         match self {
             Self::Session(record) => Some(record),
-            Self::Free | Self::Unreadable => None,
+            Self::Vacant | Self::Unreadable => None,
         }
     }
 }
 
 impl Directory {
-    /// Creates the directory if it is missing, and tries to write a file in it.
+    /// Opens a directory, which is created if it is missing, and checks that it is writable.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         create(path).map_err(|error| match error.kind() {
-            // What the system says is "file exists".
+            // The system's own message is "file exists".
             ErrorKind::AlreadyExists => ErrorKind::NotADirectory.into(),
             _ => error,
         })?;
-        // Ids are secrets, and file names here.
-        if is_open_to_others(path)? {
-            log::warn!("session directory {} can be read by others", path.display());
+        // The file names contain the ids, which are secrets.
+        if is_accessible_to_others(path)? {
+            log::warn!("session directory {} is accessible to other users", path.display());
         }
         let directory = Self { path: path.to_owned() };
-        let (probe, _) = directory.temporary()?;
+        let (probe, _) = directory.create_temporary()?;
         fs::remove_file(probe)?;
         Ok(directory)
     }
@@ -63,58 +64,64 @@ impl Directory {
         self.path.join(format!("{}.session", id.as_str()))
     }
 
-    /// Reads what is at an id; logs it if that is no session.
-    pub(super) fn read(&self, id: &SessionId) -> io::Result<Found> {
-        self.read_among(id, || ())
+    /// Reads an entry. Logs a warning if it is unreadable.
+    pub(super) fn read(&self, id: &SessionId) -> io::Result<Entry> {
+        self.read_with(id, || ())
     }
 
-    /// The same; says so before it does what takes long, since others may wait for this thread.
-    pub(super) fn read_among(&self, id: &SessionId, before_long: impl Fn()) -> io::Result<Found> {
-        let content = |path: &Path| content(path, &before_long);
-        let content = match content(&self.file(id)) {
+    /// Reads an entry like [`read`](Self::read), and calls `before_large` before it reads a large
+    /// file, since other reads may wait for this thread.
+    pub(super) fn read_with(&self, id: &SessionId, before_large: impl Fn()) -> io::Result<Entry> {
+        let read_content = || read_content(&self.file(id), &before_large);
+        let content = match read_content() {
             Ok(content) => content,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                // A directory that has gone is a failure, not a directory without sessions.
+                // A missing directory is a failure, not a directory without sessions.
                 fs::metadata(&self.path)?;
-                // It may have been away for the first look only.
-                match content(&self.file(id)) {
-                    Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Found::Free),
+                // The directory may have been missing during the first attempt only.
+                match read_content() {
+                    Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Entry::Vacant),
                     content => content?,
                 }
             }
             Err(error) => return Err(error),
         };
         match content.and_then(|content| Record::parse(&content, id)) {
-            Ok(Some(record)) => Ok(Found::Session(record)),
-            Ok(None) => Ok(Found::Free),
+            Ok(Some(record)) => Ok(Entry::Session(record)),
+            Ok(None) => Ok(Entry::Vacant),
             Err(fault) => {
                 log::warn!("the file of session {id:?} counts as no session: {fault}");
-                Ok(Found::Unreadable)
+                Ok(Entry::Unreadable)
             }
         }
     }
 
-    /// Replaces a session's file in one step, or leaves everything as it is.
-    pub(super) fn write(&self, id: &SessionId, record: &Record, caller: &Caller) -> io::Result<()> {
-        let (temporary, mut file) = self.temporary()?;
+    /// Creates or replaces a session's file in one atomic step. A failure changes nothing.
+    pub(super) fn write(
+        &self,
+        id: &SessionId,
+        record: &Record,
+        token: &CancellationToken,
+    ) -> io::Result<()> {
+        let (temporary, mut file) = self.create_temporary()?;
         let written = file
             .write_all(record.to_text(id).as_bytes())
-            .and_then(|()| caller.check())
+            .and_then(|()| token.check())
             .and_then(|()| fs::rename(&temporary, self.file(id)));
         if written.is_err() {
-            // If this fails, too, the sweep finds it.
+            // If this fails too, the sweep removes the file.
             let _ = fs::remove_file(&temporary);
         }
         written
     }
 
-    pub(super) fn remove(&self, id: &SessionId, caller: &Caller) -> io::Result<()> {
-        caller.check()?;
+    pub(super) fn remove(&self, id: &SessionId, token: &CancellationToken) -> io::Result<()> {
+        token.check()?;
         fs::remove_file(self.file(id))
     }
 
-    /// Creates a file that no other writer has, in any process.
-    fn temporary(&self) -> io::Result<(PathBuf, File)> {
+    /// Creates a temporary file of a unique name.
+    fn create_temporary(&self) -> io::Result<(PathBuf, File)> {
         let path = self.path.join(format!(".{}.tmp", SessionId::random().as_str()));
         let mut options = OpenOptions::new();
         let file = owner_only(&mut options).create_new(true).write(true).open(&path)?;
@@ -122,8 +129,10 @@ impl Directory {
     }
 }
 
-/// Reads a file, if it is one: opening a pipe would wait for a writer.
-fn content(path: &Path, before_long: impl Fn()) -> io::Result<Result<Vec<u8>, Fault>> {
+/// Reads a file's content.
+///
+/// Anything but a regular file is not opened: opening a pipe would wait for a writer.
+fn read_content(path: &Path, before_large: impl Fn()) -> io::Result<Result<Vec<u8>, Fault>> {
     let metadata = fs::metadata(path)?;
     if !metadata.is_file() {
         return Ok(Err(Fault::NotAFile));
@@ -134,20 +143,20 @@ fn content(path: &Path, before_long: impl Fn()) -> io::Result<Result<Vec<u8>, Fa
     let read = if size < LARGE {
         read_small(path, size as usize)
     } else {
-        before_long();
+        before_large();
         fs::read(path)
     };
     match read {
-        // Of this file alone: that it is there could be asked.
+        // The directory is accessible, or reading the metadata would have failed.
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(Err(Fault::Forbidden)),
         content => content.map(Ok),
     }
 }
 
-/// Reads a file of about this size in one step.
+/// Reads a file of about `size` bytes, with one read call if the size is exact.
 fn read_small(path: &Path, size: usize) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
-    // A byte more than there should be shows that there is no more.
+    // One byte more than expected: a read that fills it shows that the file has grown.
     let mut content = vec![0; size + 1];
     let mut length = 0;
     while length != size {
@@ -158,7 +167,6 @@ fn read_small(path: &Path, size: usize) -> io::Result<Vec<u8>> {
             Err(error) => return Err(error),
         }
         if length > size {
-            // It has grown.
             content.truncate(length);
             file.read_to_end(&mut content)?;
             return Ok(content);
@@ -168,7 +176,7 @@ fn read_small(path: &Path, size: usize) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// Sets that a new file may be read and written by its owner and nobody else.
+/// Makes new files readable and writable by their owner only.
 pub(super) fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
@@ -183,13 +191,13 @@ fn create(path: &Path) -> io::Result<()> {
 }
 
 #[cfg(unix)]
-fn is_open_to_others(path: &Path) -> io::Result<bool> {
+fn is_accessible_to_others(path: &Path) -> io::Result<bool> {
     use std::os::unix::fs::PermissionsExt as _;
     Ok(fs::metadata(path)?.permissions().mode() & 0o077 != 0)
 }
 
 #[cfg(not(unix))]
-fn is_open_to_others(_: &Path) -> io::Result<bool> {
+fn is_accessible_to_others(_: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
@@ -201,7 +209,7 @@ mod tests {
     use crate::Snapshot;
 
     #[test]
-    fn a_file_is_read_whole_although_its_size_has_changed() {
+    fn a_file_whose_size_has_changed_is_read_whole() {
         let file = tempfile::NamedTempFile::new().unwrap();
         for length in [0, 1, 100, 5000] {
             let text: Vec<u8> = (0..length).map(|n| (n % 251) as u8).collect();
@@ -213,19 +221,19 @@ mod tests {
     }
 
     #[test]
-    fn only_a_large_file_is_said_to_take_long() {
-        let place = tempfile::tempdir().unwrap();
-        let directory = Directory::open(place.path()).unwrap();
+    fn only_a_large_file_is_announced() {
+        let dir = tempfile::tempdir().unwrap();
+        let directory = Directory::open(dir.path()).unwrap();
         let id = SessionId::random();
         for (length, expected) in [(1, 0), (LARGE as usize, 1)] {
             let text = format!(r#"{{"a":"{}"}}"#, "x".repeat(length));
             let items = Snapshot::parse(text).unwrap().unwrap();
             let record = Record { expires: Expiry::after(Duration::from_secs(60)), items };
-            directory.write(&id, &record, &Caller::patient()).unwrap();
-            let said = Cell::new(0);
-            let found = directory.read_among(&id, || said.set(said.get() + 1)).unwrap();
-            assert_eq!(found.session(), Some(record));
-            assert_eq!(said.get(), expected);
+            directory.write(&id, &record, &CancellationToken::never()).unwrap();
+            let calls = Cell::new(0);
+            let entry = directory.read_with(&id, || calls.set(calls.get() + 1)).unwrap();
+            assert_eq!(entry.into_session(), Some(record));
+            assert_eq!(calls.get(), expected);
         }
     }
 }

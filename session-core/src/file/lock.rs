@@ -1,4 +1,4 @@
-//! Writers of one session exclude each other.
+//! Locks between the writers of one session, in this process and others.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -11,31 +11,33 @@ use std::{
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::{caller::Caller, directory::owner_only};
+use super::{cancellation_token::CancellationToken, directory::owner_only};
 use crate::SessionId;
 
-/// A fixed set, so that locks need no clearing away. Two sessions that share one merely wait
-/// for each other.
-const COUNT: usize = 64;
+/// A fixed number of lock files, so that none has to be removed. Sessions that share one wait for
+/// each other, nothing more.
+const LOCK_COUNT: usize = 64;
 
-/// Between two attempts at a lock that another process holds. Writing takes about 0.1 ms.
+/// The pause between two attempts at a lock that another process holds. A write takes about 0.1 ms.
 const SHORTEST_PAUSE: Duration = Duration::from_micros(50);
 const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 
-/// One lock file and one queue for every 64th of the sessions.
+/// 64 locks, each shared by every 64th session: a lock file and a queue.
 ///
-/// The lock files exclude other processes. They are never the data files, since a lock would
-/// stay with the file that a rename replaces. Within this process writers queue, in order, on
-/// Tokio's mutexes first, so that waiting costs no thread.
-pub(super) struct Locks([Arc<Mutex<()>>; COUNT]);
+/// The lock files exclude other processes. They are separate from the data files, since a lock on
+/// a data file would stay with the file that a rename replaces. Writers of this process first queue
+/// in order on Tokio's mutexes, so that waiting needs no thread.
+pub(super) struct Locks([Arc<Mutex<()>>; LOCK_COUNT]);
 
-/// The right to lock some lock files, as far as this process is concerned.
-pub(super) struct Turns(Vec<(usize, OwnedMutexGuard<()>)>);
+/// The mutexes of some locks, held against other writers of this process.
+pub(super) struct ProcessGuard(Vec<(usize, OwnedMutexGuard<()>)>);
 
-/// Locks that are held. The files come first: they are let go of before the turns are.
-pub(super) struct Held {
+/// Some locks, held against every other writer.
+///
+/// The fields are dropped in order: the files are unlocked before the mutexes.
+pub(super) struct LockGuard {
     _files: Vec<File>,
-    _turns: Turns,
+    _process: ProcessGuard,
 }
 
 impl Locks {
@@ -43,65 +45,70 @@ impl Locks {
         Self(std::array::from_fn(|_| Arc::default()))
     }
 
-    /// Finds out whether files in `dir` can be locked at all.
+    /// Checks that files in `dir` can be locked.
     pub(super) fn probe(&self, dir: &Path) -> io::Result<()> {
-        match open(dir, 0)?.try_lock() {
-            // Somebody else holds it, so it can be locked.
+        match open_lock_file(dir, 0)?.try_lock() {
+            // Locked by another process, so it can be locked.
             Ok(()) | Err(TryLockError::WouldBlock) => Ok(()),
             Err(TryLockError::Error(error)) => Err(error),
         }
     }
 
-    /// Waits until no other writer of these sessions is at work in this process.
-    pub(super) async fn turns(&self, ids: &[&SessionId]) -> Turns {
-        let mut numbers: Vec<_> = ids.iter().map(|id| number(id)).collect();
-        // Always in the same order, so that nobody waits for one who waits for them.
+    /// Waits until no other writer in this process holds the locks of these sessions.
+    pub(super) async fn lock_in_process(&self, ids: &[&SessionId]) -> ProcessGuard {
+        let mut numbers: Vec<_> = ids.iter().map(|id| lock_number(id)).collect();
+        // Always in the same order, to avoid deadlocks.
         numbers.sort_unstable();
         numbers.dedup();
-        let mut turns = Vec::with_capacity(numbers.len());
+        let mut guards = Vec::with_capacity(numbers.len());
         for number in numbers {
-            turns.push((number, self.0[number].clone().lock_owned().await));
+            guards.push((number, self.0[number].clone().lock_owned().await));
         }
-        Turns(turns)
+        ProcessGuard(guards)
     }
 
-    /// Locks a session, unless somebody else is at work on it.
-    pub(super) fn try_lock(&self, dir: &Path, id: &SessionId) -> io::Result<Option<Held>> {
-        let number = number(id);
-        let Ok(turn) = self.0[number].clone().try_lock_owned() else {
+    /// Locks a session, or returns `None` if another writer holds its lock.
+    pub(super) fn try_lock(&self, dir: &Path, id: &SessionId) -> io::Result<Option<LockGuard>> {
+        let number = lock_number(id);
+        let Ok(guard) = self.0[number].clone().try_lock_owned() else {
             return Ok(None);
         };
-        let file = open(dir, number)?;
+        let file = open_lock_file(dir, number)?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(Held { _files: vec![file], _turns: Turns(vec![(number, turn)]) })),
+            Ok(()) => {
+                let process = ProcessGuard(vec![(number, guard)]);
+                Ok(Some(LockGuard { _files: vec![file], _process: process }))
+            }
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
     }
 }
 
-impl Turns {
-    /// Locks the lock files; waits, on this thread, while another process holds one.
+impl ProcessGuard {
+    /// Locks the lock files. Blocks this thread while another process holds one of them.
     ///
     /// # Errors
     ///
-    /// If the caller gives up, or a file cannot be locked.
-    pub(super) fn lock(self, dir: &Path, caller: &Caller) -> io::Result<Held> {
+    /// If the operation is cancelled, or a file cannot be locked.
+    pub(super) fn lock_files(self, dir: &Path, token: &CancellationToken) -> io::Result<LockGuard> {
         let mut files = Vec::with_capacity(self.0.len());
         for (number, _) in &self.0 {
-            files.push(lock(open(dir, *number)?, caller)?);
+            files.push(lock_file(open_lock_file(dir, *number)?, token)?);
         }
-        Ok(Held { _files: files, _turns: self })
+        Ok(LockGuard { _files: files, _process: self })
     }
 }
 
-/// Not `File::lock`, which cannot be given up while a stopped process holds the lock.
-fn lock(file: File, caller: &Caller) -> io::Result<File> {
+/// Locks a file.
+///
+/// Does not use `File::lock`, which cannot be cancelled while a stopped process holds the lock.
+fn lock_file(file: File, token: &CancellationToken) -> io::Result<File> {
     let mut pause = SHORTEST_PAUSE;
     loop {
         match file.try_lock() {
             Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) => caller.check()?,
+            Err(TryLockError::WouldBlock) => token.check()?,
             Err(TryLockError::Error(error)) => return Err(error),
         }
         thread::sleep(pause);
@@ -109,22 +116,25 @@ fn lock(file: File, caller: &Caller) -> io::Result<File> {
     }
 }
 
-/// Opened anew for each use, so that a directory that was removed and made again, by whomever,
-/// is locked by all processes alike.
-fn open(dir: &Path, number: usize) -> io::Result<File> {
+/// Opens a lock file.
+///
+/// Opened anew for each use, so that all processes lock the same file even after the directory was
+/// removed and created again.
+fn open_lock_file(dir: &Path, number: usize) -> io::Result<File> {
     let mut options = OpenOptions::new();
     owner_only(&mut options).create(true).truncate(false).write(true);
     options.open(dir.join(format!(".lock-{number:02}")))
 }
 
-/// The same in every process, whatever it was built with: FNV-1a.
+/// Returns the number of a session's lock: the FNV-1a hash of its id, the same in every build.
 ///
-/// In lower case, because a file system may take two such ids for one.
-fn number(id: &SessionId) -> usize {
+/// Ids are hashed in lower case, because a file system that ignores case gives two ids that differ
+/// only in case the same file.
+fn lock_number(id: &SessionId) -> usize {
     let hash = id.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte.to_ascii_lowercase())).wrapping_mul(0x0100_0000_01b3)
     });
-    (hash % COUNT as u64) as usize
+    (hash % LOCK_COUNT as u64) as usize
 }
 
 #[cfg(test)]
@@ -138,41 +148,41 @@ mod tests {
     #[test]
     fn a_session_has_the_same_lock_in_every_build() {
         // FNV-1a of "a" is af63dc4c8601ec8c.
-        assert_eq!(number(&id("a")), 0x8c % 64);
-        assert_eq!(number(&id("A")), number(&id("a")));
-        // Of "foobar" 85944171f73967e8.
-        assert_eq!(number(&id("foobar")), 0xe8 % 64);
+        assert_eq!(lock_number(&id("a")), 0x8c % 64);
+        assert_eq!(lock_number(&id("A")), lock_number(&id("a")));
+        // FNV-1a of "foobar" is 85944171f73967e8.
+        assert_eq!(lock_number(&id("foobar")), 0xe8 % 64);
     }
 
     #[test]
     fn random_ids_use_all_locks() {
-        let numbers = (0..2_000).map(|_| number(&SessionId::random()));
-        assert_eq!(numbers.collect::<std::collections::BTreeSet<_>>().len(), COUNT);
+        let numbers = (0..2_000).map(|_| lock_number(&SessionId::random()));
+        assert_eq!(numbers.collect::<std::collections::BTreeSet<_>>().len(), LOCK_COUNT);
     }
 
     #[tokio::test]
-    async fn sessions_that_share_a_lock_are_locked_once() {
+    async fn a_lock_that_two_sessions_share_is_taken_once() {
         let dir = tempfile::tempdir().unwrap();
         let locks = Locks::new();
-        let turns = locks.turns(&[&id("a"), &id("A")]).await;
-        let held = turns.lock(dir.path(), &Caller::patient()).unwrap();
+        let guard = locks.lock_in_process(&[&id("a"), &id("A")]).await;
+        let guard = guard.lock_files(dir.path(), &CancellationToken::never()).unwrap();
         assert!(locks.try_lock(dir.path(), &id("a")).unwrap().is_none());
-        drop(held);
+        drop(guard);
         assert!(locks.try_lock(dir.path(), &id("a")).unwrap().is_some());
     }
 
     #[tokio::test]
-    async fn waiting_for_another_process_ends_when_the_caller_gives_up() {
+    async fn cancelling_ends_the_wait_for_another_process() {
         let dir = tempfile::tempdir().unwrap();
-        // Another set of locks on the same files is what another process has.
+        // A second `Locks` on the same files acts as another process.
         let _other = Locks::new().try_lock(dir.path(), &id("a")).unwrap().unwrap();
-        let turns = Locks::new().turns(&[&id("a")]).await;
-        let (caller, waiting) = Caller::new();
+        let guard = Locks::new().lock_in_process(&[&id("a")]).await;
+        let (token, cancel) = CancellationToken::new();
         let path = dir.path().to_owned();
-        let thread = thread::spawn(move || turns.lock(&path, &caller).map(drop));
+        let thread = thread::spawn(move || guard.lock_files(&path, &token).map(drop));
         thread::sleep(Duration::from_millis(20));
         assert!(!thread.is_finished());
-        drop(waiting);
+        drop(cancel);
         assert!(thread.join().unwrap().is_err());
     }
 }

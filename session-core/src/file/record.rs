@@ -1,4 +1,4 @@
-//! What stands in a session's file.
+//! The content of a session's file.
 
 use std::{
     fmt,
@@ -7,19 +7,20 @@ use std::{
 
 use crate::{MAX_TTL, SessionId, Snapshot};
 
-/// A session as it is stored.
+/// A stored session.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Record {
     pub(super) expires: Expiry,
     pub(super) items: Snapshot,
 }
 
-/// When a session ends, in milliseconds since 1970: a clock that all processes share and that
-/// goes on while none of them runs.
+/// The time at which a session expires, in milliseconds since 1970.
+///
+/// All processes share this clock, and it runs while none of them does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Expiry(u64);
 
-/// Why a file counts as no session although it is one by its name.
+/// Why a file with a session's name counts as no session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fault {
     NotAFile,
@@ -40,13 +41,13 @@ impl fmt::Display for Fault {
             Self::NotText => "not UTF-8",
             Self::FirstLine => "its first line is not a time in milliseconds and an id",
             Self::OtherId => "its first line names another id",
-            Self::NotAnObject => "what follows its first line is not a JSON object",
+            Self::NotAnObject => "the text after its first line is not a JSON object",
         })
     }
 }
 
 impl Record {
-    /// Reads a file's content; `None` if the session has expired or has no items.
+    /// Parses a file's content. Returns `None` if the session has expired or has no items.
     pub(super) fn parse(content: &[u8], id: &SessionId) -> Result<Option<Self>, Fault> {
         let text = str::from_utf8(content).map_err(|_| Fault::NotText)?;
         let (first, items) = text.split_once('\n').ok_or(Fault::FirstLine)?;
@@ -54,13 +55,13 @@ impl Record {
         if expires.is_past() {
             return Ok(None);
         }
-        // Without the line breaks that editors and `to_text` put around it, so that a session
-        // is equal to itself whoever has saved it.
+        // Without the line breaks that editors and `to_text` add, so that saving a session in an
+        // editor does not change it.
         let items = Snapshot::parse(items.trim_ascii()).map_err(|_| Fault::NotAnObject)?;
         Ok(items.map(|items| Self { expires, items }))
     }
 
-    /// Writes the file's content. It ends with a line break, as editors expect.
+    /// Formats the file's content. It ends with a line break, as editors expect.
     pub(super) fn to_text(&self, id: &SessionId) -> String {
         format!("{} {}\n{}\n", self.expires.0, id.as_str(), self.items.stored())
     }
@@ -71,14 +72,14 @@ impl Expiry {
         Self(now().saturating_add(millis(ttl)))
     }
 
-    /// Reads a file's first line.
+    /// Parses a file's first line.
     pub(super) fn parse(line: &str, id: &SessionId) -> Result<Self, Fault> {
         let mut words = line.split_ascii_whitespace();
         let (Some(expires), Some(name), None) = (words.next(), words.next(), words.next()) else {
             return Err(Fault::FirstLine);
         };
         let expires = expires.parse().map_err(|_| Fault::FirstLine)?;
-        // A file system that ignores case finds one session's file under another's name.
+        // A file system that ignores case finds this file under other ids too.
         if name == id.as_str() { Ok(Self(expires)) } else { Err(Fault::OtherId) }
     }
 
@@ -86,14 +87,14 @@ impl Expiry {
         self.0 <= now()
     }
 
-    /// Never more than the longest time to live, whatever somebody has typed into the file.
+    /// Returns the time left, at most [`MAX_TTL`] even if the file was edited by hand.
     pub(super) fn time_left(self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(now())).min(MAX_TTL)
     }
 }
 
 fn now() -> u64 {
-    // A clock before 1970 is as good as none.
+    // A clock set before 1970 counts as 1970.
     millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
@@ -117,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn a_written_record_is_read_back() {
         let items = Snapshot::parse(r#"{"a":2.50,"b":[ 1 ]}"#).unwrap().unwrap();
         let record = Record { expires: Expiry(LATER), items };
         let text = record.to_text(&id());
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_editors_make_of_a_file_is_read() {
+    fn files_reformatted_by_editors_are_read() {
         for rest in [
             "user-17\n{\"a\":1}",
             "user-17\r\n{\"a\":1}\r\n",
@@ -138,10 +139,10 @@ mod tests {
     }
 
     #[test]
-    fn an_expired_record_and_one_without_items_are_no_session() {
+    fn a_record_that_is_expired_or_without_items_is_no_session() {
         for content in [
             "0 user-17\n{\"a\":1}\n",
-            "1000 user-17\nnot JSON, and of no interest any more",
+            "1000 user-17\nnot JSON, but no longer parsed",
             "95617584000000 user-17\n{}\n",
             "95617584000000 user-17\n",
         ] {
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn g10_anything_else_is_a_fault_and_no_panic() {
+    fn g10_any_other_content_is_a_fault() {
         use Fault::{FirstLine, NotAnObject, OtherId};
         for (content, fault) in [
             ("", FirstLine),
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn g11_no_truncated_or_altered_byte_panics() {
+    fn g11_truncated_and_altered_files_do_not_panic() {
         let content =
             format!("{LATER} user-17\n{{\"a\":\"\u{e9}\",\"b\":[1,{{}}]}}\n").into_bytes();
         for place in 0..content.len() {
@@ -191,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_typed_by_hand_is_never_more_than_the_longest() {
+    fn a_time_left_edited_by_hand_is_capped() {
         let expires = Expiry::parse("18446744073709551615 user-17", &id()).unwrap();
         assert_eq!(expires.time_left(), MAX_TTL);
         assert!(!expires.is_past());

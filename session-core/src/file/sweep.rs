@@ -1,4 +1,4 @@
-//! Clearing away what nobody needs any more.
+//! Removing expired sessions and abandoned temporary files.
 
 use std::{
     fs::{self, DirEntry, File, ReadDir},
@@ -10,16 +10,16 @@ use std::{
 use super::{directory::Directory, lock::Locks, record::Expiry};
 use crate::SessionId;
 
-/// Files looked at in one step, which takes about a millisecond.
-const STEP: usize = 100;
+/// The files examined in one step, which takes about a millisecond.
+const FILES_PER_STEP: usize = 100;
 
-/// No writer that is alive takes this long.
+/// The age from which a temporary file is abandoned: no running writer takes this long.
 const STALE: Duration = Duration::from_secs(60);
 
-/// More than any first line has.
-const FIRST_LINE: u64 = 512;
+/// An upper bound on the length of a first line, in bytes.
+const MAX_FIRST_LINE: u64 = 512;
 
-/// A walk through the directory, in steps so that none blocks a shutdown.
+/// A walk through the directory, in short steps so that none delays a shutdown.
 pub(super) struct Sweep(ReadDir);
 
 impl Sweep {
@@ -27,14 +27,14 @@ impl Sweep {
         fs::read_dir(directory.path()).map(Self)
     }
 
-    /// Goes on for some files; returns whether these were the last.
+    /// Examines the next files. Returns whether the walk is complete.
     pub(super) fn step(&mut self, directory: &Directory, locks: &Locks) -> io::Result<bool> {
-        for _ in 0..STEP {
+        for _ in 0..FILES_PER_STEP {
             let Some(entry) = self.0.next() else {
                 return Ok(true);
             };
-            // A file that has gone or cannot be removed does not keep the others.
-            if let Err(error) = entry.and_then(|entry| sweep(&entry, directory, locks)) {
+            // One file that is gone or cannot be removed does not stop the walk.
+            if let Err(error) = entry.and_then(|entry| sweep_file(&entry, directory, locks)) {
                 log::debug!("cannot sweep a session file: {error}");
             }
         }
@@ -42,7 +42,7 @@ impl Sweep {
     }
 }
 
-fn sweep(entry: &DirEntry, directory: &Directory, locks: &Locks) -> io::Result<()> {
+fn sweep_file(entry: &DirEntry, directory: &Directory, locks: &Locks) -> io::Result<()> {
     let name = entry.file_name();
     let Some(name) = name.to_str() else {
         return Ok(());
@@ -65,21 +65,22 @@ fn remove_expired(
     if !has_expired(path, id)? {
         return Ok(());
     }
-    // While somebody is at work on it, it is left to them or to the next sweep.
-    let Some(_held) = locks.try_lock(directory.path(), id)? else {
+    // If a writer holds the lock, the file is left to that writer or to the next sweep.
+    let Some(_guard) = locks.try_lock(directory.path(), id)? else {
         return Ok(());
     };
-    // It may have been renewed before the lock was held.
+    // It may have been replaced before the lock was taken.
     if has_expired(path, id)? { fs::remove_file(path) } else { Ok(()) }
 }
 
-/// Reads the first line only. What is unreadable has not expired.
+/// Returns whether a file is that of an expired session, by its first line. An unreadable file has
+/// not expired.
 fn has_expired(path: &Path, id: &SessionId) -> io::Result<bool> {
     if !fs::metadata(path)?.is_file() {
         return Ok(false);
     }
     let mut line = Vec::new();
-    BufReader::with_capacity(FIRST_LINE as usize, File::open(path)?.take(FIRST_LINE))
+    BufReader::with_capacity(MAX_FIRST_LINE as usize, File::open(path)?.take(MAX_FIRST_LINE))
         .read_until(b'\n', &mut line)?;
     let line = str::from_utf8(&line).ok().filter(|line| line.ends_with('\n'));
     let expires = line.and_then(|line| Expiry::parse(line, id).ok());
@@ -88,6 +89,6 @@ fn has_expired(path: &Path, id: &SessionId) -> io::Result<bool> {
 
 fn is_stale(entry: &DirEntry) -> io::Result<bool> {
     let age = entry.metadata()?.modified()?.elapsed();
-    // A time in the future is no age.
+    // A modification time in the future is not stale.
     Ok(age.is_ok_and(|age| age > STALE))
 }

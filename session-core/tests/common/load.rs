@@ -1,4 +1,4 @@
-//! A steady load that knows what every answer has to be.
+//! A steady load of clients that verify every response.
 
 use std::{
     fmt,
@@ -17,31 +17,31 @@ use tokio::{
 
 use super::{CREATE, TTL, UPDATE, changes};
 
-/// Between two requests of a client.
+/// The pause between two requests of a client.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// Clients that each write and read a session of their own, through all handles in turn.
+/// Clients, each of which writes and reads its own session through all handles in turn.
 pub struct Load {
     ended: Arc<AtomicBool>,
     clients: Vec<JoinHandle<Report>>,
 }
 
-/// What became of the requests of one client, or of several.
+/// The results of the requests of one or more clients.
 #[derive(Default)]
 pub struct Report {
     pub requests: usize,
-    /// How long each request took.
+    /// The duration of each request.
     pub times: Vec<Duration>,
-    /// When it was answered, and how.
+    /// The time and the text of each error.
     pub errors: Vec<(Instant, String)>,
-    /// Writes that had been acknowledged and are gone.
+    /// The number of acknowledged writes that are gone.
     pub lost: u64,
-    /// Answers that nothing excuses.
+    /// Responses that no failure of a server can explain.
     pub wrong: Vec<String>,
 }
 
 impl Load {
-    /// Starts a client for each id, and returns when all sessions are there.
+    /// Creates the sessions and starts a client for each id.
     pub async fn start(handles: &[Arc<dyn Storage>], ids: &[SessionId]) -> Self {
         for id in ids {
             let written = handles[0].set_session(id, &numbered(id, 0), CREATE).await;
@@ -61,7 +61,7 @@ impl Load {
         Self { clients: ids.iter().map(client).collect(), ended }
     }
 
-    /// Ends it and returns a report for each client, in the order of the ids.
+    /// Stops the clients and returns a report for each, in the order of the ids.
     pub async fn end(self) -> Vec<Report> {
         self.ended.store(true, Ordering::SeqCst);
         let mut reports = Vec::new();
@@ -75,9 +75,9 @@ impl Load {
 struct Client {
     id: SessionId,
     handles: Vec<Arc<dyn Storage>>,
-    /// The last number that may be there.
+    /// The last number written, which may be stored.
     written: u64,
-    /// The last number that has to be there.
+    /// The last number acknowledged, which must be stored.
     acknowledged: u64,
     report: Report,
 }
@@ -90,7 +90,7 @@ impl Client {
             self.read().await;
             sleep(PAUSE).await;
         }
-        // What was acknowledged last has to be there too.
+        // Verifies the last acknowledged write too.
         self.read().await;
         self.report
     }
@@ -107,39 +107,40 @@ impl Client {
     async fn write_as(&mut self, options: SetOptions<'_>) {
         let (handle, begin) = (self.handle(), Instant::now());
         let changes = numbered(&self.id, self.written);
-        match self.answered(begin, handle.set_session(&self.id, &changes, options).await) {
+        match self.record(begin, handle.set_session(&self.id, &changes, options).await) {
             Some(Written::Saved) => self.acknowledged = self.written,
-            Some(Written::Refused) => self.missing().await,
-            Some(written) => self.report.wrong.push(format!("a write answered {written:?}")),
+            Some(Written::Refused) => self.record_missing().await,
+            Some(written) => self.report.wrong.push(format!("a write returned {written:?}")),
             None => {}
         }
     }
 
     async fn read(&mut self) {
         let (handle, begin) = (self.handle(), Instant::now());
-        match self.answered(begin, handle.get_session(&self.id).await) {
+        match self.record(begin, handle.get_session(&self.id).await) {
             Some(Some(session)) => self.check(&session).await,
-            Some(None) => self.missing().await,
+            Some(None) => self.record_missing().await,
             None => {}
         }
     }
 
     async fn check(&mut self, session: &Snapshot) {
         if session.get::<String>("owner").unwrap().as_deref() != Some(self.id.as_str()) {
-            self.report.wrong.push("the session of another".to_owned());
+            self.report.wrong.push("the session of another client".to_owned());
         }
         let number: u64 = session.get("number").unwrap().unwrap();
         if number > self.written {
             self.report.wrong.push(format!("{number} was never written"));
         }
         if number < self.acknowledged {
-            // Lost for good, or only an old copy?
+            // If any handle finds the acknowledged number, this read was stale; if none does, the
+            // write is lost.
             for handle in self.handles.clone() {
                 if let Ok(Some(session)) = handle.get_session(&self.id).await
                     && session.get("number").unwrap() >= Some(self.acknowledged)
                 {
-                    let old = format!("{number} was read after {}", self.acknowledged);
-                    return self.report.wrong.push(old);
+                    let stale = format!("{number} was read after {}", self.acknowledged);
+                    return self.report.wrong.push(stale);
                 }
             }
             self.report.lost += self.acknowledged - number;
@@ -147,8 +148,8 @@ impl Client {
         }
     }
 
-    /// The session is not there. That is a loss, and it begins anew.
-    async fn missing(&mut self) {
+    /// Records a missing session as a loss and creates it again.
+    async fn record_missing(&mut self) {
         self.report.lost += self.acknowledged.max(1);
         self.acknowledged = 0;
         let handle = self.handle();
@@ -156,11 +157,12 @@ impl Client {
         let _ = handle.set_session(&self.id, &changes, CREATE).await;
     }
 
-    fn answered<T>(&mut self, begin: Instant, answer: Result<T, Error>) -> Option<T> {
+    /// Records a response. Returns its value, or `None` for an error.
+    fn record<T>(&mut self, begin: Instant, response: Result<T, Error>) -> Option<T> {
         self.report.requests += 1;
         self.report.times.push(begin.elapsed());
-        let error = match answer {
-            Ok(answer) => return Some(answer),
+        let error = match response {
+            Ok(value) => return Some(value),
             Err(error) => error,
         };
         if !error.is_unavailable() {
@@ -178,6 +180,7 @@ fn numbered(id: &SessionId, number: u64) -> session_core::Changes {
 }
 
 impl Report {
+    /// Combines several reports.
     pub fn of(reports: impl IntoIterator<Item = Report>) -> Self {
         let mut all = Self::default();
         for report in reports {
@@ -192,18 +195,18 @@ impl Report {
         all
     }
 
-    /// How long the slowest request took of such a part of all.
-    pub fn time_of(&self, part: f64) -> Duration {
-        self.times[((self.times.len() - 1) as f64 * part) as usize]
+    /// Returns the duration at a percentile, given as a fraction: 1.0 returns the longest.
+    pub fn percentile(&self, fraction: f64) -> Duration {
+        self.times[((self.times.len() - 1) as f64 * fraction) as usize]
     }
 
-    /// How long after a moment the last error came.
+    /// Returns the time from a moment to the last error after it.
     pub fn last_error_after(&self, moment: Instant) -> Duration {
         let last = self.errors.last().map_or(moment, |(at, _)| *at);
         last.saturating_duration_since(moment)
     }
 
-    /// Asserts that there was no wrong answer, and errors only between these moments.
+    /// Asserts that no response was wrong and all errors fell between these moments.
     #[track_caller]
     pub fn assert_errors_only_within(&self, begin: Instant, end: Instant) {
         assert!(self.wrong.is_empty(), "{self}: {:?}", self.wrong);
@@ -216,15 +219,15 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut forms = std::collections::BTreeMap::<&str, usize>::new();
-        self.errors.iter().for_each(|(_, form)| *forms.entry(form).or_default() += 1);
+        let mut texts = std::collections::BTreeMap::<&str, usize>::new();
+        self.errors.iter().for_each(|(_, text)| *texts.entry(text).or_default() += 1);
         write!(
             f,
-            "{} requests, of which 95 % took {:?} at most and all {:?}, {} errors {forms:?}, \
-             {} acknowledged writes lost",
+            "{} requests (95 % within {:?}, all within {:?}), {} errors {texts:?}, {} acknowledged \
+             writes lost",
             self.requests,
-            self.time_of(0.95),
-            self.time_of(1.0),
+            self.percentile(0.95),
+            self.percentile(1.0),
             self.errors.len(),
             self.lost
         )

@@ -1,4 +1,4 @@
-//! What this crate's Redis tests share.
+//! Helpers of this crate's Redis tests.
 
 #![allow(dead_code, unused_imports, unreachable_pub, missing_docs)]
 
@@ -39,7 +39,7 @@ pub fn snapshot(json: &str) -> Snapshot {
     Snapshot::parse(json).unwrap().unwrap()
 }
 
-/// Sets the members of `json` and removes `removed`.
+/// Returns the changes that set the members of `json` and remove the keys in `removed`.
 pub fn changes(json: &str, removed: &[&str]) -> Changes {
     let mut changes = Snapshot::parse(json)
         .unwrap()
@@ -57,12 +57,12 @@ pub async fn json(storage: &dyn Storage, id: &SessionId) -> String {
     session.map_or_else(|| "none".to_owned(), |session| session.to_json().into_owned())
 }
 
-/// A storage that has no rename of its own, as across the slots of a cluster.
+/// A storage that renames by copying, as between two slots of a cluster.
 #[derive(Debug)]
-pub struct Copying(pub Arc<dyn Storage>);
+pub struct RenamesByCopying(pub Arc<dyn Storage>);
 
 #[async_trait::async_trait]
-impl Storage for Copying {
+impl Storage for RenamesByCopying {
     async fn get_session(&self, id: &SessionId) -> Result<Option<Snapshot>> {
         self.0.get_session(id).await
     }
@@ -89,7 +89,7 @@ impl Storage for Copying {
     }
 }
 
-/// The slot in which a cluster keeps a session under the usual prefix.
+/// Returns the cluster slot of a session under the default prefix.
 pub fn slot_of(id: &SessionId) -> usize {
     let key = ["session:", id.as_str()].concat();
     let crc = key.bytes().fold(0u16, |crc, byte| {

@@ -1,4 +1,4 @@
-//! Writes that replicas have to confirm.
+//! Writes that replicas must confirm.
 
 use std::time::Duration;
 
@@ -14,21 +14,21 @@ use tokio::time::Instant;
 
 const TIMEOUT: Duration = Duration::from_millis(500);
 
-/// A master and a replica that follows it through a proxy.
+/// A master and a replica that is connected to it through a proxy.
 struct Pair {
     master: RedisServer,
-    between: Proxy,
+    replication: Proxy,
     replica: RedisServer,
 }
 
 impl Pair {
     fn start() -> Self {
         let master = RedisServer::start_with(&["--repl-diskless-sync-delay", "0"]);
-        let between = Proxy::before(master.port());
-        let port = between.url().rsplit(':').next().unwrap().to_owned();
+        let replication = Proxy::before(master.port());
+        let port = replication.url().rsplit(':').next().unwrap().to_owned();
         let replica = RedisServer::start_with(&["--replicaof", &format!("127.0.0.1 {port}")]);
         until("replication is up", || master.is_confirmed_by(1));
-        Self { master, between, replica }
+        Self { master, replication, replica }
     }
 
     fn storages(&self, url: &str, replicas: usize) -> [Box<dyn Storage>; 2] {
@@ -42,7 +42,7 @@ impl Pair {
 }
 
 #[tokio::test]
-async fn g7_a_write_that_no_replica_has_is_not_acknowledged_and_reads_go_on() {
+async fn g7_a_write_that_no_replica_confirms_fails_and_delays_no_read() {
     for kind in 0..2 {
         let pair = Pair::start();
         let storage = &pair.storages(&pair.master.url(), 1)[kind];
@@ -50,18 +50,18 @@ async fn g7_a_write_that_no_replica_has_is_not_acknowledged_and_reads_go_on() {
         let created = storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE).await;
         assert_eq!(created.unwrap(), Written::Saved);
         let key = format!("session:{}", id.as_str());
-        assert_eq!(pair.replica.cli(&["EXISTS", &key]), "1", "the replica has it already");
+        assert_eq!(pair.replica.cli(&["EXISTS", &key]), "1", "the replica has the key already");
 
-        pair.between.harm(Harm::Swallow);
-        let begin = Instant::now();
+        pair.replication.harm(Harm::Swallow);
+        let start = Instant::now();
         let change = changes(r#"{"a":2}"#, &[]);
         let write = storage.set_session(&id, &change, UPDATE);
         let reads = async {
             let mut slowest = Duration::ZERO;
             for _ in 0..50 {
-                let begin = Instant::now();
+                let start = Instant::now();
                 storage.get_session(&id).await.unwrap();
-                slowest = slowest.max(begin.elapsed());
+                slowest = slowest.max(start.elapsed());
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
             slowest
@@ -69,21 +69,21 @@ async fn g7_a_write_that_no_replica_has_is_not_acknowledged_and_reads_go_on() {
         let (written, slowest) = tokio::join!(write, reads);
         let Err(Error::Storage(reason)) = written else { panic!("{written:?}") };
         assert_eq!(reason.to_string(), "redis: too few replicas have confirmed the write");
-        let time = begin.elapsed();
+        let time = start.elapsed();
         assert!(time >= TIMEOUT && time < TIMEOUT + Duration::from_millis(100), "{time:?}");
         assert!(slowest < Duration::from_millis(100), "a read took {slowest:?}");
     }
 }
 
 #[tokio::test]
-async fn g7_what_was_acknowledged_unconfirmed_may_be_lost_and_what_was_confirmed_is_not() {
+async fn g7_a_confirmed_write_survives_the_master_and_an_unconfirmed_one_may_not() {
     let mut pair = Pair::start();
     let [confirmed, _] = pair.storages(&pair.master.url(), 1);
     let [unconfirmed, _] = pair.storages(&pair.master.url(), 0);
     let (kept, lost) = (id("kept"), id("lost"));
     let item = changes(r#"{"a":1}"#, &[]);
     assert_eq!(confirmed.set_session(&kept, &item, CREATE).await.unwrap(), Written::Saved);
-    pair.between.harm(Harm::Swallow);
+    pair.replication.harm(Harm::Swallow);
     assert_eq!(unconfirmed.set_session(&lost, &item, CREATE).await.unwrap(), Written::Saved);
     assert!(confirmed.set_session(&id("third"), &item, CREATE).await.is_err());
 
@@ -91,11 +91,11 @@ async fn g7_what_was_acknowledged_unconfirmed_may_be_lost_and_what_was_confirmed
     pair.replica.cli(&["REPLICAOF", "NO", "ONE"]);
     let [promoted, _] = pair.storages(&pair.replica.url(), 0);
     assert_eq!(json(&*promoted, &kept).await, r#"{"a":1}"#);
-    assert_eq!(json(&*promoted, &lost).await, "none", "this is what Redis promises, no more");
+    assert_eq!(json(&*promoted, &lost).await, "none", "an unconfirmed write is lost");
 }
 
 #[tokio::test]
-async fn writers_wait_for_replicas_together() {
+async fn concurrent_writers_share_waits() {
     let pair = Pair::start();
     let proxy = Proxy::before(pair.master.port());
     let [_, hash] = pair.storages(&proxy.url(), 1);
@@ -108,7 +108,7 @@ async fn writers_wait_for_replicas_together() {
         assert_eq!(written.unwrap(), Written::Saved);
     }
     let waits = proxy.commands().iter().filter(|name| *name == "WAIT").count();
-    println!("{waits} WAITs for {} writes", ids.len());
+    println!("{waits} WAIT commands for {} writes", ids.len());
     assert!((1..=10).contains(&waits), "{waits}");
     for id in &ids {
         let key = format!("session:{}", id.as_str());

@@ -1,4 +1,4 @@
-//! Connections: one for each thread and runtime, gone with the last handle.
+//! Connections: one per thread and runtime, closed with the last handle.
 
 use std::{
     sync::Arc,
@@ -17,22 +17,22 @@ fn read(runtime: &Runtime, storage: &dyn Storage) {
     assert!(runtime.block_on(storage.get_session(&id("a"))).unwrap().is_none());
 }
 
-/// Connections other than the one that asks.
+/// Counts the connections to a server, without the one that counts.
 fn connections(server: &RedisServer) -> usize {
     server.cli(&["CLIENT", "LIST", "TYPE", "normal"]).lines().count() - 1
 }
 
-/// Lets `runtime` work until there are so many connections.
+/// Runs `runtime` until the server has the expected number of connections.
 fn assert_connections(runtime: &Runtime, server: &RedisServer, expected: usize) {
-    let patience = Instant::now() + Duration::from_secs(2);
-    while connections(server) != expected && Instant::now() < patience {
+    let deadline = Instant::now() + Duration::from_secs(2);
+    while connections(server) != expected && Instant::now() < deadline {
         runtime.block_on(async { tokio::time::sleep(Duration::from_millis(5)).await });
     }
     assert_eq!(connections(server), expected);
 }
 
 #[test]
-fn nothing_is_opened_before_it_is_needed_and_both_storages_share_a_connection() {
+fn storages_on_one_handle_share_a_connection_that_opens_on_first_use() {
     let (server, runtime) = (RedisServer::start(), runtime());
     let redis = handle(&server);
     let key_value = RedisKeyValueStorage::new(redis.clone());
@@ -59,7 +59,7 @@ fn connections_close_with_the_last_handle() {
 }
 
 #[test]
-fn supervisors_end_with_the_last_handle_while_the_server_is_away() {
+fn supervisors_end_with_the_last_handle_while_the_server_is_down() {
     let mut server = RedisServer::start();
     let runtime = runtime();
     let storage = RedisKeyValueStorage::new(handle(&server));
@@ -68,8 +68,8 @@ fn supervisors_end_with_the_last_handle_while_the_server_is_away() {
     assert!(runtime.block_on(storage.get_session(&id("a"))).is_err());
     assert!(runtime.metrics().num_alive_tasks() > 0);
     drop(storage);
-    let patience = Instant::now() + Duration::from_secs(2);
-    while runtime.metrics().num_alive_tasks() > 0 && Instant::now() < patience {
+    let deadline = Instant::now() + Duration::from_secs(2);
+    while runtime.metrics().num_alive_tasks() > 0 && Instant::now() < deadline {
         runtime.block_on(async { tokio::time::sleep(Duration::from_millis(5)).await });
     }
     assert_eq!(runtime.metrics().num_alive_tasks(), 0);
@@ -81,7 +81,7 @@ fn a_thread_that_enters_another_runtime_opens_another_connection() {
     let storage = RedisKeyValueStorage::new(handle(&server));
     let (one, other) = (runtime(), runtime());
     for _ in 0..3 {
-        // The runtime that is not entered does not drive its connection.
+        // While one runtime runs, the other does not drive its connection.
         read(&one, &storage);
         read(&other, &storage);
     }
@@ -95,7 +95,7 @@ fn a_thread_that_enters_another_runtime_opens_another_connection() {
 }
 
 #[test]
-fn each_thread_has_a_connection_of_its_own_that_ends_with_it() {
+fn each_thread_has_a_connection_of_its_own_that_closes_with_the_thread() {
     let server = RedisServer::start();
     let storage: Arc<dyn Storage> = Arc::new(RedisKeyValueStorage::new(handle(&server)));
     let shared = Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -105,7 +105,7 @@ fn each_thread_has_a_connection_of_its_own_that_ends_with_it() {
             scope.spawn(|| read(&shared, &*storage));
         }
     });
-    // The threads have ended, the runtime has not.
+    // The threads have ended; the runtime still runs.
     assert_connections(&shared, &server, 1);
     read(&shared, &*storage);
 }

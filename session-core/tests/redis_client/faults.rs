@@ -1,4 +1,4 @@
-//! A sick server: every operation ends in time, and service returns by itself.
+//! Faulty servers: every operation ends in time, and the client recovers without help.
 
 use std::{future::Future, time::Duration};
 
@@ -13,16 +13,17 @@ use session_core::{Error, Result};
 use tokio::time::{Instant, sleep};
 
 const TIMEOUT: Duration = Duration::from_millis(500);
-/// What a busy machine may add.
+/// The time that a busy machine may add.
 const SLACK: Duration = Duration::from_millis(100);
+/// The limit for an operation that must not wait.
 const AT_ONCE: Duration = Duration::from_millis(50);
 
-fn impatient(url: &str) -> Redis {
+fn redis(url: &str) -> Redis {
     Redis::builder(url).response_timeout(TIMEOUT).build().unwrap()
 }
 
 fn both(url: &str) -> [Box<dyn Storage>; 2] {
-    let redis = impatient(url);
+    let redis = self::redis(url);
     [
         Box::new(RedisKeyValueStorage::new(redis.clone())),
         Box::new(RedisHashTableStorage::new(redis)),
@@ -30,8 +31,8 @@ fn both(url: &str) -> [Box<dyn Storage>; 2] {
 }
 
 async fn timed<T>(future: impl Future<Output = T>) -> (T, Duration) {
-    let begin = Instant::now();
-    (future.await, begin.elapsed())
+    let start = Instant::now();
+    (future.await, start.elapsed())
 }
 
 async fn create(storage: &dyn Storage, id: &SessionId) {
@@ -39,7 +40,7 @@ async fn create(storage: &dyn Storage, id: &SessionId) {
     assert_eq!(written.unwrap(), Written::Saved);
 }
 
-/// Calls every method once and returns how long the slowest took. All fail for the store's fault.
+/// Asserts that every method fails as unavailable. Returns the longest duration.
 async fn slowest_failure(storage: &dyn Storage) -> Duration {
     let (id, to, seen) = (SessionId::random(), SessionId::random(), snapshot(r#"{"a":1}"#));
     let set = changes(r#"{"a":2}"#, &[]);
@@ -66,13 +67,13 @@ async fn slowest_failure(storage: &dyn Storage) -> Duration {
     slowest
 }
 
-/// Reads until the storage answers again, for at most a second.
-async fn assert_back(storage: &dyn Storage, id: &SessionId) {
-    let begin = Instant::now();
+/// Asserts that reads succeed again within a second.
+async fn assert_recovers(storage: &dyn Storage, id: &SessionId) {
+    let start = Instant::now();
     loop {
         let answer = storage.get_session(id).await;
-        let time = begin.elapsed();
-        assert!(time < Duration::from_secs(1), "not back after {time:?}: {answer:?}");
+        let time = start.elapsed();
+        assert!(time < Duration::from_secs(1), "still failing after {time:?}: {answer:?}");
         if answer.is_ok() {
             return;
         }
@@ -80,21 +81,21 @@ async fn assert_back(storage: &dyn Storage, id: &SessionId) {
     }
 }
 
-/// Waits until the supervisor knows, which some request has to find out first.
-async fn until_known(storage: &dyn Storage, id: &SessionId) {
-    let begin = Instant::now();
-    while begin.elapsed() < Duration::from_secs(2) {
+/// Waits until operations fail at once. The first ones have to run into the fault.
+async fn until_detected(storage: &dyn Storage, id: &SessionId) {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(2) {
         let (answer, time) = timed(storage.get_session(id)).await;
         if answer.is_err() && time < AT_ONCE {
             return;
         }
         sleep(Duration::from_millis(5)).await;
     }
-    panic!("never failed at once");
+    panic!("reads never failed at once");
 }
 
 #[tokio::test]
-async fn g8_nobody_there_fails_at_once_and_service_begins_when_somebody_is() {
+async fn g8_without_a_server_operations_fail_at_once_until_one_starts() {
     let url = format!("redis://127.0.0.1:{}", free_port());
     for storage in both(&url) {
         assert!(slowest_failure(&*storage).await < AT_ONCE);
@@ -105,32 +106,31 @@ async fn g8_nobody_there_fails_at_once_and_service_begins_when_somebody_is() {
     let [storage, _] = both(&proxy.url());
     assert!(slowest_failure(&*storage).await < AT_ONCE);
     proxy.harm(Harm::None);
-    assert_back(&*storage, &id("a")).await;
+    assert_recovers(&*storage, &id("a")).await;
 }
 
 #[tokio::test]
-async fn g8_a_stopped_server_costs_its_first_requests_the_timeout_and_later_ones_nothing() {
+async fn g8_a_stopped_server_delays_only_the_first_requests_by_the_timeout() {
     let server = RedisServer::start();
     for storage in both(&server.url()) {
         let id = SessionId::random();
         create(&*storage, &id).await;
         server.pause();
-        // Several at a time, as requests come.
         let get = || timed(storage.get_session(&id));
         for (answer, time) in <[_; 3]>::from(tokio::join!(get(), get(), get())) {
             assert!(matches!(answer, Err(Error::Timeout)), "{answer:?}");
             assert!(time < TIMEOUT + SLACK, "{time:?}");
         }
-        until_known(&*storage, &id).await;
+        until_detected(&*storage, &id).await;
         assert!(slowest_failure(&*storage).await < AT_ONCE);
         server.resume();
-        assert_back(&*storage, &id).await;
+        assert_recovers(&*storage, &id).await;
         assert_eq!(json(&*storage, &id).await, r#"{"a":1}"#);
     }
 }
 
 #[tokio::test]
-async fn g8_a_large_session_is_waited_for_no_longer_than_any_other() {
+async fn g8_large_sessions_have_the_same_timeout() {
     let server = RedisServer::start();
     for storage in both(&server.url()) {
         let id = SessionId::random();
@@ -145,18 +145,18 @@ async fn g8_a_large_session_is_waited_for_no_longer_than_any_other() {
         assert!(written.is_err(), "{written:?}");
         assert!(time < TIMEOUT + SLACK, "{time:?}");
         server.resume();
-        assert_back(&*storage, &id).await;
+        assert_recovers(&*storage, &id).await;
         assert!(storage.remove_all(&id, None).await.unwrap());
     }
 }
 
 #[tokio::test]
-async fn g8_an_operation_of_many_commands_ends_with_one_timeout() {
+async fn g8_an_operation_of_several_commands_has_one_timeout() {
     let server = RedisServer::start();
     let proxy = Proxy::before(server.port());
     let [storage, _] = both(&proxy.url());
     create(&*storage, &id("a")).await;
-    // Each answer comes in time, both together do not.
+    // Each answer arrives within the timeout, but not both.
     proxy.harm(Harm::Delay(TIMEOUT * 7 / 10));
     let set = changes(r#"{"b":1}"#, &[]);
     let (written, time) = timed(storage.set_session(&id("a"), &set, UPDATE)).await;
@@ -165,7 +165,7 @@ async fn g8_an_operation_of_many_commands_ends_with_one_timeout() {
 }
 
 #[tokio::test]
-async fn g8_a_killed_server_fails_at_once_and_is_found_again() {
+async fn g8_with_a_killed_server_operations_fail_at_once_until_it_is_restarted() {
     let mut server = RedisServer::start();
     let storages = both(&server.url());
     for storage in &storages {
@@ -173,19 +173,19 @@ async fn g8_a_killed_server_fails_at_once_and_is_found_again() {
     }
     server.kill();
     for storage in &storages {
-        until_known(&**storage, &id("a")).await;
+        until_detected(&**storage, &id("a")).await;
         assert!(slowest_failure(&**storage).await < AT_ONCE);
     }
     server.restart();
     for storage in &storages {
-        assert_back(&**storage, &id("a")).await;
-        // The scripts are unknown now.
+        assert_recovers(&**storage, &id("a")).await;
+        // The restarted server does not know the scripts.
         create(&**storage, &SessionId::random()).await;
     }
 }
 
 #[tokio::test]
-async fn g8_reads_do_not_notice_that_connections_are_killed() {
+async fn g8_reads_survive_killed_connections() {
     let server = RedisServer::start();
     for storage in both(&server.url()) {
         let id = SessionId::random();
@@ -193,7 +193,7 @@ async fn g8_reads_do_not_notice_that_connections_are_killed() {
         for round in 0..20 {
             server.cli(&["CLIENT", "KILL", "TYPE", "normal"]);
             if round % 2 == 0 {
-                // Long enough to hear of it.
+                // Long enough for the client to notice.
                 sleep(Duration::from_millis(2)).await;
             }
             let (session, time) = timed(storage.get_session(&id)).await;
@@ -204,7 +204,7 @@ async fn g8_reads_do_not_notice_that_connections_are_killed() {
 }
 
 #[tokio::test]
-async fn g8_a_lost_connection_is_replaced_before_the_next_write_notices() {
+async fn g8_a_lost_connection_is_replaced_before_the_next_write() {
     let server = RedisServer::start();
     for storage in both(&server.url()) {
         let id = SessionId::random();
@@ -219,7 +219,7 @@ async fn g8_a_lost_connection_is_replaced_before_the_next_write_notices() {
 }
 
 #[tokio::test]
-async fn g8_a_connection_that_swallows_everything_is_replaced() {
+async fn g8_a_connection_that_no_longer_answers_is_replaced() {
     let server = RedisServer::start();
     for kind in 0..2 {
         let proxy = Proxy::before(server.port());
@@ -231,15 +231,15 @@ async fn g8_a_connection_that_swallows_everything_is_replaced() {
         let (answer, time) = timed(storage.get_session(&id)).await;
         assert!(matches!(answer, Err(Error::Timeout)), "{answer:?}");
         assert!(time < TIMEOUT + SLACK, "{time:?}");
-        until_known(&*storage, &id).await;
+        until_detected(&*storage, &id).await;
         assert!(slowest_failure(&*storage).await < AT_ONCE);
         proxy.harm(Harm::None);
-        assert_back(&*storage, &id).await;
+        assert_recovers(&*storage, &id).await;
     }
 }
 
 #[tokio::test]
-async fn g8_an_answer_that_breaks_off_is_asked_for_again() {
+async fn g8_a_read_whose_answer_is_truncated_is_repeated() {
     let server = RedisServer::start();
     let proxy = Proxy::before(server.port());
     for storage in both(&proxy.url()) {
@@ -267,7 +267,7 @@ async fn g7_a_write_whose_answer_is_lost_is_not_sent_again() {
 }
 
 #[tokio::test]
-async fn g8_a_demoted_server_is_asked_for_no_write_until_it_is_promoted() {
+async fn g8_a_demoted_server_is_sent_no_write_until_it_is_promoted() {
     const WRITES: usize = 200;
     let server = RedisServer::start();
     for storage in both(&server.url()) {
@@ -281,22 +281,22 @@ async fn g8_a_demoted_server_is_asked_for_no_write_until_it_is_promoted() {
         assert!(time < TIMEOUT / 2, "the first refusal took {time:?}");
 
         assert_eq!(server.cli(&["CONFIG", "RESETSTAT"]), "OK");
-        let begin = Instant::now();
+        let start = Instant::now();
         let mut slowest = Duration::ZERO;
         for _ in 0..WRITES {
             let (written, time) = timed(write()).await;
             let refused = format!("{:?}", written.unwrap_err());
             assert!(refused.contains("takes no writes"), "{refused}");
             slowest = slowest.max(time);
-            assert!(storage.get_session(&id).await.unwrap().is_some(), "reads go on");
+            assert!(storage.get_session(&id).await.unwrap().is_some(), "reads still succeed");
             sleep(Duration::from_millis(1)).await;
         }
         let probes = calls(&server, "role");
-        let most = begin.elapsed().as_millis() / 100 + 2;
-        println!("{WRITES} writes refused in {slowest:?} at most; {probes} probes, {most} allowed");
+        let most = start.elapsed().as_millis() / 100 + 2;
+        println!("{WRITES} writes refused within {slowest:?}; {probes} probes of at most {most}");
         assert!(slowest < AT_ONCE, "{slowest:?}");
-        assert_eq!(calls(&server, "evalsha") + calls(&server, "eval"), 0, "nobody asks in vain");
-        assert!((1..=most).contains(&probes), "{probes} probes, {most} allowed");
+        assert_eq!(calls(&server, "evalsha") + calls(&server, "eval"), 0, "no write is sent");
+        assert!((1..=most).contains(&probes), "{probes} probes of at most {most}");
 
         server.cli(&["REPLICAOF", "NO", "ONE"]);
         let promoted = Instant::now();
@@ -308,18 +308,19 @@ async fn g8_a_demoted_server_is_asked_for_no_write_until_it_is_promoted() {
     }
 }
 
-/// How often a server has been asked to do this.
+/// Returns how many times a server has executed a command.
 fn calls(server: &RedisServer, command: &str) -> u128 {
-    let told = server.info(&format!("cmdstat_{command}"));
-    let calls = told.strip_prefix("calls=").and_then(|rest| rest.split(',').next());
+    let stats = server.info(&format!("cmdstat_{command}"));
+    let calls = stats.strip_prefix("calls=").and_then(|rest| rest.split(',').next());
     calls.map_or(0, |calls| calls.parse().expect("a number"))
 }
 
 #[tokio::test]
-async fn g8_a_server_that_is_loading_fails_at_once_and_is_used_when_it_is_done() {
-    // Two seconds for 1,000 keys.
-    let slowly = ["--key-load-delay", "2000", "--loading-process-events-interval-bytes", "1024"];
-    let mut server = RedisServer::start_with(&slowly);
+async fn g8_with_a_loading_server_operations_fail_at_once_until_it_has_loaded() {
+    // Loading 1,000 keys takes two seconds.
+    let slow_loading =
+        ["--key-load-delay", "2000", "--loading-process-events-interval-bytes", "1024"];
+    let mut server = RedisServer::start_with(&slow_loading);
     let [storage, _] = both(&server.url());
     create(&*storage, &id("a")).await;
     let fill = "for i = 1, 1000 do redis.call('SET', 'k' .. i, string.rep('x', 100)) end";
@@ -328,60 +329,60 @@ async fn g8_a_server_that_is_loading_fails_at_once_and_is_used_when_it_is_done()
     server.kill();
     server.restart();
     assert!(server.cli(&["GET", "x"]).starts_with("LOADING"), "the server loads too fast");
-    until_known(&*storage, &id("a")).await;
-    // It accepts connections all the while, which must not count.
+    until_detected(&*storage, &id("a")).await;
+    // It accepts connections while it loads, which must not count as recovery.
     for _ in 0..10 {
         assert!(slowest_failure(&*storage).await < AT_ONCE);
         sleep(Duration::from_millis(30)).await;
     }
-    let patience = Instant::now() + Duration::from_secs(10);
-    while server.cli(&["GET", "x"]).starts_with("LOADING") && Instant::now() < patience {
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while server.cli(&["GET", "x"]).starts_with("LOADING") && Instant::now() < deadline {
         sleep(Duration::from_millis(10)).await;
     }
-    assert_back(&*storage, &id("a")).await;
+    assert_recovers(&*storage, &id("a")).await;
     assert_eq!(json(&*storage, &id("a")).await, r#"{"a":1}"#);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn g8_a_server_busy_with_a_script_is_left_alone_until_it_is_done() {
+async fn g8_with_a_server_busy_with_a_script_operations_fail_at_once_until_it_is_done() {
     let server = std::sync::Arc::new(RedisServer::start_with(&["--busy-reply-threshold", "20"]));
     let [storage, _] = both(&server.url());
     create(&*storage, &id("a")).await;
     let stuck = server.clone();
     let stuck = std::thread::spawn(move || stuck.cli(&["EVAL", "while true do end", "0"]));
-    until_known(&*storage, &id("a")).await;
+    until_detected(&*storage, &id("a")).await;
     assert!(slowest_failure(&*storage).await < AT_ONCE);
     server.cli(&["SCRIPT", "KILL"]);
     stuck.join().unwrap();
-    assert_back(&*storage, &id("a")).await;
+    assert_recovers(&*storage, &id("a")).await;
 }
 
 #[tokio::test]
-async fn g12_a_wrong_password_is_reported_without_it() {
+async fn g12_errors_about_a_wrong_password_do_not_contain_it() {
     let server = RedisServer::start_with(&["--requirepass", "right"]);
     let port = server.port();
     for (url, fault) in [
         (format!("redis://:wrong-secret@127.0.0.1:{port}"), "WRONGPASS"),
         (format!("redis://127.0.0.1:{port}"), "NOAUTH"),
     ] {
-        let storage = RedisKeyValueStorage::new(impatient(&url));
+        let storage = RedisKeyValueStorage::new(self::redis(&url));
         let (answer, time): (Result<_>, _) = timed(storage.get_session(&id("a"))).await;
         let shown = format!("{:?}", answer.unwrap_err());
         assert!(shown.contains(fault) && !shown.contains("secret"), "{shown}");
         assert!(time < TIMEOUT, "{time:?}");
     }
     let right = format!("redis://:right@127.0.0.1:{port}");
-    create(&RedisKeyValueStorage::new(impatient(&right)), &id("a")).await;
+    create(&RedisKeyValueStorage::new(self::redis(&right)), &id("a")).await;
 }
 
 #[tokio::test]
-async fn a_request_that_is_dropped_disturbs_no_other() {
+async fn a_dropped_operation_does_not_affect_others() {
     let server = RedisServer::start();
     for storage in both(&server.url()) {
         let id = SessionId::random();
         create(&*storage, &id).await;
         for _ in 0..50 {
-            // Polled once: sent, and then given up.
+            // Polled once, so the command is sent, and then dropped.
             let _ = tokio::time::timeout(Duration::ZERO, storage.get_session(&id)).await;
             assert!(storage.get_session(&id).await.unwrap().is_some());
         }

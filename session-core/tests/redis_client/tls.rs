@@ -1,4 +1,4 @@
-//! TLS: whom the client trusts, and what it shows.
+//! TLS: server and client certificates.
 
 #[path = "../../../tests/support/tls.rs"]
 mod certificates;
@@ -19,9 +19,9 @@ struct TlsServer {
 }
 
 impl TlsServer {
-    fn start(demand: bool) -> Self {
+    fn start(requires_client_certificate: bool) -> Self {
         let (certificates, port) = (Certificates::issue(), free_port());
-        let settings = certificates.settings(port, demand);
+        let settings = certificates.settings(port, requires_client_certificate);
         let settings: Vec<_> = settings.iter().map(String::as_str).collect();
         let server = RedisServer::start_with(&settings);
         Self { certificates, url: format!("rediss://127.0.0.1:{port}"), _server: server }
@@ -32,7 +32,7 @@ impl TlsServer {
     }
 }
 
-async fn works(redis: RedisBuilder) -> Result<()> {
+async fn round_trip(redis: RedisBuilder) -> Result<()> {
     let storage = RedisKeyValueStorage::new(redis.build().unwrap());
     let (id, item) = (SessionId::random(), changes(r#"{"a":1}"#, &[]));
     assert_eq!(storage.set_session(&id, &item, CREATE).await?, Written::Saved);
@@ -40,42 +40,42 @@ async fn works(redis: RedisBuilder) -> Result<()> {
     Ok(())
 }
 
-fn problem(redis: RedisBuilder) -> String {
+fn config_error(redis: RedisBuilder) -> String {
     match redis.build() {
-        Err(Error::Config(problem)) => problem,
-        other => panic!("{other:?} instead of a problem"),
+        Err(Error::Config(error)) => error,
+        other => panic!("{other:?} instead of a configuration error"),
     }
 }
 
 #[tokio::test]
-async fn a_server_is_trusted_whose_certificate_the_given_authority_has_signed() {
+async fn only_servers_whose_certificate_a_trusted_authority_has_signed_are_accepted() {
     let server = TlsServer::start(false);
-    works(server.trusted()).await.unwrap();
-    works(server.trusted().near_cache(1 << 20)).await.unwrap();
+    round_trip(server.trusted()).await.unwrap();
+    round_trip(server.trusted().near_cache(1 << 20)).await.unwrap();
 
     let others = Certificates::issue();
-    for stranger in
+    for untrusting in
         [Redis::builder(&server.url).tls_ca(others.path("ca.pem")), Redis::builder(&server.url)]
     {
-        let refused = format!("{:?}", works(stranger.clone()).await.unwrap_err());
+        let refused = format!("{:?}", round_trip(untrusting.clone()).await.unwrap_err());
         assert!(refused.contains("TLS: invalid peer certificate"), "{refused}");
     }
 }
 
 #[tokio::test]
-async fn a_client_shows_its_certificate_where_the_server_demands_one() {
+async fn a_client_presents_its_certificate_if_the_server_requires_one() {
     let server = TlsServer::start(true);
     let file = |name| server.certificates.path(name);
-    works(server.trusted().tls_client(file("client.pem"), file("client.key"))).await.unwrap();
-    assert!(works(server.trusted()).await.unwrap_err().is_unavailable());
+    round_trip(server.trusted().tls_client(file("client.pem"), file("client.key"))).await.unwrap();
+    assert!(round_trip(server.trusted()).await.unwrap_err().is_unavailable());
     let others = Certificates::issue();
     let stranger =
         server.trusted().tls_client(others.path("client.pem"), others.path("client.key"));
-    assert!(works(stranger).await.unwrap_err().is_unavailable());
+    assert!(round_trip(stranger).await.unwrap_err().is_unavailable());
 }
 
 #[tokio::test]
-async fn a_cluster_is_spoken_to_with_tls_at_every_node() {
+async fn every_node_of_a_cluster_is_connected_to_with_tls() {
     let certificates = Certificates::issue();
     let cluster = RedisCluster::start_with(3, false, |_| {
         let mut settings = certificates.settings(free_port(), true);
@@ -91,12 +91,12 @@ async fn a_cluster_is_spoken_to_with_tls_at_every_node() {
         .tls_ca(certificates.path("ca.pem"))
         .tls_client(certificates.path("client.pem"), certificates.path("client.key"));
     for _ in 0..20 {
-        works(redis.clone()).await.unwrap();
+        round_trip(redis.clone()).await.unwrap();
     }
 }
 
 #[test]
-fn a_file_that_cannot_be_used_is_a_problem_of_the_settings() {
+fn unusable_certificate_files_are_configuration_errors() {
     let (one, other) = (Certificates::issue(), Certificates::issue());
     let (ca, cert, key) = (one.path("ca.pem"), one.path("client.pem"), one.path("client.key"));
     let junk = one.path("junk.pem");
@@ -116,8 +116,8 @@ fn a_file_that_cannot_be_used_is_a_problem_of_the_settings() {
         (Redis::cluster(["redis://h:1", "rediss://h:2"]), "redis cluster: the addresses must be"),
         (Redis::builder("rediss://h/#insecure"), "redis url: TLS without checking"),
     ] {
-        let problem = problem(builder);
-        assert!(problem.starts_with(expected), "{problem}");
-        assert!(!problem.contains('\n'), "{problem}");
+        let error = config_error(builder);
+        assert!(error.starts_with(expected), "{error}");
+        assert!(!error.contains('\n'), "{error}");
     }
 }

@@ -1,20 +1,20 @@
-//! What Sentinel and Cluster have in common with a single server: nearly everything.
+//! Sentinel and Cluster keep the contract of a single server.
 
 use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll, time::Duration};
 
 use crate::common::{
-    stress::{Left, stale_rounds},
+    stress::{After, stale_rounds},
     support::{cluster::RedisCluster, sentinel::RedisSentinel},
     *,
 };
 use session_core::{RedisBuilder, conformance};
 
-/// Rounds of the stress of the near cache; 20 unless `NEAR_CACHE_ROUNDS` says otherwise.
+/// Returns the rounds of the near-cache stress test: `NEAR_CACHE_ROUNDS`, or 20.
 fn rounds() -> u64 {
     std::env::var("NEAR_CACHE_ROUNDS").map_or(20, |rounds| rounds.parse().unwrap())
 }
 
-async fn assert_contract_is_kept(redis: RedisBuilder) {
+async fn assert_conformance(redis: RedisBuilder) {
     let build = || redis.clone().build().unwrap();
     conformance::run(async || RedisKeyValueStorage::new(build())).await.unwrap();
     conformance::run(async || RedisHashTableStorage::new(build())).await.unwrap();
@@ -28,11 +28,11 @@ async fn assert_never_stale(redis: &RedisBuilder, rounds: u64, disturb: impl Fn(
     let storage = Arc::new(RedisKeyValueStorage::new(near.clone()));
     let disturb = async |_: &SessionId| {
         disturb();
-        Left::Session
+        After::Exists
     };
     assert_eq!(stale_rounds(&other, rounds, 8, storage, disturb).await, 0);
     let stats = near.near_cache_stats().unwrap();
-    assert!(stats.hits > stats.misses, "the readers did read nearby: {stats:?}");
+    assert!(stats.hits > stats.misses, "most reads are hits: {stats:?}");
 }
 
 fn kill_connections(server: &RedisServer) {
@@ -43,17 +43,17 @@ fn kill_connections(server: &RedisServer) {
 async fn both_storages_keep_the_contract_behind_sentinels() {
     let sentinel = RedisSentinel::start();
     let redis = Redis::sentinel(sentinel.urls(), RedisSentinel::MASTER);
-    assert_contract_is_kept(redis).await;
+    assert_conformance(redis).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn both_storages_keep_the_contract_in_a_cluster() {
     let cluster = RedisCluster::start();
-    assert_contract_is_kept(Redis::cluster(cluster.urls())).await;
+    assert_conformance(Redis::cluster(cluster.urls())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn near_sessions_are_never_stale_behind_sentinels() {
+async fn the_near_cache_is_never_stale_behind_sentinels() {
     let sentinel = RedisSentinel::start();
     let redis = Redis::sentinel(sentinel.urls(), RedisSentinel::MASTER);
     assert_never_stale(&redis, rounds(), || {}).await;
@@ -61,7 +61,7 @@ async fn near_sessions_are_never_stale_behind_sentinels() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn near_sessions_are_never_stale_in_a_cluster() {
+async fn the_near_cache_is_never_stale_in_a_cluster() {
     let cluster = RedisCluster::start_with(3, false, |_| Vec::new());
     let redis = Redis::cluster(cluster.urls());
     assert_never_stale(&redis, rounds(), || {}).await;
@@ -69,7 +69,7 @@ async fn near_sessions_are_never_stale_in_a_cluster() {
 }
 
 #[tokio::test]
-async fn g4_a_renewal_across_slots_that_is_given_up_anywhere_loses_nothing() {
+async fn g4_a_rename_across_slots_that_is_dropped_at_any_step_loses_nothing() {
     let cluster = RedisCluster::start_with(3, false, |_| Vec::new());
     let redis = Redis::cluster(cluster.urls()).build().unwrap();
     for storage in [
@@ -77,17 +77,17 @@ async fn g4_a_renewal_across_slots_that_is_given_up_anywhere_loses_nothing() {
         Box::new(RedisHashTableStorage::new(redis)),
     ] {
         let mut steps = 0;
-        for allowed in 0.. {
+        for polls in 0.. {
             let (from, to) = (SessionId::random(), SessionId::random());
             let items = changes(r#"{"a":1,"b":2}"#, &[]);
             storage.set_session(&from, &items, CREATE).await.unwrap();
-            if renewed_within(allowed, storage.rename(&from, &to)).await {
+            if completes_within(polls, storage.rename(&from, &to)).await {
                 assert_eq!(json(&*storage, &from).await, "none");
                 assert_eq!(json(&*storage, &to).await, r#"{"a":1,"b":2}"#);
-                steps = allowed;
+                steps = polls;
                 break;
             }
-            // What was sent before it was given up may still take effect.
+            // Commands sent before the drop may still take effect.
             tokio::time::sleep(Duration::from_millis(20)).await;
             let (old, new) = (json(&*storage, &from).await, json(&*storage, &to).await);
             assert!([&old, &new].contains(&&r#"{"a":1,"b":2}"#.to_owned()), "{old} {new}");
@@ -96,32 +96,32 @@ async fn g4_a_renewal_across_slots_that_is_given_up_anywhere_loses_nothing() {
                 assert!(left.is_none_or(|left| left <= TTL), "{left:?}");
             }
         }
-        println!("given up at each of {steps} steps: {storage:?}");
+        println!("dropped at each of {steps} steps: {storage:?}");
         assert!(steps >= 4, "{steps}");
     }
 }
 
-/// Whether it ends within so many steps; given up otherwise.
-async fn renewed_within(steps: usize, renewal: impl Future<Output = Result<bool>>) -> bool {
-    let (mut renewal, mut taken) = (pin!(renewal), 0);
+/// Polls a rename at most `limit` times and drops it then. Returns whether it has completed.
+async fn completes_within(limit: usize, rename: impl Future<Output = Result<bool>>) -> bool {
+    let (mut rename, mut polls) = (pin!(rename), 0);
     poll_fn(|context| {
-        if taken == steps {
+        if polls == limit {
             return Poll::Ready(false);
         }
-        taken += 1;
-        renewal.as_mut().poll(context).map(|renewed| renewed.unwrap())
+        polls += 1;
+        rename.as_mut().poll(context).map(|renamed| renamed.unwrap())
     })
     .await
 }
 
-/// How many commands the nodes have executed, as `INFO` counts; asking is one for each of them.
+/// Returns how many commands all nodes have executed. Asking a node counts as one.
 fn executed(cluster: &RedisCluster) -> u64 {
     let count = |node: &RedisServer| node.info("total_commands_processed").parse::<u64>().unwrap();
     cluster.nodes.iter().map(count).sum()
 }
 
 #[tokio::test]
-async fn a_near_miss_in_a_cluster_is_one_command_and_a_hit_none() {
+async fn a_near_cache_miss_in_a_cluster_is_one_command_and_a_hit_none() {
     let cluster = RedisCluster::start_with(3, false, |_| Vec::new());
     let near = Redis::cluster(cluster.urls()).near_cache(1 << 20).build().unwrap();
     let storage = RedisKeyValueStorage::new(near);
@@ -129,7 +129,7 @@ async fn a_near_miss_in_a_cluster_is_one_command_and_a_hit_none() {
     let ids: Vec<SessionId> = (0..10).map(|_| SessionId::random()).collect();
     for id in &ids {
         other.set_session(id, &changes(r#"{"a":1}"#, &[]), CREATE).await.unwrap();
-        // What opening its connection takes is not the read's.
+        // Opens the connection, so that its commands are not counted.
         storage.get_session(id).await.unwrap();
         other.set_session(id, &changes(r#"{"a":2}"#, &[]), UPDATE).await.unwrap();
     }

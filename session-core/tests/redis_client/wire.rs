@@ -1,4 +1,4 @@
-//! What crosses the wire for each operation.
+//! The commands that each operation sends.
 
 use std::sync::Arc;
 
@@ -12,8 +12,8 @@ struct Wire {
 }
 
 impl Wire {
-    /// A storage whose connection is open and whose scripts the server knows.
-    async fn to(storage: impl Fn(Redis) -> Box<dyn Storage>) -> Self {
+    /// Opens a storage's connection and lets the server load its scripts.
+    async fn open(storage: impl Fn(Redis) -> Box<dyn Storage>) -> Self {
         let server = RedisServer::start();
         let proxy = Proxy::before(server.port());
         let storage = storage(Redis::builder(proxy.url()).build().unwrap());
@@ -25,12 +25,12 @@ impl Wire {
         let seen = storage.get_session(&other).await.unwrap();
         storage.remove_all(&other, seen.as_ref()).await.unwrap();
         storage.remove_all(&other, None).await.unwrap();
-        // What opening the connection took, which is pipelined, is not the operations'.
+        // Forgets the pipelined commands that opened the connection.
         proxy.reset();
         Self { proxy, storage, server }
     }
 
-    /// The commands sent since the last call, each in a round trip of its own.
+    /// Takes the commands sent since the last call. Asserts that each took a round trip of its own.
     fn sent(&self) -> Vec<String> {
         let commands = self.proxy.commands();
         assert_eq!(self.proxy.round_trips(), commands.len());
@@ -41,7 +41,7 @@ impl Wire {
 
 #[tokio::test]
 async fn key_value_reads_with_one_command_and_writes_with_at_most_two() {
-    let wire = Wire::to(|redis| Box::new(RedisKeyValueStorage::new(redis))).await;
+    let wire = Wire::open(|redis| Box::new(RedisKeyValueStorage::new(redis))).await;
     let (a, b, storage) = (id("a"), id("b"), &wire.storage);
     let change = |json| changes(json, &[]);
     storage.set_session(&a, &change(r#"{"a":1}"#), CREATE).await.unwrap();
@@ -50,24 +50,24 @@ async fn key_value_reads_with_one_command_and_writes_with_at_most_two() {
     assert_eq!(wire.sent(), ["GET"], "read");
     let update = SetOptions::update(TTL).seen(seen.as_ref());
     storage.set_session(&a, &change(r#"{"b":2}"#), update).await.unwrap();
-    assert_eq!(wire.sent(), ["EVALSHA"], "update of what was seen");
+    assert_eq!(wire.sent(), ["EVALSHA"], "update with a current snapshot");
     storage.set_session(&a, &change(r#"{"c":3}"#), UPDATE).await.unwrap();
     assert_eq!(wire.sent(), ["GET", "EVALSHA"], "update");
-    // `seen` is old by now; the answer that says so carries the new text.
+    // `seen` is outdated by now. The answer that says so contains the current text.
     storage.set_session(&a, &change(r#"{"d":4}"#), update).await.unwrap();
-    assert_eq!(wire.sent(), ["EVALSHA", "EVALSHA"], "update of what has changed");
+    assert_eq!(wire.sent(), ["EVALSHA", "EVALSHA"], "update with an outdated snapshot");
     storage.update_ttl(&a, TTL).await.unwrap();
     assert_eq!(wire.sent(), ["EVALSHA"], "extension");
     storage.expires_in(&a).await.unwrap();
-    assert_eq!(wire.sent(), ["EVALSHA"], "question for the time left");
+    assert_eq!(wire.sent(), ["EVALSHA"], "time left");
     storage.rename(&a, &b).await.unwrap();
     assert_eq!(wire.sent(), ["EVALSHA"], "rename");
     let seen = storage.get_session(&b).await.unwrap();
     wire.sent();
     storage.remove_all(&b, seen.as_ref()).await.unwrap();
-    assert_eq!(wire.sent(), ["EVALSHA"], "removal of what was seen");
+    assert_eq!(wire.sent(), ["EVALSHA"], "removal with a snapshot");
     storage.remove_all(&b, None).await.unwrap();
-    assert_eq!(wire.sent(), ["EVALSHA"], "removal of what is not there");
+    assert_eq!(wire.sent(), ["EVALSHA"], "removal of a missing session");
     storage.set_session(&b, &change(r#"{"name":"Zoë","n":-2.5e3}"#), CREATE).await.unwrap();
     wire.sent();
     assert!(storage.remove_all(&b, None).await.unwrap());
@@ -75,8 +75,8 @@ async fn key_value_reads_with_one_command_and_writes_with_at_most_two() {
 }
 
 #[tokio::test]
-async fn hash_table_does_everything_in_one_round_trip() {
-    let wire = Wire::to(|redis| Box::new(RedisHashTableStorage::new(redis))).await;
+async fn hash_table_takes_one_round_trip_per_operation() {
+    let wire = Wire::open(|redis| Box::new(RedisHashTableStorage::new(redis))).await;
     let (a, b, storage) = (id("a"), id("b"), &wire.storage);
     let change = changes(r#"{"a":1,"b":"x"}"#, &["c"]);
     storage.set_session(&a, &change, CREATE).await.unwrap();
@@ -84,17 +84,17 @@ async fn hash_table_does_everything_in_one_round_trip() {
     storage.set_session(&a, &change, UPDATE).await.unwrap();
     assert_eq!(wire.sent(), ["EVALSHA"], "update");
     storage.get(&a, "a").await.unwrap();
-    assert_eq!(wire.sent(), ["HGET"], "one item");
+    assert_eq!(wire.sent(), ["HGET"], "get");
     storage.contains(&a, "a").await.unwrap();
-    assert_eq!(wire.sent(), ["HEXISTS"], "whether an item is there");
+    assert_eq!(wire.sent(), ["HEXISTS"], "contains");
     storage.get_size(&a).await.unwrap();
     assert_eq!(wire.sent(), ["HLEN"], "size");
     storage.get_session(&a).await.unwrap();
-    assert_eq!(wire.sent(), ["HGETALL"], "everything");
+    assert_eq!(wire.sent(), ["HGETALL"], "whole session");
     storage.update_ttl(&a, TTL).await.unwrap();
     assert_eq!(wire.sent(), ["EVALSHA"], "extension");
     storage.expires_in(&a).await.unwrap();
-    assert_eq!(wire.sent(), ["EVALSHA"], "question for the time left");
+    assert_eq!(wire.sent(), ["EVALSHA"], "time left");
     storage.rename(&a, &b).await.unwrap();
     assert_eq!(wire.sent(), ["EVALSHA"], "rename");
     storage.remove_all(&b, None).await.unwrap();
@@ -103,7 +103,7 @@ async fn hash_table_does_everything_in_one_round_trip() {
 
 #[tokio::test]
 async fn requests_of_one_thread_share_a_connection_and_pipeline() {
-    let wire = Wire::to(|redis| Box::new(RedisHashTableStorage::new(redis))).await;
+    let wire = Wire::open(|redis| Box::new(RedisHashTableStorage::new(redis))).await;
     let id = id("a");
     wire.storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE).await.unwrap();
     wire.proxy.reset();
@@ -117,7 +117,7 @@ async fn requests_of_one_thread_share_a_connection_and_pipeline() {
 }
 
 #[tokio::test]
-async fn items_of_one_session_asked_for_together_share_a_round_trip() {
+async fn items_read_concurrently_by_one_session_share_a_round_trip() {
     let server = RedisServer::start();
     let proxy = Proxy::before(server.port());
     let redis = Redis::builder(proxy.url()).build().unwrap();
@@ -133,8 +133,8 @@ async fn items_of_one_session_asked_for_together_share_a_round_trip() {
 }
 
 #[tokio::test]
-async fn a_server_that_has_forgotten_the_scripts_is_told_again() {
-    let wire = Wire::to(|redis| Box::new(RedisHashTableStorage::new(redis))).await;
+async fn scripts_that_the_server_has_forgotten_are_sent_again() {
+    let wire = Wire::open(|redis| Box::new(RedisHashTableStorage::new(redis))).await;
     let id = id("a");
     wire.storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE).await.unwrap();
     wire.server.cli(&["SCRIPT", "FLUSH"]);
@@ -146,13 +146,13 @@ async fn a_server_that_has_forgotten_the_scripts_is_told_again() {
     assert_eq!(wire.sent(), ["EVALSHA"]);
 }
 
-/// Counts the connections of storages; the one that asks speaks RESP2.
+/// Counts the connections of storages, which use RESP3. The counting one uses RESP2.
 fn connections(server: &RedisServer) -> usize {
     server.cli(&["CLIENT", "LIST"]).lines().filter(|line| line.contains("resp=3")).count()
 }
 
 #[tokio::test]
-async fn what_has_been_found_to_be_large_is_read_over_a_connection_of_its_own() {
+async fn a_session_known_to_be_large_is_read_over_a_separate_connection() {
     let server = RedisServer::start();
     let connections = || connections(&server);
     let text = format!(r#"{{"large":"{}","small":1}}"#, "x".repeat(1 << 20));
@@ -161,7 +161,7 @@ async fn what_has_been_found_to_be_large_is_read_over_a_connection_of_its_own() 
         writer.set_session(&large, &changes(&text, &[]), CREATE).await.unwrap();
         let before = connections();
         assert!(reader.get(&large, "large").await.unwrap().is_some());
-        assert_eq!(connections(), before + 1, "nobody knew");
+        assert_eq!(connections(), before + 1, "not known to be large yet");
         assert!(reader.get(&large, "large").await.unwrap().is_some());
         assert_eq!(connections(), before + 2);
         assert_eq!(reader.get(&large, "small").await.unwrap().unwrap().get(), "1");
@@ -172,7 +172,7 @@ async fn what_has_been_found_to_be_large_is_read_over_a_connection_of_its_own() 
 }
 
 #[tokio::test]
-async fn a_large_session_takes_a_connection_of_its_own_and_a_small_one_does_not() {
+async fn only_large_sessions_use_a_separate_connection() {
     let server = RedisServer::start();
     let connections = || connections(&server);
     let storages = storages(&server);

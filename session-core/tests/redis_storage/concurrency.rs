@@ -1,4 +1,4 @@
-//! Many writers at once.
+//! Concurrent writers.
 
 use std::{slice::from_ref, sync::Arc, time::Duration};
 
@@ -10,9 +10,9 @@ use tokio::task::JoinSet;
 
 const WRITERS: usize = 50;
 
-/// Has 50 tasks set a key of their own each, spread over `storages`, with `meanwhile` in the
-/// midst, and returns what became of the writes.
-async fn write_at_once(
+/// Lets 50 tasks, spread over `storages`, each set a key of its own, and calls `meanwhile` while
+/// they run. Returns the results of the writes.
+async fn write_concurrently(
     storages: &[Arc<dyn Storage>],
     id: &SessionId,
     meanwhile: impl FnOnce(),
@@ -52,7 +52,7 @@ async fn g1_concurrent_changes_of_different_keys_lose_nothing() {
             let id = SessionId::random();
             let padding = format!(r#"{{"padding":"{}"}}"#, "x".repeat(10_000));
             storages[0].set_session(&id, &changes(&padding, &[]), CREATE).await.unwrap();
-            let written = write_at_once(&storages, &id, || {}).await;
+            let written = write_concurrently(&storages, &id, || {}).await;
             assert_eq!(written, [Written::Saved; WRITERS]);
             let session = storages[0].get_session(&id).await.unwrap().unwrap();
             assert_eq!(session.len(), WRITERS + 1, "{handles} handles of {:?}", storages[0]);
@@ -61,13 +61,13 @@ async fn g1_concurrent_changes_of_different_keys_lose_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn g1_forgotten_scripts_in_the_midst_lose_nothing() {
+async fn g1_scripts_forgotten_during_writes_lose_nothing() {
     let server = RedisServer::start();
     for storage in kinds() {
         let (storage, id) = (storage(&server.url()), SessionId::random());
         storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE).await.unwrap();
         let flush = || drop(server.cli(&["SCRIPT", "FLUSH"]));
-        let written = write_at_once(from_ref(&storage), &id, flush).await;
+        let written = write_concurrently(from_ref(&storage), &id, flush).await;
         assert_eq!(written, [Written::Saved; WRITERS]);
         assert_eq!(storage.get_session(&id).await.unwrap().unwrap().len(), WRITERS + 1);
     }
@@ -81,10 +81,11 @@ async fn g2_a_removal_is_final_whatever_is_in_flight() {
         for _ in 0..5 {
             let id = SessionId::random();
             storages[0].set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE).await.unwrap();
-            let (remover, of) = (storages[1].clone(), id.clone());
+            let (remover, removed) = (storages[1].clone(), id.clone());
             let mut removal = None;
-            write_at_once(&storages, &id, || {
-                removal = Some(tokio::spawn(async move { remover.remove_all(&of, None).await }));
+            write_concurrently(&storages, &id, || {
+                let remove = async move { remover.remove_all(&removed, None).await };
+                removal = Some(tokio::spawn(remove));
             })
             .await;
             assert!(removal.unwrap().await.unwrap().unwrap());
@@ -99,8 +100,7 @@ async fn g4_a_renewal_among_writers_keeps_what_was_acknowledged() {
     for storage in kinds() {
         let storage = storage(&server.url());
         assert_renewal_loses_nothing(&storage, storage.clone()).await;
-        // By copying, while others write.
-        assert_renewal_loses_nothing(&storage, Arc::new(Copying(storage.clone()))).await;
+        assert_renewal_loses_nothing(&storage, Arc::new(RenamesByCopying(storage.clone()))).await;
     }
 }
 
@@ -109,7 +109,7 @@ async fn assert_renewal_loses_nothing(storage: &Arc<dyn Storage>, renewer: Arc<d
     storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE).await.unwrap();
     let (from, new) = (id.clone(), to.clone());
     let mut renewal = None;
-    let written = write_at_once(from_ref(storage), &id, || {
+    let written = write_concurrently(from_ref(storage), &id, || {
         renewal = Some(tokio::spawn(async move { renewer.rename(&from, &new).await }));
     })
     .await;
@@ -129,42 +129,46 @@ async fn writers_of_one_session_queue_after_a_conflict() {
     let [key_value, _] = kinds();
     let (storage, id) = (key_value(&proxy.url()), SessionId::random());
     storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE).await.unwrap();
-    // So that the server knows the script.
+    // Loads the script into the server.
     storage.set_session(&id, &changes(r#"{"b":1}"#, &[]), UPDATE).await.unwrap();
     proxy.reset();
-    let written = write_at_once(from_ref(&storage), &id, || {}).await;
+    let written = write_concurrently(from_ref(&storage), &id, || {}).await;
     assert_eq!(written, [Written::Saved; WRITERS]);
-    // One read and two attempts each; without the queue more than a thousand attempts.
+    // One read and two attempts each. Without the queue there are over a thousand attempts.
     let commands = proxy.commands().len();
     assert!(commands <= 3 * WRITERS + 10, "{commands} commands");
 }
 
 #[tokio::test]
-async fn writers_that_give_up_in_the_queue_let_the_next_ones_through() {
+async fn writers_dropped_in_the_queue_do_not_block_later_ones() {
     let server = RedisServer::start();
     let [key_value, _] = kinds();
     let (storage, id) = (key_value(&server.url()), SessionId::random());
     storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE).await.unwrap();
     for _ in 0..20 {
-        let mut doomed = JoinSet::new();
+        let mut dropped = JoinSet::new();
         for n in 0..WRITERS {
             let (storage, id) = (storage.clone(), id.clone());
-            doomed.spawn(async move {
-                let change = changes(&format!(r#"{{"doomed{n}":1}}"#), &[]);
+            dropped.spawn(async move {
+                let change = changes(&format!(r#"{{"dropped{n}":1}}"#), &[]);
                 storage.set_session(&id, &change, UPDATE).await
             });
         }
-        // The first is through, so the others have met a conflict and queue.
-        doomed.join_next().await.unwrap().unwrap().unwrap();
-        doomed.shutdown().await;
+        // When the first has written, the others have had a conflict and queue.
+        dropped.join_next().await.unwrap().unwrap().unwrap();
+        dropped.shutdown().await;
     }
-    let written = write_at_once(from_ref(&storage), &id, || {}).await;
+    let written = write_concurrently(from_ref(&storage), &id, || {}).await;
     assert_eq!(written, [Written::Saved; WRITERS]);
 }
 
-/// Runs `operation` over a slow line and `meanwhile` in the server, after the operation has read
-/// and before it writes.
-async fn between<T>(proxy: &Proxy, operation: impl Future<Output = T>, meanwhile: impl Fn()) -> T {
+/// Runs `operation` over a delayed connection, and calls `meanwhile` after it has read and before
+/// it writes.
+async fn interrupt<T>(
+    proxy: &Proxy,
+    operation: impl Future<Output = T>,
+    meanwhile: impl Fn(),
+) -> T {
     let commands = proxy.commands().len();
     proxy.harm(Harm::Delay(Duration::from_millis(150)));
     let interfere = async {
@@ -180,7 +184,7 @@ async fn between<T>(proxy: &Proxy, operation: impl Future<Output = T>, meanwhile
 }
 
 #[tokio::test]
-async fn g1_what_comes_between_reading_and_writing_is_not_lost() {
+async fn g1_changes_between_a_read_and_a_write_are_not_lost() {
     let server = RedisServer::start();
     let proxy = Proxy::before(server.port());
     let [key_value, hash] = kinds().map(|open| open(&proxy.url()));
@@ -192,22 +196,22 @@ async fn g1_what_comes_between_reading_and_writing_is_not_lost() {
     let other = || drop(server.cli(&["SET", "session:a", r#"{"b":2,"c":3}"#, "KEEPTTL"]));
     let change = changes(r#"{"d":4}"#, &[]);
     let update = key_value.set_session(&a, &change, UPDATE);
-    assert_eq!(between(&proxy, update, other).await.unwrap(), Written::Saved);
+    assert_eq!(interrupt(&proxy, update, other).await.unwrap(), Written::Saved);
     assert_eq!(json(&*key_value, &a).await, r#"{"b":2,"c":3,"d":4}"#);
-    let gone = || drop(server.cli(&["DEL", "session:a"]));
+    let delete = || drop(server.cli(&["DEL", "session:a"]));
     let update = key_value.set_session(&a, &change, UPDATE);
-    assert_eq!(between(&proxy, update, gone).await.unwrap(), Written::Refused);
+    assert_eq!(interrupt(&proxy, update, delete).await.unwrap(), Written::Refused);
 
     key_value.set_session(&a, &set, CREATE).await.unwrap();
-    let bad = || drop(server.cli(&["SET", "session:a", "edited"]));
-    assert!(!between(&proxy, key_value.remove_all(&a, None), bad).await.unwrap());
+    let spoil = || drop(server.cli(&["SET", "session:a", "edited"]));
+    assert!(!interrupt(&proxy, key_value.remove_all(&a, None), spoil).await.unwrap());
     assert_eq!(server.cli(&["GET", "session:a"]), "edited");
 
     hash.set_session(&b, &set, CREATE).await.unwrap();
     for command in [["HDEL", "session:b", "a"], ["HINCRBY", "session:b", "a"]] {
         let other = || drop(server.cli(&[&command[..], &["1"]].concat()));
         let removal = hash.remove_all(&b, Some(&seen));
-        assert!(!between(&proxy, removal, other).await.unwrap());
+        assert!(!interrupt(&proxy, removal, other).await.unwrap());
         assert_ne!(json(&*hash, &b).await, "none");
         hash.set_session(&b, &set, UPDATE).await.unwrap();
     }

@@ -1,4 +1,4 @@
-//! Both Redis storages keep the contract.
+//! The conformance suite on the Redis storages.
 
 use std::sync::Arc;
 
@@ -32,10 +32,10 @@ async fn both_keep_the_contract_on_one_thread() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn both_keep_the_contract_where_ids_are_renewed_by_copying() {
+async fn both_keep_the_contract_when_they_rename_by_copying() {
     let server = RedisServer::start();
-    let key_value = async || Copying(Arc::new(RedisKeyValueStorage::new(handle(&server))));
+    let key_value = async || RenamesByCopying(Arc::new(RedisKeyValueStorage::new(handle(&server))));
     conformance::run(key_value).await.unwrap();
-    let hash = async || Copying(Arc::new(RedisHashTableStorage::new(handle(&server))));
+    let hash = async || RenamesByCopying(Arc::new(RedisHashTableStorage::new(handle(&server))));
     conformance::run(hash).await.unwrap();
 }

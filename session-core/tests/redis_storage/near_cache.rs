@@ -1,10 +1,10 @@
-//! Sessions read without asking, and never an old one.
+//! The near cache: reads without round trips, never stale.
 
 use std::{sync::Arc, time::Duration};
 
 use crate::common::{
     CREATE, RedisServer, TTL, UPDATE, changes, id,
-    stress::{LATE, Left, QUIET, stale_rounds},
+    stress::{After, MAX_DELAY, QUIET, stale_rounds},
     support::proxy::Proxy,
 };
 use redis::{AsyncConnectionConfig, aio::MultiplexedConnection, caching::CacheConfig};
@@ -23,7 +23,7 @@ fn near(url: &str) -> Near {
     Near { storage: Arc::new(RedisKeyValueStorage::new(redis.clone())), redis }
 }
 
-fn elsewhere(server: &RedisServer) -> RedisKeyValueStorage {
+fn uncached(server: &RedisServer) -> RedisKeyValueStorage {
     RedisKeyValueStorage::new(Redis::builder(server.url()).build().unwrap())
 }
 
@@ -61,8 +61,12 @@ async fn a_hot_read_makes_no_round_trip_and_a_write_makes_one() {
         assert_eq!(set(&*near.storage, &id, n).await, Written::Saved);
         assert_eq!((proxy.commands().len(), proxy.round_trips()), (1, 1));
         proxy.reset();
-        assert_eq!(get(&*near.storage, &id).await, Some(n), "seen as soon as acknowledged");
-        // Behind the answer comes the announcement of this very write, which is outlived.
+        assert_eq!(
+            get(&*near.storage, &id).await,
+            Some(n),
+            "an acknowledged write is visible at once"
+        );
+        // The invalidation caused by this write follows its answer, and must not remove the entry.
         sleep(QUIET).await;
         assert_eq!(get(&*near.storage, &id).await, Some(n));
         assert!(proxy.commands().is_empty(), "{:?}", proxy.commands());
@@ -72,9 +76,9 @@ async fn a_hot_read_makes_no_round_trip_and_a_write_makes_one() {
 }
 
 #[tokio::test]
-async fn whatever_changes_a_session_elsewhere_is_seen_here() {
+async fn changes_by_other_clients_are_visible() {
     let server = RedisServer::start();
-    let (near, other) = (near(&server.url()), elsewhere(&server));
+    let (near, other) = (near(&server.url()), uncached(&server));
     let id = id("a");
     create(&other, &id).await;
     let seen = async || {
@@ -105,7 +109,7 @@ async fn whatever_changes_a_session_elsewhere_is_seen_here() {
 }
 
 #[tokio::test]
-async fn within_one_process_an_end_is_seen_as_soon_as_it_is_acknowledged() {
+async fn an_acknowledged_removal_or_rename_is_visible_at_once_in_its_process() {
     let server = RedisServer::start();
     let near = near(&server.url());
     for n in 0..200 {
@@ -123,13 +127,13 @@ async fn within_one_process_an_end_is_seen_as_soon_as_it_is_acknowledged() {
 #[tokio::test]
 async fn an_expired_session_is_served_for_less_than_a_second() {
     let server = RedisServer::start();
-    let (near, other) = (near(&server.url()), elsewhere(&server));
+    let (near, other) = (near(&server.url()), uncached(&server));
     let id = id("a");
     let ttl = Duration::from_millis(300);
     other.set_session(&id, &changes("{\"n\":0}", &[]), SetOptions::create(ttl)).await.unwrap();
-    let began = Instant::now();
+    let start = Instant::now();
     while get(&*near.storage, &id).await.is_some() {
-        assert!(began.elapsed() < ttl + Duration::from_secs(1));
+        assert!(start.elapsed() < ttl + Duration::from_secs(1));
         sleep(QUIET).await;
     }
 }
@@ -142,101 +146,101 @@ async fn g8_while_the_server_is_paused_nothing_older_than_a_second_is_served() {
     create(&*near.storage, &id).await;
     assert_eq!(get(&*near.storage, &id).await, Some(0));
     server.pause();
-    let began = Instant::now();
+    let start = Instant::now();
     while near.storage.get_session(&id).await.is_ok() {
-        assert!(began.elapsed() < Duration::from_secs(1) + QUIET);
+        assert!(start.elapsed() < Duration::from_secs(1) + QUIET);
         sleep(QUIET).await;
     }
     server.resume();
-    let back = Instant::now();
+    let resumed = Instant::now();
     while near.storage.get_session(&id).await.is_err() {
-        assert!(back.elapsed() < Duration::from_secs(1));
+        assert!(resumed.elapsed() < Duration::from_secs(1));
         sleep(QUIET).await;
     }
 }
 
-/// How long the stress goes on: so many rounds, or as `NEAR_CACHE_ROUNDS` says.
-fn rounds(usual: u64) -> u64 {
-    std::env::var("NEAR_CACHE_ROUNDS").map_or(usual, |rounds| rounds.parse().unwrap())
+/// Returns the rounds of the stress test: `NEAR_CACHE_ROUNDS`, or `default`.
+fn rounds(default: u64) -> u64 {
+    std::env::var("NEAR_CACHE_ROUNDS").map_or(default, |rounds| rounds.parse().unwrap())
 }
 
-async fn undisturbed(_: &SessionId) -> Left {
-    Left::Session
+async fn undisturbed(_: &SessionId) -> After {
+    After::Exists
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_hot_key_is_never_stale_after_five_milliseconds_of_quiet() {
+async fn a_hot_session_is_never_stale_five_milliseconds_after_a_write() {
     let server = RedisServer::start();
     for readers in [1, 8] {
         let near = near(&server.url());
-        let (other, storage) = (elsewhere(&server), near.storage.clone());
+        let (other, storage) = (uncached(&server), near.storage.clone());
         let stale = stale_rounds(&other, rounds(100), readers, storage, undisturbed).await;
         let stats = near.redis.near_cache_stats().unwrap();
         assert_eq!(stale, 0, "{readers} readers, {stats:?}");
-        assert!(stats.hits > stats.misses, "the readers did read nearby: {stats:?}");
+        assert!(stats.hits > stats.misses, "most reads are hits: {stats:?}");
     }
 }
 
 async fn assert_never_stale(
     server: &RedisServer,
     rounds: u64,
-    disturb: impl AsyncFn(&SessionId) -> Left,
+    disturb: impl AsyncFn(&SessionId) -> After,
 ) {
     let storage = near(&server.url()).storage;
-    assert_eq!(stale_rounds(&elsewhere(server), rounds, 8, storage, disturb).await, 0);
+    assert_eq!(stale_rounds(&uncached(server), rounds, 8, storage, disturb).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_hot_key_is_never_stale_although_connections_are_cut() {
+async fn a_hot_session_is_never_stale_after_connections_are_killed() {
     let server = RedisServer::start();
-    let cut = async |_: &SessionId| {
+    let kill = async |_: &SessionId| {
         server.cli(&["CLIENT", "KILL", "TYPE", "normal"]);
-        Left::Session
+        After::Exists
     };
-    assert_never_stale(&server, rounds(50), cut).await;
+    assert_never_stale(&server, rounds(50), kill).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_hot_key_is_never_stale_although_the_server_is_paused() {
+async fn a_hot_session_is_never_stale_after_the_server_was_paused() {
     let server = RedisServer::start();
     let pause = async |_: &SessionId| {
         server.pause();
         sleep(QUIET).await;
         server.resume();
-        Left::Session
+        After::Exists
     };
     assert_never_stale(&server, rounds(50), pause).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_hot_key_is_never_read_after_it_was_removed_or_renamed() {
+async fn a_hot_session_is_never_read_after_it_was_removed_or_renamed() {
     let server = RedisServer::start();
-    let other = elsewhere(&server);
+    let other = uncached(&server);
     let remove = async |id: &SessionId| {
         assert!(other.remove_all(id, None).await.unwrap());
-        Left::Nothing
+        After::Removed
     };
     let rename = async |id: &SessionId| {
         assert!(other.rename(id, &SessionId::random()).await.unwrap());
-        Left::Nothing
+        After::Removed
     };
     assert_never_stale(&server, rounds(50), remove).await;
     assert_never_stale(&server, rounds(50), rename).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_hot_key_is_not_read_a_second_after_it_expired() {
+async fn a_hot_session_is_not_read_a_second_after_it_expired() {
     let server = RedisServer::start();
-    // Nobody may announce it; what bounds it is the age of what is kept.
+    // The server may send no invalidation. The maximum age of a cached session is the limit.
     let expire = async |id: &SessionId| {
         server.cli(&["PEXPIRE", &format!("session:{}", id.as_str()), "1"]);
         sleep(Duration::from_secs(1)).await;
-        Left::Nothing
+        After::Removed
     };
     assert_never_stale(&server, 3, expire).await;
 }
 
-/// Sessions read through the cache of the redis crate, as it comes.
+/// A storage that reads through the redis crate's own cache.
 #[derive(Debug)]
 struct CachedByTheCrate {
     connection: MultiplexedConnection,
@@ -274,24 +278,24 @@ impl Storage for CachedByTheCrate {
     }
 }
 
-/// A cache that keeps an answer although an announcement has overtaken it.
+// That cache keeps an answer even if an invalidation has overtaken it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn the_stress_finds_the_old_values_that_the_cache_of_the_redis_crate_serves() {
+async fn the_stress_test_detects_stale_reads_of_the_redis_crates_cache() {
     let server = RedisServer::start();
     let client = redis::Client::open(format!("{}/?protocol=resp3", server.url())).unwrap();
     let config = AsyncConnectionConfig::new().set_cache_config(CacheConfig::new());
     let connection = client.get_multiplexed_async_connection_with_config(&config).await.unwrap();
-    let other = elsewhere(&server);
-    let cached = CachedByTheCrate { connection, other: elsewhere(&server) };
+    let other = uncached(&server);
+    let cached = CachedByTheCrate { connection, other: uncached(&server) };
     let stale = stale_rounds(&other, 5, 8, Arc::new(cached), undisturbed).await;
-    println!("old values in {stale} of 5 rounds");
+    println!("stale reads in {stale} of 5 rounds");
     assert!(stale > 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn writers_here_and_elsewhere_leave_nothing_stale() {
+async fn writers_in_this_process_and_others_leave_nothing_stale() {
     let server = RedisServer::start();
-    let (near, other) = (near(&server.url()), Arc::new(elsewhere(&server)));
+    let (near, other) = (near(&server.url()), Arc::new(uncached(&server)));
     let id = id("a");
     create(&*near.storage, &id).await;
     for round in 0..100 {
@@ -309,22 +313,22 @@ async fn writers_here_and_elsewhere_leave_nothing_stale() {
                     near.set_session(&id, &changes, update).await.unwrap();
                     let read = near.get_session(&id).await.unwrap().unwrap();
                     let read: Option<u64> = read.get(&key).unwrap();
-                    assert!(read >= Some(value), "an acknowledged write is seen: {read:?}");
+                    assert!(read >= Some(value), "an acknowledged write is visible: {read:?}");
                 }
             })
         };
-        let here = (0..4).map(|n| write(format!("here{n}"), Some(near.storage.clone())));
-        let elsewhere = (0..2).map(|n| write(format!("elsewhere{n}"), None));
-        for writer in here.chain(elsewhere).collect::<Vec<_>>() {
+        let local = (0..4).map(|n| write(format!("local{n}"), Some(near.storage.clone())));
+        let remote = (0..2).map(|n| write(format!("remote{n}"), None));
+        for writer in local.chain(remote).collect::<Vec<_>>() {
             writer.await.unwrap();
         }
         sleep(QUIET).await;
         let agree = async || {
-            let (here, there) = (near.storage.get_session(&id), other.get_session(&id));
-            here.await.unwrap() == there.await.unwrap()
+            let (cached, stored) = (near.storage.get_session(&id), other.get_session(&id));
+            cached.await.unwrap() == stored.await.unwrap()
         };
         if !agree().await {
-            sleep(LATE).await;
+            sleep(MAX_DELAY).await;
             assert!(agree().await, "round {round}");
         }
     }

@@ -1,4 +1,4 @@
-//! What stands in Redis: forms and times to live.
+//! The stored records: their form and their times to live.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ async fn hash_table_stores_the_fields_that_goframe_reads() {
 #[tokio::test]
 async fn sessions_that_goframe_wrote_are_read() {
     let server = RedisServer::start();
-    // Its ids have 32 characters, its default prefix is empty.
+    // GoFrame's ids have 32 characters, and its default prefix is empty.
     let name = "4amwk80dn29hrkf1g3lqs4pw00uxyzab";
     let shared = |redis: fn(String) -> Redis| redis(server.url());
     let redis = shared(|url| Redis::builder(url).prefix("").build().unwrap());
@@ -74,7 +74,7 @@ async fn items_survive_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn a_hand_edit_shows_at_once() {
+async fn edits_by_hand_are_read_at_once() {
     let server = RedisServer::start();
     let [key_value, hash] = storages(&server);
     for (storage, name) in [(&key_value, "a"), (&hash, "b")] {
@@ -106,7 +106,7 @@ async fn g5_every_kind_of_write_leaves_a_time_to_live() {
         let seen = storage.get_session(&id).await.unwrap();
         let update = SetOptions::update(TTL).seen(seen.as_ref());
         storage.set_session(&id, &changes(r#"{"c":3}"#, &[]), update).await.unwrap();
-        check(&id, "update of what was seen");
+        check(&id, "update with a snapshot");
         storage.set_session(&id, &Changes::new(), UPDATE).await.unwrap();
         check(&id, "an update that changes nothing");
         server.cli(&["PERSIST", &key(&id)]);
@@ -117,12 +117,12 @@ async fn g5_every_kind_of_write_leaves_a_time_to_live() {
         server.cli(&["PERSIST", &key(&to)]);
         assert_eq!(storage.expires_in(&to).await.unwrap(), Some(MAX_TTL));
         assert!(storage.update_ttl(&to, TTL).await.unwrap());
-        check(&to, "extension of a key that had none");
+        check(&to, "extension of a key without a time to live");
     }
 }
 
 #[tokio::test]
-async fn times_to_live_go_from_a_millisecond_to_ten_years() {
+async fn times_to_live_range_from_a_millisecond_to_ten_years() {
     let server = RedisServer::start();
     for storage in storages(&server) {
         let id = SessionId::random();
@@ -162,7 +162,7 @@ async fn an_emptied_session_leaves_no_key() {
 }
 
 #[tokio::test]
-async fn removal_of_what_was_seen_compares_items_and_not_how_they_are_written() {
+async fn a_conditional_removal_compares_items_and_not_their_formatting() {
     let server = RedisServer::start();
     let [key_value, hash] = storages(&server);
     server.cli(&["SET", "session:a", "{ \"n\": 1, \"b\": \"x\" }"]);
@@ -178,16 +178,16 @@ async fn removal_of_what_was_seen_compares_items_and_not_how_they_are_written() 
 }
 
 #[tokio::test]
-async fn sessions_of_many_items_are_written_in_one_step() {
+async fn a_session_of_20_000_items_is_written_in_one_step() {
     let server = RedisServer::start();
     let items: Changes = (0..20_000)
         .map(|n| (format!("key{n}"), RawValue::from_string(n.to_string()).unwrap()))
         .collect();
     let mut removal = Changes::new();
     (1..20_000).for_each(|n| removal.remove(format!("key{n}")));
-    // About size, not speed: unoptimised, on a busy machine, one read takes half a second.
-    let patient = Redis::builder(server.url()).response_timeout(Duration::from_secs(20));
-    let redis = patient.build().unwrap();
+    // A long timeout: unoptimised, on a busy machine, one read takes half a second.
+    let builder = Redis::builder(server.url()).response_timeout(Duration::from_secs(20));
+    let redis = builder.build().unwrap();
     let storages: [Box<dyn Storage>; 2] = [
         Box::new(RedisKeyValueStorage::new(redis.clone())),
         Box::new(RedisHashTableStorage::new(redis)),
@@ -207,7 +207,7 @@ async fn sessions_of_many_items_are_written_in_one_step() {
 }
 
 #[tokio::test]
-async fn a_full_server_refuses_a_write_whole() {
+async fn a_server_without_memory_refuses_a_write_as_a_whole() {
     let server = RedisServer::start();
     for storage in storages(&server) {
         let (id, other) = (SessionId::random(), SessionId::random());

@@ -1,4 +1,4 @@
-//! Records that are no sessions.
+//! Records that do not count as sessions.
 
 use std::cell::RefCell;
 
@@ -6,7 +6,7 @@ use crate::common::*;
 use deadpool_redis::redis::{Client, cmd};
 use proptest::{prelude::*, sample, test_runner::TestRunner};
 
-/// Calls every method on a record that counts as no session.
+/// Asserts that a record counts as no session for every method that reads its content.
 async fn assert_no_session(storage: &dyn Storage, id: &SessionId) {
     let some = changes(r#"{"new":1}"#, &[]);
     let seen = snapshot(r#"{"a":1}"#);
@@ -24,8 +24,8 @@ async fn assert_no_session(storage: &dyn Storage, id: &SessionId) {
     assert_eq!(storage.get_size(id).await.unwrap(), 0);
 }
 
-/// Calls also what tells a foreign type only from a session, not bad JSON from good.
-async fn assert_foreign(storage: &dyn Storage, id: &SessionId) {
+/// Asserts the same of the methods that check only a record's type.
+async fn assert_other_type(storage: &dyn Storage, id: &SessionId) {
     assert_no_session(storage, id).await;
     assert!(!storage.update_ttl(id, TTL).await.unwrap());
     assert_eq!(storage.expires_in(id).await.unwrap(), None);
@@ -33,21 +33,21 @@ async fn assert_foreign(storage: &dyn Storage, id: &SessionId) {
 }
 
 #[tokio::test]
-async fn g10_keys_of_another_type_are_no_session_and_left_as_they_are() {
+async fn g10_keys_of_another_type_are_left_as_they_are() {
     let server = RedisServer::start();
     let [key_value, hash] = storages(&server);
     server.cli(&["RPUSH", "session:list", "x"]);
     server.cli(&["HSET", "session:hash", "a", "1"]);
     server.cli(&["SET", "session:string", r#"{"a":1}"#]);
     let before = ["list", "hash", "string"].map(|name| dump(&server, name));
-    assert_foreign(&*key_value, &id("list")).await;
-    assert_foreign(&*key_value, &id("hash")).await;
-    assert_foreign(&*hash, &id("list")).await;
-    assert_foreign(&*hash, &id("string")).await;
+    assert_other_type(&*key_value, &id("list")).await;
+    assert_other_type(&*key_value, &id("hash")).await;
+    assert_other_type(&*hash, &id("list")).await;
+    assert_other_type(&*hash, &id("string")).await;
     assert_eq!(before, ["list", "hash", "string"].map(|name| dump(&server, name)));
     assert_eq!(server.cli(&["DBSIZE"]), "3");
 
-    // Nor does a session take their place.
+    // A rename does not overwrite them either.
     for (storage, other) in [(&key_value, "list"), (&hash, "string")] {
         let from = SessionId::random();
         storage.set_session(&from, &changes(r#"{"a":1}"#, &[]), CREATE).await.unwrap();
@@ -62,7 +62,7 @@ fn dump(server: &RedisServer, name: &str) -> (String, i64) {
 }
 
 #[tokio::test]
-async fn g10_text_that_is_no_json_object_is_no_session_and_left_as_it_is() {
+async fn g10_text_that_is_not_a_json_object_is_left_as_it_is() {
     let server = RedisServer::start();
     let storage = RedisKeyValueStorage::new(handle(&server));
     for bad in ["hello", "[1]", "12", "null", "{\"a\":}", "{\"a\":1} x", "x", "ok"] {
@@ -78,7 +78,7 @@ async fn g10_text_that_is_no_json_object_is_no_session_and_left_as_it_is() {
 }
 
 #[tokio::test]
-async fn an_empty_value_is_no_session_and_a_new_one_may_take_its_place() {
+async fn an_empty_value_counts_as_no_session_and_can_be_replaced_by_one() {
     let server = RedisServer::start();
     let storage = RedisKeyValueStorage::new(handle(&server));
     let some = changes(r#"{"a":1}"#, &[]);
@@ -104,7 +104,7 @@ async fn an_empty_value_is_no_session_and_a_new_one_may_take_its_place() {
 }
 
 #[tokio::test]
-async fn g10_a_bad_field_spoils_only_itself() {
+async fn g10_an_unreadable_field_affects_no_other() {
     let server = RedisServer::start();
     let storage = RedisHashTableStorage::new(handle(&server));
     let bad = "redis.call('HSET', KEYS[1], 'bad', '\\255', '\\254', '1', 'good', '1')";
@@ -114,13 +114,13 @@ async fn g10_a_bad_field_spoils_only_itself() {
     let written = storage.set_session(&id("a"), &changes(r#"{"b":2}"#, &[]), UPDATE).await;
     assert_eq!(written.unwrap(), Written::Saved);
     assert_eq!(server.cli(&["HLEN", "session:a"]), "4");
-    // A fault cannot keep a session alive at its logout either.
+    // An unreadable field does not prevent a logout either.
     assert!(storage.remove_all(&id("a"), Some(&snapshot(r#"{"b":2,"good":1}"#))).await.unwrap());
     assert_eq!(server.cli(&["DBSIZE"]), "0");
 }
 
-/// Texts that differ little from a session, in every way that parsers of JSON disagree about.
-fn nearly_sessions() -> impl Strategy<Value = Vec<u8>> {
+/// Generates texts that are almost sessions, with faults that JSON parsers disagree about.
+fn malformed_sessions() -> impl Strategy<Value = Vec<u8>> {
     let odd: &[&[u8]] = &[
         b"NaN",
         b"inf",
@@ -182,7 +182,7 @@ fn nearly_sessions() -> impl Strategy<Value = Vec<u8>> {
 }
 
 #[test]
-fn g10_a_removal_removes_what_is_readable_and_nothing_else() {
+fn g10_a_removal_removes_exactly_the_readable_records() {
     let server = RedisServer::start();
     let connection = Client::open(server.url()).unwrap().get_connection().unwrap();
     let connection = RefCell::new(connection);
@@ -190,7 +190,7 @@ fn g10_a_removal_removes_what_is_readable_and_nothing_else() {
     let storage = RedisKeyValueStorage::new(handle(&server));
     let id = id("a");
     let mut runner = TestRunner::new(ProptestConfig::with_cases(2000));
-    let ask = |text: &[u8]| {
+    let check = |text: &[u8]| {
         let connection = &mut *connection.borrow_mut();
         cmd("SET").arg("session:a").arg(text).exec(connection).unwrap();
         let removed = runtime.block_on(storage.remove_all(&id, None)).unwrap();
@@ -199,10 +199,10 @@ fn g10_a_removal_removes_what_is_readable_and_nothing_else() {
             .is_ok_and(|text| matches!(Snapshot::parse(text.to_owned()), Ok(Some(_))));
         assert_eq!((removed, left.is_none()), (readable, readable), "{:?}", text.escape_ascii());
     };
-    ask(format!(r#"{{"long":"{}"}}"#, "x".repeat(100_000)).as_bytes());
+    check(format!(r#"{{"long":"{}"}}"#, "x".repeat(100_000)).as_bytes());
     let property = |text: Vec<u8>| {
-        ask(&text);
+        check(&text);
         Ok(())
     };
-    runner.run(&nearly_sessions(), property).unwrap();
+    runner.run(&malformed_sessions(), property).unwrap();
 }

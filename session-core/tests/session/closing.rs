@@ -1,14 +1,14 @@
-//! When what was changed is stored, and what if it cannot be.
+//! Storing changes at close, and failures to do so.
 
 use session_core::{Closed, Error, Outcome, Result, SessionId};
 use tokio::time::Instant;
 
-use super::{both, close, is_whole, started, stored};
+use super::{close, create, is_whole, managers, stored};
 
 #[tokio::test]
 async fn g7_a_failure_that_the_handler_ignored_is_reported_at_close() {
-    for (manager, probe) in both() {
-        let id = started(&manager).await;
+    for (manager, probe) in managers() {
+        let id = create(&manager).await;
         let session = manager.open(Some(id));
         probe.set_down(true);
         let _ = session.set("m", 2).await;
@@ -21,46 +21,46 @@ async fn g7_a_failure_that_the_handler_ignored_is_reported_at_close() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn g8_all_waiting_of_one_request_is_bounded_together() {
-    for (manager, probe) in both() {
-        let id = started(&manager).await;
+async fn g8_all_operations_of_one_request_share_one_timeout() {
+    for (manager, probe) in managers() {
+        let id = create(&manager).await;
         probe.hang();
         probe.asked();
         let session = manager.open(Some(id));
-        let began = Instant::now();
+        let start = Instant::now();
         for _ in 0..3 {
             assert!(matches!(session.get::<u32>("n").await, Err(Error::Timeout)));
         }
         let _ = session.set("m", 2).await;
         assert!(matches!(session.close().await.failure, Some(Error::Timeout)));
-        assert_eq!(began.elapsed(), manager.timeout());
-        assert_eq!(probe.asked().len(), 1, "the store is not asked again");
+        assert_eq!(start.elapsed(), manager.timeout());
+        assert_eq!(probe.asked().len(), 1, "the store is not called again");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn g8_a_storage_that_bounds_its_time_bounds_no_request_that_has_less_left() {
-    for (manager, probe) in both() {
-        let id = started(&manager).await;
+async fn g8_a_request_with_less_time_left_than_the_storage_may_take_still_times_out() {
+    for (manager, probe) in managers() {
+        let id = create(&manager).await;
         let session = manager.open(Some(id));
         let timeout = manager.timeout();
         probe.slow_down(timeout * 2 / 5, timeout);
-        let began = Instant::now();
+        let start = Instant::now();
         assert!(session.expires_in().await.unwrap().is_some());
         assert!(session.expires_in().await.unwrap().is_some());
         assert!(matches!(session.expires_in().await, Err(Error::Timeout)));
-        assert_eq!(began.elapsed(), timeout);
+        assert_eq!(start.elapsed(), timeout);
     }
 }
 
 #[tokio::test]
-async fn after_close_every_operation_says_so() {
-    for (manager, _) in both() {
-        let id = started(&manager).await;
+async fn after_close_every_operation_fails() {
+    for (manager, _) in managers() {
+        let id = create(&manager).await;
         let session = manager.open(Some(id.clone()));
         session.set("m", 2).await.unwrap();
         let outcome = close(&session).await;
-        assert_eq!(close(&session).await, outcome, "a second close reports the same");
+        assert_eq!(close(&session).await, outcome, "a second close returns the same");
         fn is_closed<T>(result: Result<T>) -> bool {
             matches!(result, Err(Error::Closed))
         }
@@ -81,8 +81,8 @@ async fn after_close_every_operation_says_so() {
 
 #[tokio::test]
 async fn a_dropped_request_stores_nothing_more() {
-    for (manager, _) in both() {
-        let id = started(&manager).await;
+    for (manager, _) in managers() {
+        let id = create(&manager).await;
         let session = manager.open(Some(id.clone()));
         session.set("m", 2).await.unwrap();
         drop(session);
@@ -92,9 +92,9 @@ async fn a_dropped_request_stores_nothing_more() {
 }
 
 #[tokio::test]
-async fn save_shows_the_changes_to_others_before_close() {
-    for (manager, _) in both() {
-        let id = started(&manager).await;
+async fn save_stores_the_changes_before_close() {
+    for (manager, _) in managers() {
+        let id = create(&manager).await;
         let session = manager.open(Some(id.clone()));
         session.set("m", 2).await.unwrap();
         session.save().await.unwrap();
@@ -105,9 +105,9 @@ async fn save_shows_the_changes_to_others_before_close() {
 }
 
 #[tokio::test]
-async fn g7_what_is_changed_while_a_save_is_under_way_is_stored_too() {
-    let [(manager, _), _] = both();
-    let id = started(&manager).await;
+async fn g7_changes_made_during_a_save_are_stored_too() {
+    let [(manager, _), _] = managers();
+    let id = create(&manager).await;
     let session = manager.open(Some(id.clone()));
     session.set("m", 2).await.unwrap();
     session.set("n", 2).await.unwrap();
@@ -115,7 +115,7 @@ async fn g7_what_is_changed_while_a_save_is_under_way_is_stored_too() {
     saved.and(set).unwrap();
     assert_eq!(session.get::<u32>("n").await.unwrap(), Some(3));
 
-    // What has been saved is not written again over what others have written since.
+    // Saved changes are not written again, so they do not overwrite later ones.
     let other = manager.open(Some(id.clone()));
     other.set("m", 4).await.unwrap();
     close(&other).await;

@@ -1,16 +1,16 @@
-//! How long a session lives.
+//! Times to live and expiry.
 
 use std::time::Duration;
 
 use session_core::{Error, Granularity, Manager, Outcome, SessionId};
 use tokio::time::sleep;
 
-use super::{TTL, both, close, probe::Probe, started, stored};
+use super::{TTL, close, create, managers, probe::Probe, stored};
 
 #[tokio::test(start_paused = true)]
 async fn g9_a_read_keeps_a_session_alive_and_expiry_is_exact() {
-    for (manager, _) in both() {
-        let id = started(&manager).await;
+    for (manager, _) in managers() {
+        let id = create(&manager).await;
         for _ in 0..20 {
             sleep(Duration::from_secs(37)).await;
             let session = manager.open(Some(id.clone()));
@@ -25,9 +25,9 @@ async fn g9_a_read_keeps_a_session_alive_and_expiry_is_exact() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn g9_frequent_reads_write_the_ttl_once_an_interval_and_still_expire_exactly() {
-    for (manager, probe) in both() {
-        let id = started(&manager).await;
+async fn g9_frequent_reads_write_the_ttl_once_per_interval_and_expiry_stays_exact() {
+    for (manager, probe) in managers() {
+        let id = create(&manager).await;
         probe.asked();
         for _ in 0..600 {
             sleep(Duration::from_millis(100)).await;
@@ -35,7 +35,7 @@ async fn g9_frequent_reads_write_the_ttl_once_an_interval_and_still_expire_exact
             assert!(session.contains("n").await.unwrap());
             close(&session).await;
         }
-        let writes = probe.asked().iter().filter(|asked| **asked == "update_ttl").count();
+        let writes = probe.asked().iter().filter(|method| **method == "update_ttl").count();
         assert!((9..=11).contains(&writes), "{writes} in 60 s at an interval of 6 s");
         sleep(TTL - Duration::from_millis(200)).await;
         assert!(stored(&manager, &id).await.is_some());
@@ -45,12 +45,12 @@ async fn g9_frequent_reads_write_the_ttl_once_an_interval_and_still_expire_exact
 }
 
 #[tokio::test(start_paused = true)]
-async fn g9_reading_an_absent_item_is_a_use_too() {
-    for (manager, _) in both() {
-        let id = started(&manager).await;
+async fn g9_reading_an_absent_item_keeps_a_session_alive_too() {
+    for (manager, _) in managers() {
+        let id = create(&manager).await;
         sleep(TTL - Duration::from_secs(1)).await;
         let session = manager.open(Some(id.clone()));
-        assert_eq!(session.get::<u32>("nobody").await.unwrap(), None);
+        assert_eq!(session.get::<u32>("absent").await.unwrap(), None);
         close(&session).await;
         sleep(TTL - Duration::from_secs(1)).await;
         assert!(stored(&manager, &id).await.is_some());
@@ -58,9 +58,9 @@ async fn g9_reading_an_absent_item_is_a_use_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn g9_flush_writes_what_is_owed_at_shutdown() {
-    for (manager, _) in both() {
-        let id = started(&manager).await;
+async fn g9_flush_writes_the_pending_ttls() {
+    for (manager, _) in managers() {
+        let id = create(&manager).await;
         sleep(Duration::from_secs(5)).await;
         let session = manager.open(Some(id.clone()));
         assert!(session.contains("n").await.unwrap());
@@ -73,9 +73,9 @@ async fn g9_flush_writes_what_is_owed_at_shutdown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn looking_at_the_time_left_does_not_prolong_it() {
-    for (manager, _) in both() {
-        let id = started(&manager).await;
+async fn reading_the_time_left_does_not_extend_it() {
+    for (manager, _) in managers() {
+        let id = create(&manager).await;
         for passed in [10, 20, 30] {
             sleep(Duration::from_secs(10)).await;
             let session = manager.open(Some(id.clone()));
@@ -89,9 +89,9 @@ async fn looking_at_the_time_left_does_not_prolong_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_ttl_that_the_store_refused_is_written_when_it_is_back() {
-    for (manager, probe) in both() {
-        let id = started(&manager).await;
+async fn a_ttl_that_could_not_be_written_is_written_when_the_store_is_back() {
+    for (manager, probe) in managers() {
+        let id = create(&manager).await;
         sleep(Duration::from_secs(50)).await;
         let session = manager.open(Some(id.clone()));
         assert!(session.contains("n").await.unwrap());

@@ -1,12 +1,12 @@
-//! Which id a session has, and who is told.
+//! Session ids: claims, renewal, and ids chosen by the application.
 
 use session_core::{Closed, Error, Outcome, SessionId};
 
-use super::{both, close, started, stored};
+use super::{close, create, managers, stored};
 
 #[tokio::test]
 async fn g3_an_unknown_claim_is_never_adopted() {
-    for (manager, _) in both() {
+    for (manager, _) in managers() {
         let claim = SessionId::random();
         let session = manager.open(Some(claim.clone()));
         assert_eq!(session.id().await.unwrap(), None);
@@ -16,7 +16,7 @@ async fn g3_an_unknown_claim_is_never_adopted() {
         assert_eq!(stored(&manager, &claim).await, None);
         assert_eq!(manager.unknown_claims(), 1);
 
-        // Nor when it is written to at once.
+        // Not even if the first operation is a write.
         let session = manager.open(Some(claim.clone()));
         session.set("n", 1).await.unwrap();
         assert!(matches!(close(&session).await, Outcome::Issued { id } if id != claim));
@@ -25,8 +25,8 @@ async fn g3_an_unknown_claim_is_never_adopted() {
 }
 
 #[tokio::test]
-async fn a_stale_cookie_is_left_alone() {
-    for (manager, _) in both() {
+async fn reads_and_removals_under_a_stale_claim_leave_the_cookie_untouched() {
+    for (manager, _) in managers() {
         let session = manager.open(Some(SessionId::random()));
         assert_eq!(session.get::<u32>("n").await.unwrap(), None);
         session.remove(["n"]).await.unwrap();
@@ -37,12 +37,12 @@ async fn a_stale_cookie_is_left_alone() {
 
 #[tokio::test]
 async fn g4_renewing_keeps_the_data_and_kills_the_old_id() {
-    for (manager, _) in both() {
-        let old = started(&manager).await;
+    for (manager, _) in managers() {
+        let old = create(&manager).await;
         let session = manager.open(Some(old.clone()));
         let new = session.regenerate_id().await.unwrap().unwrap();
-        assert_eq!(stored(&manager, &old).await, None, "dead at once");
-        // A write after the renewal must not undo it.
+        assert_eq!(stored(&manager, &old).await, None, "the old id is dead at once");
+        // A write after the renewal does not undo it.
         session.set("m", 2).await.unwrap();
         assert_eq!(session.get::<u32>("n").await.unwrap(), Some(1));
         assert_eq!(close(&session).await, Outcome::Issued { id: new.clone() });
@@ -52,8 +52,8 @@ async fn g4_renewing_keeps_the_data_and_kills_the_old_id() {
 
 #[tokio::test]
 async fn renewing_can_leave_the_old_session_to_expire() {
-    for (manager, _) in both() {
-        let old = started(&manager).await;
+    for (manager, _) in managers() {
+        let old = create(&manager).await;
         let session = manager.open(Some(old.clone()));
         let new = session.regenerate_id_keeping_old().await.unwrap().unwrap();
         assert_eq!(close(&session).await, Outcome::Issued { id: new.clone() });
@@ -62,14 +62,14 @@ async fn renewing_can_leave_the_old_session_to_expire() {
 }
 
 #[tokio::test]
-async fn renewing_what_is_not_there_does_nothing() {
-    for (manager, _) in both() {
+async fn renewing_a_missing_session_does_nothing() {
+    for (manager, _) in managers() {
         for claim in [None, Some(SessionId::random())] {
             let session = manager.open(claim);
             assert_eq!(session.regenerate_id().await.unwrap(), None);
             assert_eq!(close(&session).await, Outcome::Untouched);
         }
-        let id = started(&manager).await;
+        let id = create(&manager).await;
         let session = manager.open(Some(id.clone()));
         assert!(session.contains("n").await.unwrap());
         manager.open(Some(id)).remove_all().await.unwrap();
@@ -78,9 +78,9 @@ async fn renewing_what_is_not_there_does_nothing() {
 }
 
 #[tokio::test]
-async fn g4_a_renewed_id_is_told_even_if_the_store_fails_afterwards() {
-    for (manager, probe) in both() {
-        let old = started(&manager).await;
+async fn g4_a_renewed_id_is_issued_even_if_the_store_fails_afterwards() {
+    for (manager, probe) in managers() {
+        let old = create(&manager).await;
         let session = manager.open(Some(old));
         let new = session.regenerate_id().await.unwrap().unwrap();
         probe.set_down(true);
@@ -93,11 +93,15 @@ async fn g4_a_renewed_id_is_told_even_if_the_store_fails_afterwards() {
 
 #[tokio::test]
 async fn an_id_can_be_chosen_before_the_session_starts() {
-    for (manager, probe) in both() {
+    for (manager, probe) in managers() {
         let chosen = SessionId::parse("chosen").unwrap();
         let session = manager.open(Some(SessionId::random()));
         session.set_id(chosen.clone()).unwrap();
-        assert_eq!(session.id().await.unwrap(), None, "it waits for the first item");
+        assert_eq!(
+            session.id().await.unwrap(),
+            None,
+            "the session does not exist before its first item"
+        );
         assert!(probe.asked().is_empty());
         session.set("n", 1).await.unwrap();
         assert!(matches!(session.set_id(SessionId::random()), Err(Error::Started)));
@@ -112,8 +116,10 @@ async fn an_id_can_be_chosen_before_the_session_starts() {
         assert_eq!(stored(&manager, &chosen).await.as_deref(), Some(r#"{"n":1}"#));
 
         let third = manager.open(None);
-        third.set_id_fn(|| SessionId::parse("made").unwrap()).unwrap();
+        third.set_id_fn(|| SessionId::parse("generated").unwrap()).unwrap();
         third.set("n", 3).await.unwrap();
-        assert!(matches!(close(&third).await, Outcome::Issued { id } if id.as_str() == "made"));
+        assert!(
+            matches!(close(&third).await, Outcome::Issued { id } if id.as_str() == "generated")
+        );
     }
 }

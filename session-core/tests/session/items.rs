@@ -1,15 +1,15 @@
-//! Items: read, written, removed, by several at once.
+//! Reading, writing and removing items.
 
 use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 use session_core::{Closed, Error, Outcome, SessionId};
 
-use super::{both, close, is_whole, started, stored};
+use super::{close, create, is_whole, managers, stored};
 
 #[tokio::test]
-async fn a_request_that_does_not_touch_its_session_costs_no_storage_operation() {
-    for (manager, probe) in both() {
+async fn a_request_that_does_not_use_its_session_makes_no_storage_call() {
+    for (manager, probe) in managers() {
         let session = manager.open(Some(SessionId::random()));
         assert_eq!(close(&session).await, Outcome::Untouched);
         assert!(probe.asked().is_empty());
@@ -18,8 +18,8 @@ async fn a_request_that_does_not_touch_its_session_costs_no_storage_operation() 
 
 #[tokio::test]
 async fn a_new_session_is_issued_and_found_again() {
-    for (manager, probe) in both() {
-        let id = started(&manager).await;
+    for (manager, probe) in managers() {
+        let id = create(&manager).await;
         assert_eq!(probe.asked(), ["set_session"]);
 
         let session = manager.open(Some(id.clone()));
@@ -27,27 +27,27 @@ async fn a_new_session_is_issued_and_found_again() {
         assert_eq!(session.get::<u32>("other").await.unwrap(), None);
         assert_eq!(session.id().await.unwrap(), Some(id.clone()));
         assert_eq!(close(&session).await, Outcome::Kept { id, roll: false });
-        let asks = if is_whole(&manager) { vec!["get_session"] } else { vec!["get", "get"] };
-        assert_eq!(probe.asked(), asks);
+        let calls = if is_whole(&manager) { vec!["get_session"] } else { vec!["get", "get"] };
+        assert_eq!(probe.asked(), calls);
     }
 }
 
 #[tokio::test]
-async fn items_are_read_and_written_in_all_ways() {
-    for (manager, _) in both() {
+async fn every_method_reads_and_writes_items() {
+    for (manager, _) in managers() {
         let session = manager.open(None);
         assert_eq!(session.get_or("n", 7).await.unwrap(), 7);
         assert_eq!(session.size().await.unwrap(), 0);
         assert!(!session.is_dirty());
         session.set_map(BTreeMap::from([("a", 1), ("b", 2), ("c", 3)])).await.unwrap();
-        session.remove(["a", "nobody"]).await.unwrap();
+        session.remove(["a", "absent"]).await.unwrap();
         session.set("d", "text").await.unwrap();
         assert!(session.is_dirty());
         assert!(session.contains("b").await.unwrap() && !session.contains("a").await.unwrap());
         assert_eq!(session.size().await.unwrap(), 3);
         let data = session.data().await.unwrap().unwrap();
         assert_eq!(data.to_json(), r#"{"b":2,"c":3,"d":"text"}"#);
-        let id = session.id().await.unwrap().expect("an id is promised with the first item");
+        let id = session.id().await.unwrap().expect("the first item gives the session an id");
         assert_eq!(close(&session).await, Outcome::Issued { id });
 
         assert!(matches!(session.set_map([1, 2]).await, Err(Error::Encode(_))));
@@ -60,7 +60,7 @@ async fn items_are_read_and_written_in_all_ways() {
 
 #[tokio::test]
 async fn numbers_keep_their_text() {
-    for (manager, _) in both() {
+    for (manager, _) in managers() {
         let session = manager.open(None);
         for text in ["9007199254740993", "2.50", "1E5", "-0", "18446744073709551616", "1e400"] {
             session.set(text, RawValue::from_string(text.to_owned()).unwrap()).await.unwrap();
@@ -68,21 +68,24 @@ async fn numbers_keep_their_text() {
             assert_eq!(item.get(), text);
         }
         assert!(matches!(session.get::<u8>("2.50").await, Err(Error::Decode { .. })));
-        assert!(matches!(close(&session).await, Outcome::Issued { .. }), "not a failure to keep");
+        assert!(
+            matches!(close(&session).await, Outcome::Issued { .. }),
+            "a decoding error does not fail the close"
+        );
     }
 }
 
 #[tokio::test]
 async fn removing_everything_ends_the_session() {
-    for (manager, _) in both() {
-        let id = started(&manager).await;
+    for (manager, _) in managers() {
+        let id = create(&manager).await;
         let session = manager.open(Some(id.clone()));
         session.remove_all().await.unwrap();
         assert_eq!(session.id().await.unwrap(), None);
         assert_eq!(close(&session).await, Outcome::Ended);
         assert_eq!(stored(&manager, &id).await, None);
 
-        let id = started(&manager).await;
+        let id = create(&manager).await;
         let session = manager.open(Some(id.clone()));
         session.remove(["n"]).await.unwrap();
         assert_eq!(close(&session).await, Outcome::Ended);
@@ -91,9 +94,9 @@ async fn removing_everything_ends_the_session() {
 }
 
 #[tokio::test]
-async fn what_is_set_after_the_end_starts_a_new_session() {
-    for (manager, _) in both() {
-        let old = started(&manager).await;
+async fn items_set_after_remove_all_start_a_new_session() {
+    for (manager, _) in managers() {
+        let old = create(&manager).await;
         let session = manager.open(Some(old.clone()));
         session.remove_all().await.unwrap();
         session.set("m", 2).await.unwrap();
@@ -106,8 +109,8 @@ async fn what_is_set_after_the_end_starts_a_new_session() {
 
 #[tokio::test]
 async fn g1_requests_that_change_different_keys_lose_nothing() {
-    for (manager, _) in both() {
-        let id = started(&manager).await;
+    for (manager, _) in managers() {
+        let id = create(&manager).await;
         let (one, other) = (manager.open(Some(id.clone())), manager.open(Some(id.clone())));
         assert_eq!(one.size().await.unwrap(), other.size().await.unwrap());
         one.set("one", 1).await.unwrap();
@@ -121,8 +124,8 @@ async fn g1_requests_that_change_different_keys_lose_nothing() {
 
 #[tokio::test]
 async fn g2_a_logout_wins_over_a_write_in_flight() {
-    for (manager, _) in both() {
-        let id = started(&manager).await;
+    for (manager, _) in managers() {
+        let id = create(&manager).await;
         let writer = manager.open(Some(id.clone()));
         assert_eq!(writer.get::<u32>("n").await.unwrap(), Some(1));
         manager.open(Some(id.clone())).remove_all().await.unwrap();
@@ -130,14 +133,14 @@ async fn g2_a_logout_wins_over_a_write_in_flight() {
         assert!(is_whole(&manager) || matches!(written, Err(Error::Vanished)));
         let Closed { outcome, failure, .. } = writer.close().await;
         assert!(matches!(failure, Some(Error::Vanished)), "{failure:?}");
-        assert_eq!(outcome, Outcome::Untouched, "the other tab may have a new cookie by now");
+        assert_eq!(outcome, Outcome::Untouched, "another tab may have a new cookie by now");
         assert_eq!(stored(&manager, &id).await, None);
     }
 }
 
 #[tokio::test]
-async fn operations_of_one_request_can_be_awaited_together() {
-    for (manager, _) in both() {
+async fn operations_of_one_request_can_run_concurrently() {
+    for (manager, _) in managers() {
         let session = manager.open(None);
         let (a, b, c) = tokio::join!(session.set("a", 1), session.set("b", 2), session.set("c", 3));
         a.and(b).and(c).unwrap();
@@ -152,7 +155,7 @@ fn a_session_can_be_used_from_any_thread() {
     fn is_send<T: Send>(_: T) {}
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let [(manager, _), _] = both();
+        let [(manager, _), _] = managers();
         let session = manager.open(None);
         is_send_and_sync(&session);
         is_send(session.get::<String>("n"));

@@ -1,4 +1,4 @@
-//! What a request can rely on, with storages of whole sessions and of items alike.
+//! Sessions, on storages of both granularities.
 
 mod closing;
 mod expiry;
@@ -14,7 +14,7 @@ use session_core::{Closed, Granularity, Manager, Outcome, Session, SessionId};
 
 const TTL: Duration = Duration::from_secs(60);
 
-fn both() -> [(Manager, Arc<Probe>); 2] {
+fn managers() -> [(Manager, Arc<Probe>); 2] {
     [Granularity::Whole, Granularity::Item].map(|granularity| {
         let probe = Probe::new(granularity);
         (Manager::builder(probe.clone()).ttl(TTL).build().unwrap(), probe)
@@ -25,15 +25,15 @@ fn is_whole(manager: &Manager) -> bool {
     manager.storage().granularity() == Granularity::Whole
 }
 
-/// Closes a session of which nothing must have gone wrong.
+/// Closes a session, which must not fail.
 async fn close(session: &Session) -> Outcome {
     let Closed { outcome, failure, .. } = session.close().await;
     assert!(failure.is_none(), "{failure:?}");
     outcome
 }
 
-/// Starts a session with the item `n` = 1.
-async fn started(manager: &Manager) -> SessionId {
+/// Stores a session with the item `n` = 1.
+async fn create(manager: &Manager) -> SessionId {
     let session = manager.open(None);
     session.set("n", 1).await.unwrap();
     let Outcome::Issued { id } = close(&session).await else { panic!("no id was issued") };

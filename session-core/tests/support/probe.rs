@@ -1,6 +1,6 @@
-//! A storage that counts what is asked of it and can be told to fail.
+//! A storage that records its calls and can be made to fail.
 
-#![allow(dead_code, reason = "each test uses the part it needs")]
+#![allow(dead_code, reason = "each test uses only some of it")]
 
 use std::{
     sync::{
@@ -17,7 +17,7 @@ use session_core::{
     Written,
 };
 
-/// Memory behind a counter, used whole or item by item.
+/// A memory storage with a choice of granularity.
 #[derive(Debug)]
 pub(crate) struct Probe {
     memory: MemoryStorage,
@@ -25,7 +25,8 @@ pub(crate) struct Probe {
     asked: Mutex<Vec<&'static str>>,
     down: AtomicBool,
     hung: AtomicBool,
-    slow: Mutex<Option<(Duration, Duration)>>,
+    /// The duration of each call, and the maximum that the storage promises.
+    latency: Mutex<Option<(Duration, Duration)>>,
 }
 
 impl Probe {
@@ -36,43 +37,43 @@ impl Probe {
             asked: Mutex::default(),
             down: AtomicBool::new(false),
             hung: AtomicBool::new(false),
-            slow: Mutex::default(),
+            latency: Mutex::default(),
         })
     }
 
-    /// Takes the operations asked for since the last call.
+    /// Takes the names of the methods called since this was last called.
     pub(crate) fn asked(&self) -> Vec<&'static str> {
         std::mem::take(&mut self.asked.lock().unwrap())
     }
 
-    /// Answers everything with a failure from now on.
+    /// Makes every call fail, or stops doing so.
     pub(crate) fn set_down(&self, down: bool) {
         self.down.store(down, Ordering::Relaxed);
     }
 
-    /// Answers nothing from now on.
+    /// Makes every call wait for ever.
     pub(crate) fn hang(&self) {
         self.hung.store(true, Ordering::Relaxed);
     }
 
-    /// Takes so long for each answer from now on, and says that it takes no longer than `bound`.
-    pub(crate) fn slow_down(&self, answer: Duration, bound: Duration) {
-        *self.slow.lock().unwrap() = Some((answer, bound));
+    /// Makes every call take `duration`, while [`Storage::max_latency`] returns `max`.
+    pub(crate) fn slow_down(&self, duration: Duration, max: Duration) {
+        *self.latency.lock().unwrap() = Some((duration, max));
     }
 
-    async fn ask(&self, operation: &'static str) -> Result<&MemoryStorage> {
-        self.asked.lock().unwrap().push(operation);
+    async fn call(&self, method: &'static str) -> Result<&MemoryStorage> {
+        self.asked.lock().unwrap().push(method);
         if self.hung.load(Ordering::Relaxed) {
             std::future::pending::<()>().await;
         }
-        let slow = *self.slow.lock().unwrap();
-        if let Some((answer, _)) = slow {
-            tokio::time::sleep(answer).await;
+        let latency = *self.latency.lock().unwrap();
+        if let Some((duration, _)) = latency {
+            tokio::time::sleep(duration).await;
         }
-        // Lets others in between, as a real store does.
+        // Lets other tasks run, as a remote store does.
         tokio::task::yield_now().await;
         if self.down.load(Ordering::Relaxed) {
-            return Err(Error::storage("probe", "told to fail"));
+            return Err(Error::storage("probe", "made to fail"));
         }
         Ok(&self.memory)
     }
@@ -81,7 +82,7 @@ impl Probe {
 #[async_trait]
 impl Storage for Probe {
     async fn get_session(&self, id: &SessionId) -> Result<Option<Snapshot>> {
-        self.ask("get_session").await?.get_session(id).await
+        self.call("get_session").await?.get_session(id).await
     }
 
     async fn set_session(
@@ -90,23 +91,23 @@ impl Storage for Probe {
         changes: &Changes,
         options: SetOptions<'_>,
     ) -> Result<Written> {
-        self.ask("set_session").await?.set_session(id, changes, options).await
+        self.call("set_session").await?.set_session(id, changes, options).await
     }
 
     async fn update_ttl(&self, id: &SessionId, ttl: Duration) -> Result<bool> {
-        self.ask("update_ttl").await?.update_ttl(id, ttl).await
+        self.call("update_ttl").await?.update_ttl(id, ttl).await
     }
 
     async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
-        self.ask("remove_all").await?.remove_all(id, if_seen).await
+        self.call("remove_all").await?.remove_all(id, if_seen).await
     }
 
     async fn expires_in(&self, id: &SessionId) -> Result<Option<Duration>> {
-        self.ask("expires_in").await?.expires_in(id).await
+        self.call("expires_in").await?.expires_in(id).await
     }
 
     fn max_latency(&self) -> Option<Duration> {
-        self.slow.lock().unwrap().map(|(_, bound)| bound)
+        self.latency.lock().unwrap().map(|(_, max)| max)
     }
 
     fn granularity(&self) -> Granularity {
@@ -114,18 +115,18 @@ impl Storage for Probe {
     }
 
     async fn get(&self, id: &SessionId, key: &str) -> Result<Option<Box<RawValue>>> {
-        self.ask("get").await?.get(id, key).await
+        self.call("get").await?.get(id, key).await
     }
 
     async fn contains(&self, id: &SessionId, key: &str) -> Result<bool> {
-        self.ask("contains").await?.contains(id, key).await
+        self.call("contains").await?.contains(id, key).await
     }
 
     async fn get_size(&self, id: &SessionId) -> Result<usize> {
-        self.ask("get_size").await?.get_size(id).await
+        self.call("get_size").await?.get_size(id).await
     }
 
     async fn rename(&self, from: &SessionId, to: &SessionId) -> Result<bool> {
-        self.ask("rename").await?.rename(from, to).await
+        self.call("rename").await?.rename(from, to).await
     }
 }

@@ -59,7 +59,7 @@ async fn only_the_owner_can_read_sessions() {
 }
 
 #[tokio::test]
-async fn a_session_is_two_readable_lines_and_nothing_else_is_left() {
+async fn a_session_is_stored_as_one_file_of_two_readable_lines() {
     let (_dir, storage) = storage();
     create(&storage, &id("user-17"), HOUR).await;
     storage.set_session(&id("user-17"), &set(r#"{"b":2.50}"#), UPDATE).await.unwrap();
@@ -76,7 +76,7 @@ async fn a_session_is_two_readable_lines_and_nothing_else_is_left() {
 }
 
 #[tokio::test]
-async fn what_is_edited_by_hand_shows_at_once_and_is_kept_by_the_next_write() {
+async fn edits_by_hand_are_read_at_once_and_kept_by_the_next_write() {
     let (_dir, storage) = storage();
     let id = id("user-17");
     let edited = format!("{LATER} user-17\n{{\n  \"name\": \"bob\",\n  \"age\": 2.50\n}}\n\n");
@@ -95,12 +95,12 @@ async fn what_is_edited_by_hand_shows_at_once_and_is_kept_by_the_next_write() {
 async fn a_restart_keeps_sessions() {
     let (_dir, storage) = storage();
     create(&storage, &id("user-17"), HOUR).await;
-    let again = FileStorage::open(storage.directory.path()).unwrap();
-    assert_eq!(json(&again, &id("user-17")).await.unwrap(), r#"{"a":1}"#);
+    let reopened = FileStorage::open(storage.directory.path()).unwrap();
+    assert_eq!(json(&reopened, &id("user-17")).await.unwrap(), r#"{"a":1}"#);
 }
 
-/// Demands that no method finds a session, and that none writes.
-async fn is_left_alone(storage: &FileStorage, id: &SessionId) {
+/// Asserts that no method finds a session at this id, and that none writes to it.
+async fn assert_left_alone(storage: &FileStorage, id: &SessionId) {
     assert_eq!(storage.get_session(id).await.unwrap(), None);
     assert_eq!(storage.expires_in(id).await.unwrap(), None);
     assert_eq!(storage.get_size(id).await.unwrap(), 0);
@@ -119,7 +119,7 @@ async fn is_left_alone(storage: &FileStorage, id: &SessionId) {
 }
 
 #[tokio::test]
-async fn g10_what_is_no_session_is_left_as_it_is() {
+async fn g10_a_file_that_is_not_a_session_is_left_as_it_is() {
     let (_dir, storage) = storage();
     let id = id("user-17");
     for content in [
@@ -133,34 +133,34 @@ async fn g10_what_is_no_session_is_left_as_it_is() {
         b"\xff\xfe\x00",
     ] {
         fs::write(file(&storage, &id), content).unwrap();
-        is_left_alone(&storage, &id).await;
+        assert_left_alone(&storage, &id).await;
         assert_eq!(fs::read(file(&storage, &id)).unwrap(), content);
     }
 }
 
 #[tokio::test]
-async fn g10_what_is_no_file_is_left_as_it_is() {
+async fn g10_directories_and_pipes_are_left_as_they_are() {
     let (_dir, storage) = storage();
     let (dir, pipe) = (id("directory"), id("pipe"));
     fs::create_dir(file(&storage, &dir)).unwrap();
     assert!(Command::new("mkfifo").arg(file(&storage, &pipe)).status().unwrap().success());
-    is_left_alone(&storage, &dir).await;
-    is_left_alone(&storage, &pipe).await;
+    assert_left_alone(&storage, &dir).await;
+    assert_left_alone(&storage, &pipe).await;
     assert_eq!(names(storage.directory.path()), ["directory.session", "pipe.session"]);
 }
 
 #[tokio::test]
-async fn ids_that_a_file_system_takes_for_one_are_not_mixed_up() {
+async fn ids_that_differ_only_in_case_are_kept_apart_on_a_case_insensitive_file_system() {
     let (_dir, storage) = storage();
     create(&storage, &id("user-A"), HOUR).await;
-    // What such a file system answers when asked for the other.
+    // Such a file system finds the one file under both names.
     fs::copy(file(&storage, &id("user-A")), file(&storage, &id("user-a"))).unwrap();
-    is_left_alone(&storage, &id("user-a")).await;
+    assert_left_alone(&storage, &id("user-a")).await;
     assert!(json(&storage, &id("user-A")).await.is_some());
 }
 
 #[tokio::test]
-async fn a_session_without_items_or_out_of_time_is_replaced_by_the_next() {
+async fn the_file_of_a_session_that_is_expired_or_without_items_is_replaced() {
     let (_dir, storage) = storage();
     let id = id("user-17");
     for content in ["95617584000000 user-17\n{}\n", "1000 user-17\n{\"a\":1}\n"] {
@@ -172,7 +172,7 @@ async fn a_session_without_items_or_out_of_time_is_replaced_by_the_next() {
 }
 
 #[tokio::test]
-async fn the_sweep_removes_what_nobody_needs_and_nothing_else() {
+async fn the_sweep_removes_expired_sessions_and_stale_temporary_files_only() {
     let (_dir, storage) = storage();
     let dir = storage.directory.path();
     create(&storage, &id("alive"), HOUR).await;
@@ -191,20 +191,20 @@ async fn the_sweep_removes_what_nobody_needs_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn the_sweep_leaves_a_session_alone_that_somebody_is_at_work_on() {
+async fn the_sweep_skips_a_locked_session() {
     let (_dir, storage) = storage();
     let id = id("user-17");
     fs::write(file(&storage, &id), "1000 user-17\n{\"a\":1}\n").unwrap();
-    let held = Locks::new().try_lock(storage.directory.path(), &id).unwrap().unwrap();
+    let guard = Locks::new().try_lock(storage.directory.path(), &id).unwrap().unwrap();
     storage.sweep().await.unwrap();
     assert!(file(&storage, &id).exists());
-    drop(held);
+    drop(guard);
     storage.sweep().await.unwrap();
     assert!(!file(&storage, &id).exists());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_sweep_never_removes_a_session_that_is_being_renewed() {
+async fn the_sweep_never_removes_a_session_that_is_being_replaced() {
     let (_dir, storage) = storage();
     let sweeps = tokio::spawn({
         let storage = storage.clone();
@@ -227,41 +227,41 @@ async fn the_sweep_never_removes_a_session_that_is_being_renewed() {
 }
 
 #[tokio::test]
-async fn a_write_given_up_while_it_waits_for_another_process_is_never_made() {
+async fn a_write_dropped_while_it_waits_for_another_process_never_happens() {
     let (_dir, storage) = storage();
     let id = id("user-17");
     create(&storage, &id, HOUR).await;
-    let held = Locks::new().try_lock(storage.directory.path(), &id).unwrap().unwrap();
-    let (late, patience) = (set(r#"{"late":1}"#), Duration::from_millis(50));
+    let guard = Locks::new().try_lock(storage.directory.path(), &id).unwrap().unwrap();
+    let (late, limit) = (set(r#"{"late":1}"#), Duration::from_millis(50));
     let write = storage.set_session(&id, &late, UPDATE);
-    assert!(tokio::time::timeout(patience, write).await.is_err());
+    assert!(tokio::time::timeout(limit, write).await.is_err());
     let removal = storage.remove_all(&id, None);
-    assert!(tokio::time::timeout(patience, removal).await.is_err());
+    assert!(tokio::time::timeout(limit, removal).await.is_err());
     // Readers need no lock.
     assert_eq!(json(&storage, &id).await.unwrap(), r#"{"a":1}"#);
-    drop(held);
-    // Queues behind whatever is left of them.
+    drop(guard);
+    // Queues behind the blocking threads of the dropped operations.
     storage.set_session(&id, &set(r#"{"b":2}"#), UPDATE).await.unwrap();
     assert_eq!(json(&storage, &id).await.unwrap(), r#"{"a":1,"b":2}"#);
     assert_eq!(names(storage.directory.path()), ["user-17.session"]);
 }
 
 #[test]
-fn g8_a_stopped_process_does_not_keep_this_one_from_ending() {
+fn g8_a_stopped_process_does_not_block_a_shutdown() {
     let (_dir, storage) = storage();
-    let _held = Locks::new().try_lock(storage.directory.path(), &id("user-17")).unwrap().unwrap();
+    let _guard = Locks::new().try_lock(storage.directory.path(), &id("user-17")).unwrap().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async {
         let id = id("user-17");
         let removal = storage.remove_all(&id, None);
         assert!(tokio::time::timeout(Duration::from_millis(50), removal).await.is_err());
     });
-    // Waits for its blocking threads: this test ends, or it does not.
+    // Waits for the blocking threads: a failure of this test is a hang.
     drop(runtime);
 }
 
 #[tokio::test]
-async fn g12_a_directory_that_has_gone_is_a_failure_that_names_neither_path_nor_id() {
+async fn g12_errors_about_a_missing_directory_name_neither_path_nor_id() {
     let (dir, storage) = storage();
     let id = id("user-17-with-a-long-name");
     create(&storage, &id, HOUR).await;
@@ -284,7 +284,7 @@ async fn g12_a_directory_that_has_gone_is_a_failure_that_names_neither_path_nor_
 }
 
 #[test]
-fn a_directory_that_cannot_be_used_is_refused_when_opened() {
+fn opening_an_unusable_directory_fails() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     fs::write(&file, "").unwrap();

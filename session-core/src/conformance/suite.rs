@@ -1,0 +1,124 @@
+//! The table of checks, and the function that runs them.
+
+use std::{pin::Pin, time::Duration};
+
+use super::{
+    concurrency, dropping,
+    failures::Failures,
+    items, removal, rename,
+    subject::{CheckResult, Subject},
+    ttl, writes,
+};
+use crate::Storage;
+
+/// The limit for one check, far more than any check of a correct storage takes.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+type Check = fn(Subject) -> Pin<Box<dyn Future<Output = CheckResult> + Send>>;
+
+macro_rules! checks {
+    ($($module:ident { $($check:ident,)+ })+) => {
+        &[$($((stringify!($check), |subject| Box::pin($module::$check(subject))),)+)+]
+    };
+}
+
+const CHECKS: &[(&str, Check)] = checks! {
+    writes {
+        create_stores_the_items_it_sets,
+        create_is_refused_if_the_id_is_taken,
+        create_without_items_is_refused,
+        update_sets_and_removes_items_and_keeps_the_rest,
+        update_never_creates,
+        update_applies_to_the_stored_session_whatever_was_seen,
+        removing_the_last_item_removes_the_session,
+        removing_absent_keys_changes_nothing,
+        every_method_reports_a_missing_session_as_missing,
+        sessions_do_not_affect_each_other,
+    }
+    removal {
+        remove_all_removes_a_session,
+        conditional_remove_all_spares_a_changed_session,
+    }
+    items {
+        items_survive_byte_for_byte,
+        keys_survive_byte_for_byte,
+        large_sessions_survive_byte_for_byte,
+        reads_of_single_items_agree_with_the_whole_session,
+    }
+    ttl {
+        a_write_restarts_the_ttl,
+        update_ttl_extends,
+        update_ttl_never_shortens,
+        update_ttl_never_creates,
+        a_refused_write_does_not_change_the_ttl,
+        every_kind_of_write_leaves_a_ttl,
+        sessions_expire_on_time,
+        an_expired_session_counts_as_missing,
+        a_ttl_of_ten_years_works,
+    }
+    rename {
+        rename_moves_items_and_ttl,
+        rename_is_refused_if_the_new_id_is_taken,
+        rename_of_a_missing_session_is_refused,
+        a_session_is_never_missing_during_a_rename,
+        a_write_during_a_rename_is_not_lost,
+        a_removal_during_a_rename_wins,
+        concurrent_renames_back_and_forth_keep_one_session,
+    }
+    concurrency {
+        concurrent_writers_of_different_keys_lose_nothing,
+        exactly_one_concurrent_creator_wins,
+        a_removal_during_writes_is_final,
+        a_conditional_removal_loses_no_write,
+        concurrent_emptying_and_setting_are_serialized,
+        extending_the_ttl_loses_no_write,
+        a_reader_never_sees_half_a_write,
+    }
+    dropping {
+        a_dropped_write_leaves_a_whole_session,
+        a_dropped_creation_leaves_a_whole_session_or_none,
+        a_dropped_removal_leaves_a_whole_session_or_none,
+        a_dropped_rename_leaves_a_whole_session,
+    }
+};
+
+/// Runs every check, each on a storage of its own, and reports all that failed.
+///
+/// `make` may return storages on one shared store, because each check uses new ids.
+///
+/// # Errors
+///
+/// [`Failures`], with a sentence about each check that failed, panicked or did not end.
+///
+/// # Panics
+///
+/// Outside a Tokio runtime whose timer is enabled.
+///
+/// # Examples
+///
+/// ```
+/// # #[cfg(feature = "memory")]
+/// #[tokio::main(flavor = "current_thread", start_paused = true)]
+/// async fn main() -> Result<(), session_core::conformance::Failures> {
+///     session_core::conformance::run(async || session_core::MemoryStorage::new()).await
+/// }
+/// # #[cfg(not(feature = "memory"))]
+/// # fn main() {}
+/// ```
+pub async fn run<S: Storage>(make: impl AsyncFn() -> S) -> Result<(), Failures> {
+    let mut failures = Failures::new(CHECKS.len());
+    for &(check, start) in CHECKS {
+        // A task of its own, so that a panic of the storage fails only this check.
+        let mut task = tokio::spawn(start(Subject::new(make().await)));
+        match tokio::time::timeout(TIMEOUT, &mut task).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(Ok(Err(error))) => failures.add(check, error.to_string()),
+            Ok(Err(panic)) => failures.add(check, panic.to_string()),
+            Err(_) => {
+                task.abort();
+                failures.add(check, format!("did not end within {TIMEOUT:?}"));
+            }
+        }
+    }
+    if failures.is_empty() { Ok(()) } else { Err(failures) }
+}
