@@ -4,8 +4,9 @@ use super::{
     handle::Session,
     outcome::{Closed, Outcome},
     state::{Failure, Phase, State},
+    wait::Access,
 };
-use crate::Error;
+use crate::{Error, SessionId};
 
 impl Session {
     /// Stores the changes and closes the session.
@@ -28,7 +29,12 @@ impl Session {
     /// # Ok(()) }
     /// ```
     pub async fn close(&self) -> Closed {
-        let _transition = self.0.transition.lock().await;
+        // Without the lock, if the time for waiting is over: the operation that holds it finds the
+        // session closed when it is answered.
+        let _transition = match self.0.transition.try_lock() {
+            Some(guard) => Some(guard),
+            None => self.transition(Access::Write).await.ok(),
+        };
         let mut state = loop {
             // A failure here is recorded in the state like any earlier one.
             let saved = self.save_locked().await;
@@ -67,18 +73,21 @@ impl Session {
     }
 
     fn finish(&self, state: &mut State) -> Closed {
+        let was_used = state.was_asked;
         if let Some((outcome, failure)) = state.closed.clone() {
-            return Closed { outcome, failure: failure.map(Error::from) };
+            return Closed { outcome, failure: failure.map(Error::from), was_used };
         }
         let phase = std::mem::replace(&mut state.phase, Phase::Closed);
-        let (ended, used, failure) = (state.ended, state.used, state.failure.clone());
+        let (used, failure) = (state.used, state.failure.clone());
         let claim = state.claim.take();
+        // A client without an id has no cookie to remove.
+        let ended = state.ended && claim.is_some();
         let is_conflict = matches!(failure, Some(Failure::Vanished | Failure::IdTaken));
         let outcome = match phase {
             // Another request of this client may just have received a new cookie.
             _ if is_conflict => Outcome::Untouched,
             Phase::Known(id, _) if used => {
-                let roll = self.0.manager.note_used(&id);
+                let roll = self.note_use_at_close(state, &id);
                 // Even after a later failure: this id is stored, and the old one may be invalid.
                 if claim.as_ref() == Some(&id) {
                     Outcome::Kept { id, roll }
@@ -87,13 +96,25 @@ impl Session {
                 }
             }
             Phase::Unverified(id) if used => {
-                self.0.manager.note_used(&id);
+                self.note_use_at_close(state, &id);
                 Outcome::Untouched
             }
             Phase::Absent if ended => Outcome::Ended,
             _ => Outcome::Untouched,
         };
         state.closed = Some((outcome.clone(), failure.clone()));
-        Closed { outcome, failure: failure.map(Error::from) }
+        Closed { outcome, failure: failure.map(Error::from), was_used }
+    }
+
+    /// Tells the manager of the use again if the request took longer than a touch interval. Returns
+    /// whether a persistent cookie has to be sent again.
+    fn note_use_at_close(&self, state: &State, id: &SessionId) -> bool {
+        let manager = self.manager();
+        match state.noted {
+            _ if state.passive && !state.stored => false,
+            Some((at, roll)) if at.elapsed() < manager.touch_interval() => roll,
+            Some((_, roll)) => manager.note_used(id) | roll,
+            None => manager.note_used(id),
+        }
     }
 }

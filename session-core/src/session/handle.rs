@@ -6,7 +6,10 @@ use std::{
     time::Duration,
 };
 
-use super::state::{Phase, State};
+use super::{
+    state::{Phase, State},
+    wait::Access,
+};
 use crate::{Error, Manager, Result, SessionId};
 
 /// The session of one request: a set of items under string keys.
@@ -63,10 +66,15 @@ impl Session {
     /// # Ok(()) }
     /// ```
     pub async fn id(&self) -> Result<Option<SessionId>> {
-        self.verify().await?;
+        self.verify(Access::Read).await?;
+        let needs_id = {
+            let state = self.state();
+            state.id().is_none() && state.sets_items() && state.new_id.is_none()
+        };
+        let new_id = needs_id.then(|| self.generate_id());
         let mut state = self.state();
-        if state.id().is_none() && state.sets_items() && state.new_id.is_none() {
-            state.new_id = Some(self.generate_id(&state));
+        if state.new_id.is_none() {
+            state.new_id = new_id;
         }
         let unstored = state.sets_items().then(|| state.new_id.clone()).flatten();
         Ok(if state.is_known() { state.id() } else { unstored })
@@ -171,10 +179,32 @@ impl Session {
     /// # Ok(()) }
     /// ```
     pub async fn expires_in(&self) -> Result<Option<Duration>> {
-        let Some(id) = self.checked_id()? else { return Ok(None) };
-        let stored = self.wait_for(self.storage().expires_in(&id)).await?;
+        self.choose_claim(Access::Read).await?;
+        let Some(id) = self.checked_id(Access::Read)? else { return Ok(None) };
+        let stored = self.wait_for(Access::Read, self.storage().expires_in(&id)).await?;
         // Recent uses here may not be stored yet.
         Ok(stored.map(|ttl| ttl.max(self.0.manager.remaining(&id).unwrap_or_default())))
+    }
+
+    /// Makes the reads of this request not count as use of the session.
+    ///
+    /// For requests that no person has made, such as a page that polls: without it, an open page
+    /// would keep an idle user logged in for ever. Writes still restart the time to live. Call it
+    /// before the first read.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
+    /// # let session = manager.open(None);
+    /// session.passive();
+    /// let unread = session.get_or("unread", 0).await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn passive(&self) {
+        self.state().passive = true;
     }
 
     /// Returns the manager that opened this session.
@@ -199,19 +229,19 @@ impl Session {
     }
 
     fn unused_state(&self) -> Result<MutexGuard<'_, State>> {
-        let state = self.state();
-        state.check()?;
+        let mut state = self.state();
+        state.check(Access::Write)?;
         if state.used || state.stored || state.ended || state.pending.is_some() {
             return Err(Error::Started);
         }
         Ok(state)
     }
 
-    pub(super) fn generate_id(&self, state: &State) -> SessionId {
-        match &state.id_fn {
-            Some(id_fn) => id_fn(),
-            None => self.0.manager.new_id(),
-        }
+    /// Generates an id. Must not be called while the state is locked: the application's function may
+    /// use this session.
+    pub(super) fn generate_id(&self) -> SessionId {
+        let id_fn = self.state().id_fn.clone();
+        id_fn.map_or_else(|| self.0.manager.new_id(), |id_fn| id_fn())
     }
 }
 

@@ -12,6 +12,7 @@ mod read;
 mod renew;
 mod state;
 mod store;
+mod wait;
 mod write;
 
 pub use handle::Session;

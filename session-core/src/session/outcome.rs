@@ -12,6 +12,9 @@ pub struct Closed {
     /// The first failure of the session, which must replace a successful response: by 409 Conflict
     /// for [`Error::Vanished`] and [`Error::IdTaken`], otherwise by 503 Service Unavailable.
     pub failure: Option<Error>,
+    /// Whether an operation of the session was called, so that the response may depend on it and on
+    /// the id that the client sent. Caches have to know (`Vary: Cookie`).
+    pub was_used: bool,
 }
 
 /// The effect of a request on its session, as the client has to know it.

@@ -5,7 +5,7 @@ use std::future::Future;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-use super::{handle::Session, state::Phase};
+use super::{handle::Session, state::Phase, wait::Access};
 use crate::{Result, SessionId, Snapshot, snapshot::decode};
 
 impl Session {
@@ -36,13 +36,15 @@ impl Session {
         if !self.is_whole() {
             let get = async |id: SessionId| self.storage().get(&id, key).await;
             let item = self.query(get, Option::is_some).await?;
-            return item.flatten().map(|item| decode(item.get())).transpose();
+            return item.flatten().map(|item| self.decode(key, item.get())).transpose();
         }
-        let decoded = |item: Option<&RawValue>| item.map(|item| decode(item.get())).transpose();
+        let decoded =
+            |item: Option<&RawValue>| item.map(|item| self.decode(key, item.get())).transpose();
         if let Some(changed) = self.read_pending(key, decoded)? {
             return changed;
         }
-        self.load().await?.map_or(Ok(None), |session| session.get(key))
+        let Some(session) = self.load(Access::Read).await? else { return Ok(None) };
+        session.item(key).map(|item| self.decode(key, item)).transpose()
     }
 
     /// Reads one item, or returns `default` if there is no such item or no session.
@@ -63,7 +65,7 @@ impl Session {
     /// # Ok(()) }
     /// ```
     pub async fn get_or<T: DeserializeOwned>(&self, key: &str, default: T) -> Result<T> {
-        Ok(self.get(key).await?.unwrap_or(default))
+        Ok(self.get::<Option<T>>(key).await?.flatten().unwrap_or(default))
     }
 
     /// Returns whether an item exists.
@@ -97,7 +99,7 @@ impl Session {
         if let Some(is_set) = self.read_pending(key, |item| item.is_some())? {
             return Ok(is_set);
         }
-        Ok(self.load().await?.is_some_and(|session| session.item(key).is_some()))
+        Ok(self.load(Access::Read).await?.is_some_and(|session| session.item(key).is_some()))
     }
 
     /// Counts the items; 0 if there is no session.
@@ -153,7 +155,7 @@ impl Session {
     /// ```
     #[doc(alias = "entries")]
     pub async fn data(&self) -> Result<Option<Snapshot>> {
-        let base = self.load().await?;
+        let base = self.load(Access::Read).await?;
         let state = self.state();
         Ok(match &state.pending {
             Some(pending) => pending.apply(base.as_ref()),
@@ -167,8 +169,8 @@ impl Session {
         key: &str,
         read: impl FnOnce(Option<&RawValue>) -> T,
     ) -> Result<Option<T>> {
-        let state = self.state();
-        state.check()?;
+        let mut state = self.state();
+        state.check(Access::Read)?;
         Ok(state.pending.as_ref().and_then(|pending| pending.get(key)).map(read))
     }
 
@@ -179,15 +181,42 @@ impl Session {
         query: impl FnOnce(SessionId) -> F,
         is_proof: impl FnOnce(&T) -> bool,
     ) -> Result<Option<T>> {
-        let Some(id) = self.checked_id()? else { return Ok(None) };
-        let result = self.wait_for(query(id.clone())).await?;
+        self.choose_claim(Access::Read).await?;
+        let Some(id) = self.checked_id(Access::Read)? else { return Ok(None) };
+        let result = self.wait_for(Access::Read, query(id.clone())).await?;
         let mut state = self.state();
         if !matches!(state.phase, Phase::Absent | Phase::Closed) {
-            state.used = true;
+            self.note_use(&mut state, &id);
         }
         if is_proof(&result) {
             state.mark_known(id);
         }
         Ok(Some(result))
     }
+
+    /// Decodes an item, and logs the key if it is not a `T`.
+    fn decode<T: DeserializeOwned>(&self, key: &str, item: &str) -> Result<T> {
+        decode(item).or_else(|error| {
+            let untyped = (!self.is_whole()).then(|| decode_untyped(item)).flatten();
+            untyped.ok_or_else(|| {
+                log::warn!("the item {key:?} of a session cannot be read: {error}");
+                error
+            })
+        })
+    }
+}
+
+/// Decodes a field of a hash, which has no type of its own, as the type that is wanted: a number or a
+/// word as a string, `1` and `0` as a `bool`. People and GoFrame write such fields.
+fn decode_untyped<T: DeserializeOwned>(item: &str) -> Option<T> {
+    if item.starts_with(['"', '[', '{']) {
+        return None;
+    }
+    let flag = match item {
+        "1" => "true",
+        "0" => "false",
+        _ => item,
+    };
+    let string = serde_json::to_string(item).expect("a string is always JSON");
+    decode(&string).or_else(|_| decode(flag)).ok()
 }

@@ -3,6 +3,7 @@
 use super::{
     handle::Session,
     state::{Failure, Phase},
+    wait::Access,
 };
 use crate::{Changes, Result, SessionId, SetOptions, Written};
 
@@ -81,14 +82,16 @@ impl Session {
     }
 
     async fn renew(&self, old_id: OldId) -> Result<Option<SessionId>> {
-        let _transition = self.0.transition.lock().await;
-        if self.is_whole() {
-            self.load_locked().await?;
+        let _transition = self.transition(Access::Write).await?;
+        if self.is_whole() || !self.state().other_claims.is_empty() {
+            self.verify_locked(Access::Write).await?;
         }
-        let Some(old) = self.checked_id()? else { return Ok(None) };
-        let new = self.generate_id(&self.state());
+        let Some(old) = self.checked_id(Access::Write)? else { return Ok(self.renew_unstored()) };
+        let new = self.generate_id();
         let is_renewed = match old_id {
-            OldId::Removed => self.wait_for(self.storage().rename(&old, &new)).await?,
+            OldId::Removed => {
+                self.wait_for(Access::Write, self.storage().rename(&old, &new)).await?
+            }
             OldId::Kept => self.copy(&old, &new).await?,
         };
         if !is_renewed {
@@ -98,30 +101,44 @@ impl Session {
             self.manager().note_ended(&old);
         }
         let mut state = self.state();
+        state.check(Access::Write)?;
         state.used = true;
         state.stored = true;
+        state.noted = None;
         let base = match &mut state.phase {
             Phase::Known(_, base) => base.take(),
             _ => None,
         };
-        state.phase = Phase::Known(new.clone(), base);
+        state.set_known(new.clone(), base);
         Ok(Some(new))
     }
 
+    /// Gives a session that is not stored yet a fresh id, whatever id was asked for before.
+    fn renew_unstored(&self) -> Option<SessionId> {
+        if !self.state().sets_items() {
+            return None;
+        }
+        let new = self.generate_id();
+        self.state().new_id = Some(new.clone());
+        Some(new)
+    }
+
     async fn copy(&self, old: &SessionId, new: &SessionId) -> Result<bool> {
-        let Some(session) = self.wait_for(self.storage().get_session(old)).await? else {
+        let Some(session) = self.wait_for(Access::Write, self.storage().get_session(old)).await?
+        else {
             return Ok(false);
         };
         let items = Changes::between(None, &session);
         let create = SetOptions::create(self.manager().ttl());
-        let written = self.wait_for(self.storage().set_session(new, &items, create)).await?;
+        let set = self.storage().set_session(new, &items, create);
+        let written = self.wait_for(Access::Write, set).await?;
         Ok(written != Written::Refused)
     }
 
     /// Determines why a renewal was refused: the old session does not exist, or the new id is
     /// taken.
     async fn explain_refusal(&self, old: &SessionId) -> Result<Option<SessionId>> {
-        if self.wait_for(self.storage().expires_in(old)).await?.is_some() {
+        if self.wait_for(Access::Write, self.storage().expires_in(old)).await?.is_some() {
             return Err(self.state().fail(Failure::IdTaken));
         }
         if self.state().is_known() {

@@ -1,14 +1,21 @@
 //! The state of a session within one request.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
-use super::outcome::Outcome;
+use tokio::time::Instant;
+
+use super::{
+    outcome::Outcome,
+    wait::{Access, WaitBudget},
+};
 use crate::{Changes, Error, Result, SessionId, Snapshot, error::StorageError, manager::IdFn};
 
 pub(super) struct State {
     pub(super) phase: Phase,
     /// The id that the client sent. It must be sent any other id.
     pub(super) claim: Option<SessionId>,
+    /// Further ids that the client sent, to be verified if the first is unknown.
+    pub(super) other_claims: VecDeque<SessionId>,
     /// The id for a new session, once it is set or generated.
     pub(super) new_id: Option<SessionId>,
     pub(super) id_fn: Option<IdFn>,
@@ -16,18 +23,26 @@ pub(super) struct State {
     // Shared with a running save, and copied only if it changes meanwhile. `None` rather than
     // empty, because most requests change nothing.
     pub(super) pending: Option<Arc<Changes>>,
+    /// Whether an operation was called, so that the response may depend on the session.
+    pub(super) was_asked: bool,
     /// Whether this request used the session, which restarts its time to live.
     pub(super) used: bool,
+    /// When the manager was last told of the use, and whether the cookie has to be sent again.
+    pub(super) noted: Option<(Instant, bool)>,
+    /// Whether reads do not count as use.
+    pub(super) passive: bool,
     /// Whether this request has changed the store.
     pub(super) stored: bool,
     /// Whether this request has ended a session that the client may know.
     pub(super) ended: bool,
-    /// The first failure, which every later operation returns.
+    /// The first failure of a write, which every later operation returns and `close` reports.
     pub(super) failure: Option<Failure>,
+    /// The first failure of a read, which every later operation returns. A write makes it one that
+    /// `close` reports.
+    pub(super) read_failure: Option<Failure>,
     /// The result of `close`, once the session is closed.
     pub(super) closed: Option<(Outcome, Option<Failure>)>,
-    /// How long this session may still wait for the store.
-    pub(super) wait_budget: Duration,
+    pub(super) wait_budget: WaitBudget,
 }
 
 pub(super) enum Phase {
@@ -42,7 +57,7 @@ pub(super) enum Phase {
     Closed,
 }
 
-/// A failure that `close` reports, so that the response does not hide it.
+/// A failure that is remembered.
 #[derive(Clone)]
 pub(super) enum Failure {
     Vanished,
@@ -52,28 +67,42 @@ pub(super) enum Failure {
 }
 
 impl State {
-    pub(super) fn new(claim: Option<SessionId>, wait_budget: Duration) -> Self {
+    pub(super) fn new(
+        claim: Option<SessionId>,
+        other_claims: VecDeque<SessionId>,
+        timeout: Duration,
+    ) -> Self {
         Self {
             phase: claim.clone().map_or(Phase::Absent, Phase::Unverified),
             claim,
+            other_claims,
             new_id: None,
             id_fn: None,
             pending: None,
+            was_asked: false,
             used: false,
+            noted: None,
+            passive: false,
             stored: false,
             ended: false,
             failure: None,
+            read_failure: None,
             closed: None,
-            wait_budget,
+            wait_budget: WaitBudget::new(timeout),
         }
     }
 
     /// Returns an error if the session is closed or has failed.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(super) fn check(&mut self, access: Access) -> Result<()> {
+        self.was_asked = true;
         if matches!(self.phase, Phase::Closed) {
             return Err(Error::Closed);
         }
-        self.failure.clone().map_or(Ok(()), |failure| Err(failure.into()))
+        if access == Access::Write && self.failure.is_none() {
+            self.failure.clone_from(&self.read_failure);
+        }
+        let failure = self.failure.as_ref().or(self.read_failure.as_ref());
+        failure.map_or(Ok(()), |failure| Err(failure.clone().into()))
     }
 
     /// Returns the session's id, verified or not.
@@ -85,8 +114,8 @@ impl State {
     }
 
     /// Returns the session as it was loaded. The outer `None` means that it has to be loaded.
-    pub(super) fn loaded(&self) -> Result<Option<Option<Snapshot>>> {
-        self.check()?;
+    pub(super) fn loaded(&mut self, access: Access) -> Result<Option<Option<Snapshot>>> {
+        self.check(access)?;
         Ok(match &self.phase {
             Phase::Known(_, Some(base)) => Some(Some(base.clone())),
             Phase::Absent => Some(None),
@@ -98,11 +127,37 @@ impl State {
         matches!(self.phase, Phase::Known(..))
     }
 
+    /// Returns whether this is still the session's id: it was not renewed, ended or closed since.
+    pub(super) fn is_current(&self, id: &SessionId) -> bool {
+        matches!(&self.phase, Phase::Unverified(current) | Phase::Known(current, _) if current == id)
+    }
+
     /// Records that the session with this id exists, if the id is still unverified.
     pub(super) fn mark_known(&mut self, id: SessionId) {
         if matches!(&self.phase, Phase::Unverified(claimed) if *claimed == id) {
-            self.phase = Phase::Known(id, None);
+            self.set_known(id, None);
         }
+    }
+
+    pub(super) fn set_known(&mut self, id: SessionId, base: Option<Snapshot>) {
+        self.phase = Phase::Known(id, base);
+        self.other_claims.clear();
+    }
+
+    /// Records that a claimed id is unknown, if it is still unverified. Returns whether it was; the
+    /// next claim then takes its place.
+    pub(super) fn mark_unknown(&mut self, id: &SessionId) -> bool {
+        let is_unverified = matches!(&self.phase, Phase::Unverified(claimed) if claimed == id);
+        if is_unverified {
+            self.phase = match self.other_claims.pop_front() {
+                Some(next) => {
+                    self.claim = Some(next.clone());
+                    Phase::Unverified(next)
+                }
+                None => Phase::Absent,
+            };
+        }
+        is_unverified
     }
 
     /// Returns whether the pending changes set an item, so that they can create a session.
@@ -128,15 +183,19 @@ impl State {
     }
 
     /// Records the error if it is a failure of the store, and returns it.
-    pub(super) fn record(&mut self, error: Error) -> Error {
-        match error {
-            Error::Timeout => self.fail(Failure::Timeout),
-            Error::Storage(cause) => self.fail(Failure::Storage(cause)),
-            other => other,
+    pub(super) fn record(&mut self, access: Access, error: Error) -> Error {
+        let failure = match error {
+            Error::Timeout => Failure::Timeout,
+            Error::Storage(cause) => Failure::Storage(cause),
+            other => return other,
+        };
+        match access {
+            Access::Read => self.read_failure.get_or_insert(failure).clone().into(),
+            Access::Write => self.fail(failure),
         }
     }
 
-    /// Records a failure unless there is an earlier one, and returns the first.
+    /// Records the failure of a write unless there is an earlier one, and returns the first.
     pub(super) fn fail(&mut self, failure: Failure) -> Error {
         self.failure.get_or_insert(failure).clone().into()
     }

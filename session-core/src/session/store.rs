@@ -1,21 +1,13 @@
 //! The calls of a session to its storage.
 
-use std::{
-    future::{Future, poll_fn},
-    pin::pin,
-    task::Poll,
-    time::Duration,
-};
-
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
 use super::{
     handle::Session,
-    state::{Failure, Phase},
+    state::{Failure, Phase, State},
+    wait::Access,
 };
-use crate::{
-    Changes, Error, Granularity, Result, SessionId, SetOptions, Snapshot, Storage, Written,
-};
+use crate::{Changes, Granularity, Result, SessionId, SetOptions, Snapshot, Storage, Written};
 
 impl Session {
     pub(super) fn storage(&self) -> &dyn Storage {
@@ -26,140 +18,131 @@ impl Session {
         self.storage().granularity() == Granularity::Whole
     }
 
-    /// Waits for a storage operation within the wait budget, and records a failure.
-    pub(super) async fn wait_for<T>(
-        &self,
-        operation: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
-        let budget = {
-            let state = self.state();
-            state.check()?;
-            state.wait_budget
-        };
-        self.wait_within(budget, operation).await
-    }
-
-    async fn wait_within<T>(
-        &self,
-        budget: Duration,
-        operation: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
-        let is_bounded = self.storage().max_latency().is_some_and(|latency| latency <= budget);
-        let (mut operation, mut began, mut timer) = (pin!(operation), None, None);
-        let result = poll_fn(|context| {
-            if let Poll::Ready(result) = operation.as_mut().poll(context) {
-                return Poll::Ready(result);
-            }
-            // Not earlier: an operation that is ready at once does not need the time.
-            began.get_or_insert_with(Instant::now);
-            if is_bounded {
-                return Poll::Pending;
-            }
-            // Boxed, because few sessions need a timer and it would enlarge every handler's future.
-            let timer = timer.get_or_insert_with(|| Box::pin(sleep(budget)));
-            timer.as_mut().poll(context).map(|()| Err(Error::Timeout))
-        });
-        let result = result.await;
-        if let Some(began) = began {
-            self.state().wait_budget = budget.saturating_sub(began.elapsed());
-        }
-        result.map_err(|error| self.state().record(error))
-    }
-
-    pub(super) fn checked_id(&self) -> Result<Option<SessionId>> {
-        let state = self.state();
-        state.check()?;
+    pub(super) fn checked_id(&self, access: Access) -> Result<Option<SessionId>> {
+        let mut state = self.state();
+        state.check(access)?;
         Ok(state.id())
     }
 
-    /// Verifies a claimed id, unless that has been done.
-    pub(super) async fn verify(&self) -> Result<()> {
+    /// Verifies the claimed ids, unless that has been done.
+    pub(super) async fn verify(&self, access: Access) -> Result<()> {
         if self.is_whole() {
-            return self.load().await.map(drop);
+            return self.load(access).await.map(drop);
         }
-        let _transition = self.0.transition.lock().await;
-        let Some(id) = self.checked_id()?.filter(|_| !self.state().is_known()) else {
+        let _transition = self.transition(access).await?;
+        self.verify_locked(access).await
+    }
+
+    /// Like [`verify`](Self::verify), if the client has sent several ids: only the verified one may
+    /// be asked for.
+    pub(super) async fn choose_claim(&self, access: Access) -> Result<()> {
+        if self.state().other_claims.is_empty() {
             return Ok(());
-        };
-        if self.wait_for(self.storage().expires_in(&id)).await?.is_some() {
-            let mut state = self.state();
-            state.used = true;
-            state.mark_known(id);
-        } else {
-            self.mark_unknown(&id);
         }
-        Ok(())
+        Box::pin(self.verify(access)).await
+    }
+
+    pub(super) async fn verify_locked(&self, access: Access) -> Result<()> {
+        if self.is_whole() {
+            return self.load_locked(access).await.map(drop);
+        }
+        loop {
+            let Some(id) = self.checked_id(access)?.filter(|_| !self.state().is_known()) else {
+                return Ok(());
+            };
+            if self.wait_for(access, self.storage().expires_in(&id)).await?.is_some() {
+                let mut state = self.state();
+                self.note_use(&mut state, &id);
+                state.mark_known(id);
+            } else {
+                self.mark_unknown(&id);
+            }
+        }
     }
 
     /// Returns the session as it was first loaded. Loads it if needed.
-    pub(super) async fn load(&self) -> Result<Option<Snapshot>> {
+    pub(super) async fn load(&self, access: Access) -> Result<Option<Snapshot>> {
         let _transition = match self.0.transition.try_lock() {
             Some(guard) => guard,
             None => {
                 // A loaded session need not wait for a write in flight.
-                if let Some(loaded) = self.state().loaded()? {
+                if let Some(loaded) = self.state().loaded(access)? {
                     return Ok(loaded);
                 }
-                self.0.transition.lock().await
+                self.transition(access).await?
             }
         };
-        self.load_locked().await
+        self.load_locked(access).await
     }
 
-    pub(super) async fn load_locked(&self) -> Result<Option<Snapshot>> {
-        let (id, budget) = {
-            let state = self.state();
-            if let Some(loaded) = state.loaded()? {
-                return Ok(loaded);
-            }
-            (state.id(), state.wait_budget)
-        };
-        let Some(id) = id else { return Ok(None) };
-        let found = match self.storage().cached(&id) {
-            None => self.wait_within(budget, self.storage().get_session(&id)).await?,
-            cached => cached,
-        };
-        let Some(snapshot) = found else {
-            self.mark_unknown(&id);
-            return Ok(None);
-        };
-        let mut state = self.state();
+    pub(super) async fn load_locked(&self, access: Access) -> Result<Option<Snapshot>> {
+        loop {
+            let id = {
+                let mut state = self.state();
+                if let Some(loaded) = state.loaded(access)? {
+                    return Ok(loaded);
+                }
+                state.id()
+            };
+            let Some(id) = id else { return Ok(None) };
+            let found = match self.storage().cached(&id) {
+                None => self.wait_for(access, self.storage().get_session(&id)).await?,
+                cached => cached,
+            };
+            let Some(snapshot) = found else {
+                if self.mark_unknown(&id) {
+                    continue;
+                }
+                return Ok(None);
+            };
+            let mut state = self.state();
+            // It may have been closed meanwhile.
+            state.check(access)?;
+            self.note_use(&mut state, &id);
+            // With a storage of items every read goes to the store.
+            state.set_known(id, self.is_whole().then(|| snapshot.clone()));
+            return Ok(Some(snapshot));
+        }
+    }
+
+    /// Records that the store has answered about this session, which is a use of it.
+    ///
+    /// The manager is told at once, not at the end of the request: a long request must not lose its
+    /// session, and one whose client disconnects counts too.
+    pub(super) fn note_use(&self, state: &mut State, id: &SessionId) {
         state.used = true;
-        // With a storage of items every read goes to the store.
-        state.phase = Phase::Known(id, self.is_whole().then(|| snapshot.clone()));
-        Ok(Some(snapshot))
+        if !state.passive && state.noted.is_none() {
+            state.noted = Some((Instant::now(), self.0.manager.note_used(id)));
+        }
     }
 
-    /// Records that the store does not know this id, if it is still unverified. If the session was
-    /// known, nothing changes here: its next write fails.
-    pub(super) fn mark_unknown(&self, id: &SessionId) {
-        let mut state = self.state();
-        if matches!(state.phase, Phase::Unverified(_)) {
-            state.phase = Phase::Absent;
+    /// Records that the store does not know this id, if it is still unverified, and returns whether
+    /// it was. If the session was known, nothing changes here: its next write fails.
+    pub(super) fn mark_unknown(&self, id: &SessionId) -> bool {
+        let was_unverified = self.state().mark_unknown(id);
+        if was_unverified {
             self.0.manager.note_unknown(id);
         }
+        was_unverified
     }
 
     /// Stores changes at once. The caller holds the transition lock.
     pub(super) async fn store_locked(&self, changes: &Changes) -> Result<()> {
-        let (id, seen) = {
-            let state = self.state();
-            state.check()?;
-            match &state.phase {
-                Phase::Known(id, seen) => (Some(id.clone()), seen.clone()),
-                _ => (state.id(), None),
+        loop {
+            let (id, seen) = {
+                let mut state = self.state();
+                state.check(Access::Write)?;
+                match &state.phase {
+                    Phase::Known(id, seen) => (Some(id.clone()), seen.clone()),
+                    _ => (state.id(), None),
+                }
+            };
+            let Some(id) = id else { return self.create(changes).await };
+            match self.update(&id, changes, seen.as_ref()).await? {
+                Written::Refused if self.mark_unknown(&id) => {}
+                Written::Refused => return Err(self.state().fail(Failure::Vanished)),
+                Written::Saved | Written::Emptied => return Ok(()),
             }
-        };
-        let Some(id) = id else { return self.create(changes).await };
-        match self.update(&id, changes, seen.as_ref()).await? {
-            Written::Refused if self.state().is_known() => {
-                Err(self.state().fail(Failure::Vanished))
-            }
-            Written::Refused => {
-                self.mark_unknown(&id);
-                self.create(changes).await
-            }
-            Written::Saved | Written::Emptied => Ok(()),
         }
     }
 
@@ -171,11 +154,21 @@ impl Session {
         seen: Option<&Snapshot>,
     ) -> Result<Written> {
         let (began, update) = (Instant::now(), SetOptions::update(self.0.manager.ttl()).seen(seen));
-        let written = self.wait_for(self.storage().set_session(id, changes, update)).await?;
-        match written {
-            Written::Refused => {}
-            Written::Saved => self.saved(id.clone(), began),
-            Written::Emptied => self.ended(id),
+        let set = self.storage().set_session(id, changes, update);
+        let written = self.wait_for(Access::Write, set).await?;
+        let mut state = self.state();
+        // A late answer must not bring back an id that this request has renewed or ended, nor reopen
+        // a closed session.
+        if written != Written::Refused && state.is_current(id) {
+            if written == Written::Emptied {
+                drop(state);
+                self.ended(id);
+            } else {
+                self.0.manager.note_stored(id, began);
+                state.used = true;
+                state.stored = true;
+                state.set_known(id.clone(), None);
+            }
         }
         Ok(written)
     }
@@ -184,26 +177,23 @@ impl Session {
         if !changes.sets_items() {
             return Ok(());
         }
-        let id = {
-            let state = self.state();
-            state.new_id.clone().unwrap_or_else(|| self.generate_id(&state))
-        };
+        let new_id = self.state().new_id.clone();
+        let id = new_id.unwrap_or_else(|| self.generate_id());
         let (began, create) = (Instant::now(), SetOptions::create(self.0.manager.ttl()));
-        let written = self.wait_for(self.storage().set_session(&id, changes, create)).await?;
+        let set = self.storage().set_session(&id, changes, create);
+        let written = self.wait_for(Access::Write, set).await?;
         if written == Written::Refused {
             return Err(self.state().fail(Failure::IdTaken));
         }
-        self.state().new_id = None;
-        self.saved(id, began);
-        Ok(())
-    }
-
-    fn saved(&self, id: SessionId, began: Instant) {
         self.0.manager.note_stored(&id, began);
         let mut state = self.state();
+        state.check(Access::Write)?;
+        state.new_id = None;
         state.used = true;
         state.stored = true;
-        state.phase = Phase::Known(id, None);
+        state.noted = None;
+        state.set_known(id, None);
+        Ok(())
     }
 
     /// Records that this request has ended the session.
@@ -212,6 +202,9 @@ impl Session {
         let mut state = self.state();
         state.stored = true;
         state.ended = true;
-        state.phase = Phase::Absent;
+        state.noted = None;
+        if state.is_current(id) {
+            state.phase = Phase::Absent;
+        }
     }
 }

@@ -6,6 +6,7 @@ use super::{
     handle::Session,
     keys::Keys,
     state::{Failure, Phase},
+    wait::Access,
 };
 use crate::{Changes, Error, Result, Snapshot, Written, changes::encode};
 
@@ -139,17 +140,21 @@ impl Session {
     #[doc(alias = "destroy")]
     #[doc(alias = "logout")]
     pub async fn remove_all(&self) -> Result<()> {
-        let _transition = self.0.transition.lock().await;
-        let id = self.checked_id()?;
-        if let Some(id) = id {
-            if self.wait_for(self.storage().remove_all(&id, None)).await? {
+        let _transition = self.transition(Access::Write).await?;
+        while let Some(id) = self.checked_id(Access::Write)? {
+            if self.wait_for(Access::Write, self.storage().remove_all(&id, None)).await? {
                 self.ended(&id);
-            } else {
-                self.mark_unknown(&id);
-                self.state().phase = Phase::Absent;
+                break;
+            }
+            // The next claim, if there is one.
+            if !self.mark_unknown(&id) {
+                break;
             }
         }
         let mut state = self.state();
+        state.check(Access::Write)?;
+        state.phase = Phase::Absent;
+        state.other_claims.clear();
         state.pending = None;
         state.new_id = None;
         Ok(())
@@ -177,14 +182,14 @@ impl Session {
     /// # Ok(()) }
     /// ```
     pub async fn save(&self) -> Result<()> {
-        let _transition = self.0.transition.lock().await;
+        let _transition = self.transition(Access::Write).await?;
         self.save_locked().await
     }
 
     pub(super) async fn save_locked(&self) -> Result<()> {
         let pending = {
-            let state = self.state();
-            state.check()?;
+            let mut state = self.state();
+            state.check(Access::Write)?;
             state.pending.clone()
         };
         if let Some(pending) = pending {
@@ -195,7 +200,7 @@ impl Session {
     }
 
     async fn change(&self, changes: Changes) -> Result<()> {
-        self.state().check()?;
+        self.state().check(Access::Write)?;
         if changes.is_empty() {
             return Ok(());
         }
@@ -203,18 +208,24 @@ impl Session {
             self.state().change(changes);
             return Ok(());
         }
-        let known = {
-            let state = self.state();
-            if state.is_known() { state.id() } else { None }
-        };
-        // Writes to a known session need not wait for each other.
-        let Some(id) = known else {
-            let _transition = self.0.transition.lock().await;
-            return self.store_locked(&changes).await;
-        };
-        match self.update(&id, &changes, None).await? {
-            Written::Refused => Err(self.state().fail(Failure::Vanished)),
-            Written::Saved | Written::Emptied => Ok(()),
+        loop {
+            let known = {
+                let state = self.state();
+                if state.is_known() { state.id() } else { None }
+            };
+            // Writes to a known session need not wait for each other.
+            let Some(id) = known else {
+                let _transition = self.transition(Access::Write).await?;
+                return self.store_locked(&changes).await;
+            };
+            match self.update(&id, &changes, None).await? {
+                Written::Refused if self.state().is_current(&id) => {
+                    return Err(self.state().fail(Failure::Vanished));
+                }
+                // This request has renewed or ended the session meanwhile.
+                Written::Refused => {}
+                Written::Saved | Written::Emptied => return Ok(()),
+            }
         }
     }
 }
