@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap, fmt};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::{Error, Result, Snapshot};
+use crate::{Error, Result, Snapshot, finite};
 
 /// A set of changes to a session: items to set and keys to remove, ordered by key.
 ///
@@ -246,7 +246,13 @@ impl fmt::Debug for Changes {
 
 /// Encodes a value as an item. A [`RawValue`] is kept byte for byte.
 pub(crate) fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Box<RawValue>> {
-    to_raw_value(value).map_err(Error::Encode)
+    let item = to_raw_value(value).map_err(Error::Encode)?;
+    // serde_json writes NaN and infinities as `null`, which cannot be read as numbers again. Only a
+    // text with `null` in it is worth a second look.
+    if item.get().contains("null") {
+        finite::check(value).map_err(Error::Encode)?;
+    }
+    Ok(item)
 }
 
 #[cfg(test)]

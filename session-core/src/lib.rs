@@ -105,6 +105,7 @@ pub mod conformance;
 mod error;
 #[cfg(feature = "file")]
 mod file;
+mod finite;
 mod id;
 mod manager;
 #[cfg(feature = "memory")]

@@ -31,14 +31,15 @@ impl ResponseError for Error {
         let status = self.status_code();
         let mut response = HttpResponse::build(status);
         response.content_type(ContentType::plaintext());
-        let message = match status {
-            StatusCode::SERVICE_UNAVAILABLE => {
+        let message = match self {
+            Self::Timeout | Self::Storage(_) => {
                 response.insert_header((header::RETRY_AFTER, "1"));
                 "The session store cannot be reached. Please try again in a moment.\n"
             }
-            StatusCode::CONFLICT => {
+            Self::Vanished => {
                 "The session ended while this request was running. Please try again.\n"
             }
+            Self::IdTaken => "The id for the new session is taken by another session.\n",
             _ => "Something went wrong on the server.\n",
         };
         response.body(message)

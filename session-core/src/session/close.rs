@@ -33,7 +33,7 @@ impl Session {
         // session closed when it is answered.
         let _transition = match self.0.transition.try_lock() {
             Some(guard) => Some(guard),
-            None => self.transition(Access::Write).await.ok(),
+            None => self.transition(Access::Read).await.ok(),
         };
         let mut state = loop {
             // A failure here is recorded in the state like any earlier one.

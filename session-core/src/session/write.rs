@@ -182,6 +182,7 @@ impl Session {
     /// # Ok(()) }
     /// ```
     pub async fn save(&self) -> Result<()> {
+        self.state().check(Access::Write)?;
         let _transition = self.transition(Access::Write).await?;
         self.save_locked().await
     }
@@ -189,13 +190,12 @@ impl Session {
     pub(super) async fn save_locked(&self) -> Result<()> {
         let pending = {
             let mut state = self.state();
+            let Some(pending) = state.pending.clone() else { return Ok(()) };
             state.check(Access::Write)?;
-            state.pending.clone()
+            pending
         };
-        if let Some(pending) = pending {
-            self.store_locked(&pending).await?;
-            self.state().saved(&pending);
-        }
+        self.store_locked(&pending).await?;
+        self.state().saved(&pending);
         Ok(())
     }
 

@@ -1,11 +1,15 @@
 //! Sessions, on storages of both granularities.
 
+mod claims;
 mod closing;
 mod expiry;
 mod ids;
 mod items;
+mod late_answers;
 #[path = "../support/probe.rs"]
 mod probe;
+mod reads;
+mod values;
 
 use std::{sync::Arc, time::Duration};
 

@@ -110,13 +110,13 @@ struct StoredSession {
     ttl: Duration,
 }
 
-/// Reads a session without extending it: only closing a session extends it, and this one is
-/// never closed.
+/// Reads a session without extending it.
 async fn read_without_extending(
     manager: &Manager,
     id: &SessionId,
 ) -> Result<Option<StoredSession>> {
     let session = manager.open(Some(id.clone()));
+    session.passive();
     // The time to live comes first: reading the items of a session that does not exist would add
     // to the manager's count of unknown ids.
     let Some(ttl) = session.expires_in().await? else { return Ok(None) };
