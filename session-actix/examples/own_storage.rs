@@ -6,7 +6,8 @@ use std::{collections::HashMap, sync::Mutex, time::Duration};
 
 use async_trait::async_trait;
 use session_actix::{
-    Changes, Result, SessionId, SetOptions, Snapshot, Storage, Written, session_core::conformance,
+    Changes, Result, SessionId, SetOptions, Snapshot, Storage, TtlRange, Written,
+    session_core::conformance,
 };
 use tokio::time::Instant;
 
@@ -57,8 +58,10 @@ impl Storage for OwnStorage {
         })
     }
 
-    async fn update_ttl(&self, id: &SessionId, ttl: Duration) -> Result<bool> {
-        let extend = |entry: &mut Entry| entry.expires = entry.expires.max(Instant::now() + ttl);
+    async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {
+        let extend = |entry: &mut Entry| {
+            entry.expires = Instant::now() + ttl.clamp(entry.expires - Instant::now())
+        };
         self.step(id, |entry| entry.as_mut().map(extend).is_some())
     }
 

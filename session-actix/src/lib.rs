@@ -144,7 +144,7 @@ pub use session_core::FileStorage;
 pub use session_core::MemoryStorage;
 pub use session_core::{
     Changes, Error, Granularity, Keys, MAX_TTL, Manager, ManagerBuilder, Result, SessionId,
-    SetOptions, Snapshot, Storage, StorageError, WriteMode, Written,
+    SetOptions, Snapshot, Storage, StorageError, TtlRange, WriteMode, Written,
 };
 #[cfg(feature = "redis")]
 pub use session_core::{

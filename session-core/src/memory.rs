@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::{Changes, Result, SessionId, SetOptions, Snapshot, Storage, Written};
+use crate::{Changes, Result, SessionId, SetOptions, Snapshot, Storage, TtlRange, Written};
 
 // Many shards, so that neither the sweep nor a growing map blocks others for long: with ten million
 // sessions a shard has ten thousand, which the sweep checks in less than a millisecond.
@@ -115,13 +115,13 @@ impl Storage for MemoryStorage {
         })
     }
 
-    async fn update_ttl(&self, id: &SessionId, ttl: Duration) -> Result<bool> {
+    async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {
         let now = Instant::now();
         let mut shard = self.shard(id);
         let Some(entry) = live_entry(&mut shard, id, now) else {
             return Ok(false);
         };
-        entry.expires = entry.expires.max(now + ttl);
+        entry.expires = now + ttl.clamp(entry.expires - now);
         Ok(true)
     }
 

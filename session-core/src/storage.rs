@@ -8,7 +8,7 @@ use std::{fmt::Debug, time::Duration};
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 
-pub use self::options::{Granularity, SetOptions, WriteMode, Written};
+pub use self::options::{Granularity, SetOptions, TtlRange, WriteMode, Written};
 use crate::{Changes, Result, SessionId, Snapshot};
 
 /// The longest time to live a [`Manager`](crate::Manager) accepts: ten years, leap days included.
@@ -60,12 +60,12 @@ pub trait Storage: Debug + Send + Sync + 'static {
         options: SetOptions<'_>,
     ) -> Result<Written>;
 
-    /// Extends the time to live to `ttl` from now, unless it is longer already.
+    /// Changes the time to live as little as possible, so that it lies within `ttl`.
     ///
-    /// Never shortens it, so that a delayed write of one node cannot undo that of another. An entry
-    /// without any time to live gets this one. Returns `false`, and creates nothing, if there is no
-    /// session.
-    async fn update_ttl(&self, id: &SessionId, ttl: Duration) -> Result<bool>;
+    /// A range, because a delayed write of one node must not undo that of another, and a lowered
+    /// maximum has to reach sessions that are only read. An entry without any time to live gets the
+    /// lower bound. Returns `false`, and creates nothing, if there is no session.
+    async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool>;
 
     /// Removes a session; with `if_seen`, only while it still has these items.
     ///

@@ -8,8 +8,8 @@ use std::{collections::HashMap, fmt::Debug, sync::Mutex, time::Duration};
 use async_trait::async_trait;
 use serde_json::value::to_raw_value;
 use session_core::{
-    Changes, MAX_TTL, MemoryStorage, Result, SessionId, SetOptions, Snapshot, Storage, WriteMode,
-    Written, conformance,
+    Changes, MAX_TTL, MemoryStorage, Result, SessionId, SetOptions, Snapshot, Storage, TtlRange,
+    WriteMode, Written, conformance,
 };
 use tokio::task::yield_now;
 
@@ -25,7 +25,7 @@ trait Fault: Debug + Default + Send + Sync + 'static {
         inner.set_session(id, changes, options).await
     }
 
-    async fn update_ttl(inner: &MemoryStorage, id: &SessionId, ttl: Duration) -> Result<bool> {
+    async fn update_ttl(inner: &MemoryStorage, id: &SessionId, ttl: TtlRange) -> Result<bool> {
         inner.update_ttl(id, ttl).await
     }
 
@@ -67,7 +67,7 @@ impl<F: Fault> Storage for Broken<F> {
         F::set_session(&self.inner, id, changes, options).await
     }
 
-    async fn update_ttl(&self, id: &SessionId, ttl: Duration) -> Result<bool> {
+    async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {
         F::update_ttl(&self.inner, id, ttl).await
     }
 
@@ -235,21 +235,41 @@ async fn g5_forgetting_the_ttl_on_a_write_is_detected() {
     .await;
 }
 
+/// Extends the time to live, and never shortens it.
+#[derive(Debug, Default)]
+struct IgnoresTheUpperBound;
+
+#[async_trait]
+impl Fault for IgnoresTheUpperBound {
+    async fn update_ttl(inner: &MemoryStorage, id: &SessionId, ttl: TtlRange) -> Result<bool> {
+        inner.update_ttl(id, TtlRange::at_least(ttl.at_least)).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn g9_ignoring_the_upper_bound_of_a_ttl_is_detected() {
+    assert_detected::<IgnoresTheUpperBound>(&["update_ttl_shortens_to_its_upper_bound"]).await;
+}
+
 /// Shortens the time to live, as `PEXPIRE` does without `GT`.
 #[derive(Debug, Default)]
 struct ShortensTheTtl;
 
 #[async_trait]
 impl Fault for ShortensTheTtl {
-    async fn update_ttl(inner: &MemoryStorage, id: &SessionId, ttl: Duration) -> Result<bool> {
-        let update = SetOptions::update(ttl);
+    async fn update_ttl(inner: &MemoryStorage, id: &SessionId, ttl: TtlRange) -> Result<bool> {
+        let update = SetOptions::update(ttl.at_least);
         Ok(inner.set_session(id, &Changes::new(), update).await? == Written::Saved)
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn g9_shortening_the_ttl_is_detected() {
-    assert_detected::<ShortensTheTtl>(&["update_ttl_never_shortens"]).await;
+    assert_detected::<ShortensTheTtl>(&[
+        "update_ttl_leaves_a_ttl_within_its_bounds",
+        "update_ttl_shortens_to_its_upper_bound",
+    ])
+    .await;
 }
 
 /// Renames by removing the old entry before it creates the new one.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use session_core::{
-    Changes, FileStorage, MemoryStorage, Result, SessionId, SetOptions, Snapshot, Storage, Written,
-    conformance,
+    Changes, FileStorage, MemoryStorage, Result, SessionId, SetOptions, Snapshot, Storage,
+    TtlRange, Written, conformance,
 };
 use tokio::task::yield_now;
 
@@ -53,7 +53,7 @@ impl Storage for RequiredOnly {
         self.0.set_session(id, changes, options).await
     }
 
-    async fn update_ttl(&self, id: &SessionId, ttl: Duration) -> Result<bool> {
+    async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {
         yield_now().await;
         self.0.update_ttl(id, ttl).await
     }

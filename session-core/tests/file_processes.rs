@@ -8,7 +8,9 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use session_core::{Changes, FileStorage, SessionId, SetOptions, Snapshot, Storage, Written};
+use session_core::{
+    Changes, FileStorage, SessionId, SetOptions, Snapshot, Storage, TtlRange, Written,
+};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const UPDATE: SetOptions<'_> = SetOptions::update(HOUR);
@@ -87,7 +89,8 @@ async fn update_until_refused() {
     for round in 0_u64.. {
         let changes = set(&format!(r#"{{"{number}":{round}}}"#));
         let written = storage.set_session(&id("shared"), &changes, UPDATE).await.unwrap();
-        let extended = storage.update_ttl(&id("shared"), 2 * HOUR).await.unwrap();
+        let extended =
+            storage.update_ttl(&id("shared"), TtlRange::at_least(2 * HOUR)).await.unwrap();
         if written == Written::Refused {
             assert!(!extended);
             break;
@@ -171,7 +174,7 @@ async fn g6_a_process_killed_at_any_moment_leaves_every_file_whole_and_no_lock()
             } else {
                 assert!(storage.rename(&other, &id).await.unwrap());
             }
-            assert!(storage.update_ttl(&id, HOUR).await.unwrap());
+            assert!(storage.update_ttl(&id, TtlRange::at_least(HOUR)).await.unwrap());
         }
         let sessions = names(dir.path()).filter(|name| name.ends_with(".session"));
         assert_eq!(sessions.count(), 3, "an unreadable file remains");

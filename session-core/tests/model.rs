@@ -16,7 +16,8 @@ use proptest::{
 };
 use serde_json::value::RawValue;
 use session_core::{
-    Changes, FileStorage, MemoryStorage, SessionId, SetOptions, Snapshot, Storage, Written,
+    Changes, FileStorage, MemoryStorage, SessionId, SetOptions, Snapshot, Storage, TtlRange,
+    Written,
 };
 
 #[test]
@@ -214,7 +215,8 @@ impl<S: Storage> Model<S> {
                 }
             }
             Operation::UpdateTtl { id, ttl } => {
-                let found = self.storage.update_ttl(&self.ids[id], ttl).await.unwrap();
+                let found =
+                    self.storage.update_ttl(&self.ids[id], TtlRange::at_least(ttl)).await.unwrap();
                 assert_eq!(found, self.sessions[id].is_some());
                 if let Some(session) = &mut self.sessions[id] {
                     session.expires = session.expires.max(Instant::now() + ttl);

@@ -8,7 +8,7 @@ use std::sync::{
 use super::subject::{
     CheckResult, HOUR, Subject, change, ensure, ensure_pair, join_all, pair, set,
 };
-use crate::{SessionId, SetOptions, Written};
+use crate::{SessionId, SetOptions, TtlRange, Written};
 
 const ROUNDS: usize = 10;
 
@@ -73,7 +73,7 @@ pub(super) async fn a_removal_during_writes_is_final(subject: Subject) -> CheckR
                 for number in 0..20 {
                     let was_removed = removed.load(Ordering::SeqCst);
                     let accepted = if writer == 9 {
-                        subject.update_ttl(&id, 2 * HOUR).await?
+                        subject.update_ttl(&id, TtlRange::at_least(2 * HOUR)).await?
                     } else {
                         let changes = set(&format!(r#"{{"key-{writer}":{number}}}"#));
                         let update = SetOptions::update(HOUR).seen(seen);
@@ -161,7 +161,7 @@ pub(super) async fn extending_the_ttl_loses_no_write(subject: Subject) -> CheckR
         let id = id.clone();
         subject.spawn(move |subject| async move {
             // Longer for each writer, so that most of the calls extend.
-            let found = subject.update_ttl(&id, HOUR * (writer + 2)).await?;
+            let found = subject.update_ttl(&id, TtlRange::at_least(HOUR * (writer + 2))).await?;
             ensure!(found, "update_ttl did not find the session");
             subject.update(&id, &set(&format!(r#"{{"key-{writer}":1}}"#))).await
         })
@@ -204,7 +204,7 @@ async fn write_pairs(subject: &Subject, id: &SessionId) -> CheckResult {
         match number % 4 {
             0 => drop(subject.update(id, &change("{}", &["one", "other"])).await?),
             1 => drop(subject.remove_all(id, None).await?),
-            2 => drop(subject.update_ttl(id, 2 * HOUR).await?),
+            2 => drop(subject.update_ttl(id, TtlRange::at_least(2 * HOUR)).await?),
             _ => {}
         }
         subject.delay(number % 3).await?;

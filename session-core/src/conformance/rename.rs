@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use super::subject::{CheckResult, MINUTE, Subject, ensure, ensure_pair, join_all, pair, set};
-use crate::{SessionId, Written};
+use crate::{SessionId, TtlRange, Written};
 
 const ROUNDS: usize = 10;
 
@@ -19,7 +19,10 @@ pub(super) async fn rename_moves_items_and_ttl(subject: Subject) -> CheckResult 
     subject.ensure_ttl(&to, 10 * MINUTE).await?;
     let written = subject.update(&from, &set(r#"{"c":3}"#)).await?;
     ensure!(written == Written::Refused, "updating the old id returned {written:?}");
-    ensure!(!subject.update_ttl(&from, MINUTE).await?, "update_ttl found the old id");
+    ensure!(
+        !subject.update_ttl(&from, TtlRange::at_least(MINUTE)).await?,
+        "update_ttl found the old id"
+    );
     subject.ensure_absent(&from).await
 }
 

@@ -48,7 +48,8 @@ const CHECKS: &[(&str, Check)] = checks! {
     ttl {
         a_write_restarts_the_ttl,
         update_ttl_extends,
-        update_ttl_never_shortens,
+        update_ttl_shortens_to_its_upper_bound,
+        update_ttl_leaves_a_ttl_within_its_bounds,
         update_ttl_never_creates,
         a_refused_write_does_not_change_the_ttl,
         every_kind_of_write_leaves_a_ttl,

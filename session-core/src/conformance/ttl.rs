@@ -8,7 +8,7 @@ use super::{
     subject::{CheckResult, HOUR, MINUTE, Subject, change, ensure, set},
     writes::ensure_absent_for_every_method,
 };
-use crate::{Changes, MAX_TTL, SessionId, SetOptions, Written};
+use crate::{Changes, MAX_TTL, SessionId, SetOptions, TtlRange, Written};
 
 const UPDATE: SetOptions<'_> = SetOptions::update(HOUR);
 
@@ -39,14 +39,30 @@ pub(super) async fn a_write_restarts_the_ttl(subject: Subject) -> CheckResult {
 pub(super) async fn update_ttl_extends(subject: Subject) -> CheckResult {
     let id = SessionId::random();
     subject.create_at(&id, r#"{"a":1}"#, MINUTE).await?;
-    ensure!(subject.update_ttl(&id, HOUR).await?, "update_ttl did not find the session");
+    ensure!(
+        subject.update_ttl(&id, TtlRange::at_least(HOUR)).await?,
+        "update_ttl did not find the session"
+    );
     subject.ensure_ttl(&id, HOUR).await?;
     subject.ensure_items(&id, r#"{"a":1}"#).await
 }
 
-pub(super) async fn update_ttl_never_shortens(subject: Subject) -> CheckResult {
+pub(super) async fn update_ttl_shortens_to_its_upper_bound(subject: Subject) -> CheckResult {
     let id = subject.create(r#"{"a":1}"#).await?;
-    ensure!(subject.update_ttl(&id, MINUTE).await?, "update_ttl did not find the session");
+    let range = TtlRange::at_least(MINUTE).at_most(2 * MINUTE);
+    for _ in 0..2 {
+        ensure!(subject.update_ttl(&id, range).await?, "update_ttl did not find the session");
+        subject.ensure_ttl(&id, 2 * MINUTE).await?;
+    }
+    subject.ensure_items(&id, r#"{"a":1}"#).await
+}
+
+pub(super) async fn update_ttl_leaves_a_ttl_within_its_bounds(subject: Subject) -> CheckResult {
+    let id = subject.create(r#"{"a":1}"#).await?;
+    ensure!(
+        subject.update_ttl(&id, TtlRange::at_least(MINUTE).at_most(2 * HOUR)).await?,
+        "update_ttl did not find the session"
+    );
     subject.ensure_ttl(&id, HOUR).await
 }
 
@@ -54,7 +70,10 @@ pub(super) async fn update_ttl_never_creates(subject: Subject) -> CheckResult {
     let id = subject.create(r#"{"a":1}"#).await?;
     subject.remove_all(&id, None).await?;
     for id in [id, SessionId::random()] {
-        ensure!(!subject.update_ttl(&id, HOUR).await?, "update_ttl found a missing session");
+        ensure!(
+            !subject.update_ttl(&id, TtlRange::at_least(HOUR)).await?,
+            "update_ttl found a missing session"
+        );
         subject.ensure_absent(&id).await?;
         let left = subject.expires_in(&id).await?;
         ensure!(left.is_none(), "expires_in of a missing session returned {left:?}");
@@ -90,7 +109,7 @@ pub(super) async fn every_kind_of_write_leaves_a_ttl(subject: Subject) -> CheckR
         subject.ensure_ttl(&id, ttl).await?;
         subject.set_session(&id, &changes, SetOptions::update(ttl)).await?;
         subject.ensure_ttl(&id, ttl).await?;
-        subject.update_ttl(&id, ttl / 2).await?;
+        subject.update_ttl(&id, TtlRange::at_least(ttl / 2)).await?;
         subject.ensure_ttl(&id, ttl).await?;
         let moved = SessionId::random();
         ensure!(subject.rename(&id, &moved).await?, "rename did not find the session");
@@ -122,7 +141,7 @@ pub(super) async fn sessions_expire_on_time(subject: Subject) -> CheckResult {
     subject.create_at(&extended, r#"{"a":1}"#, millis(300)).await?;
     let sent = Instant::now();
     // If one of these fails, this machine was too slow and the session has expired.
-    if subject.update_ttl(&extended, millis(500)).await?
+    if subject.update_ttl(&extended, TtlRange::at_least(millis(500))).await?
         && subject.rename(&extended, &moved).await?
     {
         ensure_expiry(&subject, &moved, millis(500), sent).await?;
@@ -185,7 +204,7 @@ pub(super) async fn a_ttl_of_ten_years_works(subject: Subject) -> CheckResult {
     subject.create_at(&id, r#"{"a":1}"#, MAX_TTL).await?;
     subject.ensure_ttl(&id, MAX_TTL).await?;
     subject.set_session(&id, &set(r#"{"a":2}"#), UPDATE).await?;
-    subject.update_ttl(&id, MAX_TTL).await?;
+    subject.update_ttl(&id, TtlRange::at_least(MAX_TTL)).await?;
     subject.ensure_ttl(&id, MAX_TTL).await?;
     subject.ensure_items(&id, r#"{"a":2}"#).await
 }

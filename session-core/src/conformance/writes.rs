@@ -1,7 +1,7 @@
 //! Creating and updating, one operation at a time.
 
 use super::subject::{CheckResult, HOUR, Subject, change, ensure, set};
-use crate::{Changes, SessionId, SetOptions, Written};
+use crate::{Changes, SessionId, SetOptions, TtlRange, Written};
 
 const UPDATE: SetOptions<'_> = SetOptions::update(HOUR);
 
@@ -150,7 +150,10 @@ pub(super) async fn ensure_absent_for_every_method(
     let left = subject.expires_in(id).await?;
     ensure!(left.is_none(), "expires_in of a missing session returned {left:?}");
     ensure!(!subject.remove_all(id, None).await?, "remove_all removed a missing session");
-    ensure!(!subject.update_ttl(id, HOUR).await?, "update_ttl found a missing session");
+    ensure!(
+        !subject.update_ttl(id, TtlRange::at_least(HOUR)).await?,
+        "update_ttl found a missing session"
+    );
     let other = SessionId::random();
     ensure!(!subject.rename(id, &other).await?, "rename moved a missing session");
     subject.ensure_absent(&other).await?;

@@ -13,7 +13,7 @@ use super::{
     record::{Expiry, Record},
     sweep::Sweep,
 };
-use crate::{Changes, Error, Result, SessionId, SetOptions, Snapshot, Storage, Written};
+use crate::{Changes, Error, Result, SessionId, SetOptions, Snapshot, Storage, TtlRange, Written};
 
 /// Stores each session in a file of its own, for the processes of one machine.
 ///
@@ -146,14 +146,15 @@ impl Storage for FileStorage {
         self.exclusive(&[id], write).await
     }
 
-    async fn update_ttl(&self, id: &SessionId, ttl: Duration) -> Result<bool> {
+    async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {
         let session = id.clone();
         let write = move |directory: &Directory, token: &CancellationToken| {
             let Entry::Session(record) = directory.read(&session)? else {
                 return Ok(false);
             };
-            let expires = Expiry::after(ttl);
-            if expires > record.expires {
+            let [earliest, latest] = [ttl.at_least, ttl.at_most].map(Expiry::after);
+            let expires = record.expires.min(latest).max(earliest);
+            if expires != record.expires {
                 directory.write(&session, &Record { expires, ..record }, token)?;
             }
             Ok(true)

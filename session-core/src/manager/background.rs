@@ -21,6 +21,7 @@ use super::{
     handle::{Manager, Shared},
     touch_queue::Owed,
 };
+use crate::TtlRange;
 
 /// The maximum number of concurrent writes. A Redis connection sends them together.
 const MAX_CONCURRENT_WRITES: usize = 64;
@@ -112,7 +113,9 @@ impl Shared {
     }
 
     async fn write_one(&self, owed: &Owed) -> bool {
-        match timeout(self.timeout, self.storage.update_ttl(&owed.id, owed.ttl)).await {
+        // Not longer than this manager's, which reaches a session written under a longer one.
+        let ttl = TtlRange::at_least(owed.ttl).at_most(self.ttl + self.touch_interval);
+        match timeout(self.timeout, self.storage.update_ttl(&owed.id, ttl)).await {
             Ok(Ok(true)) => self.touches.settled(owed),
             Ok(Ok(false)) => self.touches.forget(&owed.id),
             Ok(Err(_)) | Err(_) => return false,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::MAX_TTL;
 use crate::{Changes, Snapshot};
 
 /// The options of [`Storage::set_session`](super::Storage::set_session).
@@ -99,6 +100,65 @@ impl<'a> SetOptions<'a> {
             WriteMode::Create => stored.is_none() && changes.sets_items(),
             WriteMode::Update => stored.is_some(),
         }
+    }
+}
+
+/// The bounds of a time to live, for [`Storage::update_ttl`](super::Storage::update_ttl).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TtlRange {
+    /// Extends a time to live that is shorter.
+    pub at_least: Duration,
+    /// Shortens a time to live that is longer.
+    pub at_most: Duration,
+}
+
+impl TtlRange {
+    /// Extends a time to live to at least this one, and shortens none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use session_core::TtlRange;
+    /// let minute = Duration::from_secs(60);
+    /// assert_eq!(TtlRange::at_least(minute).clamp(minute / 2), minute);
+    /// assert_eq!(TtlRange::at_least(minute).clamp(minute * 2), minute * 2);
+    /// ```
+    #[must_use]
+    pub const fn at_least(ttl: Duration) -> Self {
+        Self { at_least: ttl, at_most: MAX_TTL }
+    }
+
+    /// Sets the upper bound. The lower bound wins if it is longer.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use session_core::TtlRange;
+    /// let minute = Duration::from_secs(60);
+    /// let range = TtlRange::at_least(minute).at_most(minute * 2);
+    /// assert_eq!(range.clamp(minute * 3), minute * 2);
+    /// ```
+    #[must_use]
+    pub const fn at_most(self, ttl: Duration) -> Self {
+        Self { at_most: ttl, ..self }
+    }
+
+    /// Returns the time to live within the range that is nearest to `left`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use session_core::TtlRange;
+    /// let minute = Duration::from_secs(60);
+    /// assert_eq!(TtlRange::at_least(minute).clamp(minute), minute);
+    /// ```
+    #[must_use]
+    pub fn clamp(&self, left: Duration) -> Duration {
+        left.min(self.at_most).max(self.at_least)
     }
 }
 

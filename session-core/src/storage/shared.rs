@@ -4,7 +4,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use serde_json::value::RawValue;
 
-use super::{Granularity, SetOptions, Storage, Written};
+use super::{Granularity, SetOptions, Storage, TtlRange, Written};
 use crate::{Changes, Result, SessionId, Snapshot};
 
 /// Forwards async methods to the storage inside.
@@ -31,7 +31,7 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
         get_session(id: &'a SessionId) ['a] -> Option<Snapshot>;
         set_session(id: &'a SessionId, changes: &'b Changes, options: SetOptions<'c>)
             ['a, 'b, 'c] -> Written;
-        update_ttl(id: &'a SessionId, ttl: Duration) ['a] -> bool;
+        update_ttl(id: &'a SessionId, ttl: TtlRange) ['a] -> bool;
         remove_all(id: &'a SessionId, if_seen: Option<&'b Snapshot>) ['a, 'b] -> bool;
         expires_in(id: &'a SessionId) ['a] -> Option<Duration>;
         get(id: &'a SessionId, key: &'b str) ['a, 'b] -> Option<Box<RawValue>>;

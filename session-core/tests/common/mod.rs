@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 
 pub use session_core::{
     Changes, Redis, RedisHashTableStorage, RedisKeyValueStorage, Result, SessionId, SetOptions,
-    Snapshot, Storage, WriteMode, Written,
+    Snapshot, Storage, TtlRange, WriteMode, Written,
 };
 pub use support::redis::RedisServer;
 
@@ -76,7 +76,7 @@ impl Storage for RenamesByCopying {
         self.0.set_session(id, changes, options).await
     }
 
-    async fn update_ttl(&self, id: &SessionId, ttl: Duration) -> Result<bool> {
+    async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {
         self.0.update_ttl(id, ttl).await
     }
 

@@ -20,7 +20,7 @@ impl Wire {
         let (id, other) = (id("warm"), id("up"));
         storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE).await.unwrap();
         storage.set_session(&id, &changes(r#"{"a":2}"#, &[]), UPDATE).await.unwrap();
-        storage.update_ttl(&id, TTL).await.unwrap();
+        storage.update_ttl(&id, TtlRange::at_least(TTL)).await.unwrap();
         storage.rename(&id, &other).await.unwrap();
         let seen = storage.get_session(&other).await.unwrap();
         storage.remove_all(&other, seen.as_ref()).await.unwrap();
@@ -56,7 +56,7 @@ async fn key_value_reads_with_one_command_and_writes_with_at_most_two() {
     // `seen` is outdated by now. The answer that says so contains the current text.
     storage.set_session(&a, &change(r#"{"d":4}"#), update).await.unwrap();
     assert_eq!(wire.sent(), ["EVALSHA", "EVALSHA"], "update with an outdated snapshot");
-    storage.update_ttl(&a, TTL).await.unwrap();
+    storage.update_ttl(&a, TtlRange::at_least(TTL)).await.unwrap();
     assert_eq!(wire.sent(), ["EVALSHA"], "extension");
     storage.expires_in(&a).await.unwrap();
     assert_eq!(wire.sent(), ["EVALSHA"], "time left");
@@ -91,7 +91,7 @@ async fn hash_table_takes_one_round_trip_per_operation() {
     assert_eq!(wire.sent(), ["HLEN"], "size");
     storage.get_session(&a).await.unwrap();
     assert_eq!(wire.sent(), ["HGETALL"], "whole session");
-    storage.update_ttl(&a, TTL).await.unwrap();
+    storage.update_ttl(&a, TtlRange::at_least(TTL)).await.unwrap();
     assert_eq!(wire.sent(), ["EVALSHA"], "extension");
     storage.expires_in(&a).await.unwrap();
     assert_eq!(wire.sent(), ["EVALSHA"], "time left");

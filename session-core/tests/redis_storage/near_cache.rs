@@ -9,7 +9,8 @@ use crate::common::{
 };
 use redis::{AsyncConnectionConfig, aio::MultiplexedConnection, caching::CacheConfig};
 use session_core::{
-    Changes, Redis, RedisKeyValueStorage, Result, SessionId, SetOptions, Snapshot, Storage, Written,
+    Changes, Redis, RedisKeyValueStorage, Result, SessionId, SetOptions, Snapshot, Storage,
+    TtlRange, Written,
 };
 use tokio::time::{Instant, sleep};
 
@@ -265,7 +266,7 @@ impl Storage for CachedByTheCrate {
         self.other.set_session(id, changes, options).await
     }
 
-    async fn update_ttl(&self, id: &SessionId, ttl: Duration) -> Result<bool> {
+    async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {
         self.other.update_ttl(id, ttl).await
     }
 

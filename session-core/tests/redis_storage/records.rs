@@ -116,7 +116,7 @@ async fn g5_every_kind_of_write_leaves_a_time_to_live() {
         check(&to, "rename");
         server.cli(&["PERSIST", &key(&to)]);
         assert_eq!(storage.expires_in(&to).await.unwrap(), Some(MAX_TTL));
-        assert!(storage.update_ttl(&to, TTL).await.unwrap());
+        assert!(storage.update_ttl(&to, TtlRange::at_least(TTL)).await.unwrap());
         check(&to, "extension of a key without a time to live");
     }
 }
@@ -133,7 +133,9 @@ async fn times_to_live_range_from_a_millisecond_to_ten_years() {
             .unwrap();
         let longest = i64::try_from(MAX_TTL.as_millis()).unwrap();
         assert!((longest - 1_000..=longest).contains(&pttl(&server, &key)));
-        assert!(storage.update_ttl(&id, Duration::from_millis(1)).await.unwrap());
+        assert!(
+            storage.update_ttl(&id, TtlRange::at_least(Duration::from_millis(1))).await.unwrap()
+        );
         assert!(pttl(&server, &key) > longest - 2_000, "an extension never shortens");
         let brief = Duration::from_millis(1);
         let written =
@@ -141,7 +143,7 @@ async fn times_to_live_range_from_a_millisecond_to_ten_years() {
         assert_eq!(written, Written::Saved);
         tokio::time::sleep(Duration::from_millis(5)).await;
         assert_eq!(json(&*storage, &id).await, "none");
-        assert!(!storage.update_ttl(&id, TTL).await.unwrap());
+        assert!(!storage.update_ttl(&id, TtlRange::at_least(TTL)).await.unwrap());
         assert_eq!(storage.expires_in(&id).await.unwrap(), None);
     }
 }

@@ -27,7 +27,7 @@ async fn assert_no_session(storage: &dyn Storage, id: &SessionId) {
 /// Asserts the same of the methods that check only a record's type.
 async fn assert_other_type(storage: &dyn Storage, id: &SessionId) {
     assert_no_session(storage, id).await;
-    assert!(!storage.update_ttl(id, TTL).await.unwrap());
+    assert!(!storage.update_ttl(id, TtlRange::at_least(TTL)).await.unwrap());
     assert_eq!(storage.expires_in(id).await.unwrap(), None);
     assert!(!storage.rename(id, &SessionId::random()).await.unwrap());
 }
@@ -96,7 +96,7 @@ async fn an_empty_value_counts_as_no_session_and_can_be_replaced_by_one() {
     }
     for empty in ["{}", ""] {
         server.cli(&["SET", "session:a", empty]);
-        assert!(!storage.update_ttl(&id("a"), TTL).await.unwrap());
+        assert!(!storage.update_ttl(&id("a"), TtlRange::at_least(TTL)).await.unwrap());
         assert_eq!(storage.expires_in(&id("a")).await.unwrap(), None);
         assert!(!storage.rename(&id("a"), &id("b")).await.unwrap());
         assert_eq!(pttl(&server, "session:a"), -1);

@@ -112,3 +112,16 @@ async fn settings_out_of_range_are_refused() {
     assert!(build(Duration::from_millis(1)).is_ok());
     assert!(build(session_core::MAX_TTL).is_ok());
 }
+
+#[tokio::test(start_paused = true)]
+async fn g9_a_lowered_ttl_reaches_sessions_that_are_only_read() {
+    for (manager, probe) in managers() {
+        let id = create(&manager).await;
+        let lowered = Manager::builder(probe.clone()).ttl(TTL / 10).build().unwrap();
+        let session = lowered.open(Some(id.clone()));
+        assert_eq!(session.get::<u32>("n").await.unwrap(), Some(1));
+        close(&session).await;
+        sleep(TTL / 5).await;
+        assert_eq!(stored(&manager, &id).await, None);
+    }
+}

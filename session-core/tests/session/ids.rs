@@ -123,3 +123,28 @@ async fn an_id_can_be_chosen_before_the_session_starts() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_client_without_an_id_is_told_of_no_end() {
+    for (manager, _) in managers() {
+        let session = manager.open(None);
+        session.set("n", 1).await.unwrap();
+        session.remove_all().await.unwrap();
+        assert_eq!(close(&session).await, Outcome::Untouched);
+    }
+}
+
+#[tokio::test]
+async fn renewing_a_session_that_is_not_stored_yet_gives_it_another_id() {
+    for (manager, _) in managers() {
+        let session = manager.open(None);
+        session.set("n", 1).await.unwrap();
+        let before = session.id().await.unwrap().unwrap();
+        let new = session.regenerate_id().await.unwrap().expect("it has an item");
+        assert_ne!(new, before);
+        assert_eq!(session.id().await.unwrap(), Some(new.clone()));
+        assert_eq!(close(&session).await, Outcome::Issued { id: new.clone() });
+        assert_eq!(stored(&manager, &new).await.unwrap(), r#"{"n":1}"#);
+        assert_eq!(stored(&manager, &before).await, None);
+    }
+}

@@ -14,7 +14,7 @@ use futures_util::{FutureExt as _, future::join_all};
 use serde_json::value::RawValue;
 use session_core::{
     Changes, Closed, Error, Granularity, Manager, MemoryStorage, Outcome, Result, SessionId,
-    SetOptions, Snapshot, Storage, Written,
+    SetOptions, Snapshot, Storage, TtlRange, Written,
 };
 use tokio::{
     sync::Notify,
@@ -68,7 +68,7 @@ impl Storage for LateStorage {
         written
     }
 
-    async fn update_ttl(&self, id: &SessionId, ttl: Duration) -> Result<bool> {
+    async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {
         self.memory.update_ttl(id, ttl).await
     }
 

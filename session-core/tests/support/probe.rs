@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use serde_json::value::RawValue;
 use session_core::{
     Changes, Error, Granularity, MemoryStorage, Result, SessionId, SetOptions, Snapshot, Storage,
-    Written,
+    TtlRange, Written,
 };
 
 /// A memory storage with a choice of granularity.
@@ -94,7 +94,7 @@ impl Storage for Probe {
         self.call("set_session").await?.set_session(id, changes, options).await
     }
 
-    async fn update_ttl(&self, id: &SessionId, ttl: Duration) -> Result<bool> {
+    async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {
         self.call("update_ttl").await?.update_ttl(id, ttl).await
     }
 

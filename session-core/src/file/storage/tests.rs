@@ -84,7 +84,7 @@ async fn edits_by_hand_are_read_at_once_and_kept_by_the_next_write() {
     assert_eq!(json(&storage, &id).await.unwrap(), r#"{"age":2.50,"name":"bob"}"#);
 
     let seen = storage.get_session(&id).await.unwrap();
-    assert!(storage.update_ttl(&id, HOUR).await.unwrap());
+    assert!(storage.update_ttl(&id, TtlRange::at_least(HOUR)).await.unwrap());
     assert_eq!(storage.get_session(&id).await.unwrap(), seen);
     storage.set_session(&id, &set(r#"{"b":1}"#), UPDATE).await.unwrap();
     assert_eq!(json(&storage, &id).await.unwrap(), r#"{"age":2.50,"b":1,"name":"bob"}"#);
@@ -104,7 +104,7 @@ async fn assert_left_alone(storage: &FileStorage, id: &SessionId) {
     assert_eq!(storage.get_session(id).await.unwrap(), None);
     assert_eq!(storage.expires_in(id).await.unwrap(), None);
     assert_eq!(storage.get_size(id).await.unwrap(), 0);
-    assert!(!storage.update_ttl(id, HOUR).await.unwrap());
+    assert!(!storage.update_ttl(id, TtlRange::at_least(HOUR)).await.unwrap());
     assert!(!storage.remove_all(id, None).await.unwrap());
     for options in [SetOptions::create(HOUR), UPDATE] {
         let written = storage.set_session(id, &set(r#"{"b":2}"#), options).await;
@@ -271,7 +271,7 @@ async fn g12_errors_about_a_missing_directory_name_neither_path_nor_id() {
         storage.set_session(&id, &items, SetOptions::create(HOUR)).await.unwrap_err(),
         storage.get_session(&id).await.unwrap_err(),
         storage.expires_in(&id).await.unwrap_err(),
-        storage.update_ttl(&id, HOUR).await.unwrap_err(),
+        storage.update_ttl(&id, TtlRange::at_least(HOUR)).await.unwrap_err(),
         storage.remove_all(&id, None).await.unwrap_err(),
         storage.rename(&id, &SessionId::random()).await.unwrap_err(),
         storage.sweep().await.unwrap_err(),

@@ -8,7 +8,7 @@ use super::{
     super::client::{Effect, Key, Operation},
     lua,
 };
-use crate::{MAX_TTL, Result};
+use crate::{MAX_TTL, Result, TtlRange};
 
 /// How a session is stored.
 #[derive(Clone, Copy)]
@@ -29,23 +29,24 @@ impl Form {
         }
     }
 
-    /// Extends the time to live; never shortens it. One round trip.
-    pub(super) async fn update_ttl(self, operation: &Operation<'_>, ttl: Duration) -> Result<bool> {
-        Ok(self.extend_ttl(operation, millis(ttl)).await?.is_some())
+    /// Brings the time to live into a range. One round trip.
+    pub(super) async fn update_ttl(self, operation: &Operation<'_>, ttl: TtlRange) -> Result<bool> {
+        let range = [ttl.at_least, ttl.at_most.max(ttl.at_least)].map(millis);
+        Ok(self.clamp_ttl(operation, range).await?.is_some())
     }
 
     /// Returns the time left. One round trip.
     pub(super) async fn expires_in(self, operation: &Operation<'_>) -> Result<Option<Duration>> {
-        let left = self.extend_ttl(operation, 0).await?;
+        let left = self.clamp_ttl(operation, [0, 0]).await?;
         // A negative answer is a key without a time to live, written by hand. Its next use adds one.
         Ok(left.map(|left| u64::try_from(left).map_or(MAX_TTL, Duration::from_millis)))
     }
 
-    async fn extend_ttl(self, operation: &Operation<'_>, extend_to: u64) -> Result<Option<i64>> {
+    async fn clamp_ttl(self, operation: &Operation<'_>, range: [u64; 2]) -> Result<Option<i64>> {
         let [measure, none] = self.measure();
-        let (key, extend_to) = (operation.key(), extend_to.to_string());
-        let args = [measure, none, extend_to.as_bytes()];
-        let call = lua::EXTEND_TTL.call(&[key], &args);
+        let [at_least, at_most] = range.map(|millis| millis.to_string());
+        let args = [measure, none, at_least.as_bytes(), at_most.as_bytes()];
+        let call = lua::CLAMP_TTL.call(&[operation.key()], &args);
         Ok(match operation.run(call, Effect::Repeatable).await? {
             Value::Int(left) => Some(left),
             _ => None,

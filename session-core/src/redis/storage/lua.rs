@@ -115,19 +115,21 @@ return redis.pcall('UNLINK', KEYS[1])",
     )
 });
 
-/// Extends the time to live if it is shorter, and returns the time left.
+/// Brings the time to live into a range, and returns the time left if that changes nothing.
 ///
 /// `KEYS[1]`: the session. `ARGV`: the command that measures the size of this form of session; the
-/// largest size that counts as no session; the time to live to extend to, or 0 to extend nothing.
-/// Answers nil if there is no session, -1 if it has no time to live.
-pub(super) static EXTEND_TTL: LazyLock<Script> = LazyLock::new(|| {
+/// largest size that counts as no session; the lower and the upper bound, or 0 to change nothing.
+/// Answers nil if there is no session, -1 if it has no time to live and gets none.
+pub(super) static CLAMP_TTL: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local size = redis.pcall(ARGV[1], KEYS[1])
 if type(size) == 'table' then return size end
 if size <= tonumber(ARGV[2]) then return false end
-local left, ttl = redis.call('PTTL', KEYS[1]), tonumber(ARGV[3])
-if ttl <= left or ttl == 0 then return left end
-return redis.pcall('PEXPIRE', KEYS[1], ARGV[3])",
+local left, least, most = redis.call('PTTL', KEYS[1]), tonumber(ARGV[3]), tonumber(ARGV[4])
+if least == 0 then return left end
+if left < least then return redis.pcall('PEXPIRE', KEYS[1], ARGV[3]) end
+if left > most then return redis.pcall('PEXPIRE', KEYS[1], ARGV[4]) end
+return left",
     )
 });
 

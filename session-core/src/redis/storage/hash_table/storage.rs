@@ -15,7 +15,8 @@ use super::{
 };
 use crate::storage::rename_by_copying;
 use crate::{
-    Changes, Granularity, Result, SessionId, SetOptions, Snapshot, Storage, WriteMode, Written,
+    Changes, Granularity, Result, SessionId, SetOptions, Snapshot, Storage, TtlRange, WriteMode,
+    Written,
 };
 
 /// Stores each session as a Redis hash with a field for each item.
@@ -85,7 +86,7 @@ impl Storage for RedisHashTableStorage {
         self.redis.client().on_large_thread(write).await
     }
 
-    async fn update_ttl(&self, id: &SessionId, ttl: Duration) -> Result<bool> {
+    async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {
         Form::Hash.update_ttl(&self.redis.operation(id), ttl).await
     }
 

@@ -15,7 +15,9 @@ use super::{
     write_queue::WriteQueues,
 };
 use crate::storage::rename_by_copying;
-use crate::{Changes, Result, SessionId, SetOptions, Snapshot, Storage, WriteMode, Written};
+use crate::{
+    Changes, Result, SessionId, SetOptions, Snapshot, Storage, TtlRange, WriteMode, Written,
+};
 
 /// Stores each session as one Redis string: the JSON object of its items, with sorted keys.
 ///
@@ -102,7 +104,7 @@ impl Storage for RedisKeyValueStorage {
         self.redis.client().on_large_thread(write).await
     }
 
-    async fn update_ttl(&self, id: &SessionId, ttl: Duration) -> Result<bool> {
+    async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {
         Form::String.update_ttl(&self.redis.operation(id), ttl).await
     }
 
