@@ -49,12 +49,9 @@ impl Storage for OwnStorage {
     ) -> Result<Written> {
         self.step(id, |entry| {
             let stored = entry.as_ref().map(|entry| &entry.items);
-            if !options.allow(stored, changes) {
-                return Written::Refused;
-            }
-            let items = changes.apply(stored);
-            *entry = items.map(|items| Entry { items, expires: Instant::now() + options.ttl });
-            if entry.is_some() { Written::Saved } else { Written::Emptied }
+            let Some(items) = options.apply(changes, stored) else { return Written::Refused };
+            *entry = Some(Entry { items, expires: Instant::now() + options.ttl });
+            Written::Saved
         })
     }
 

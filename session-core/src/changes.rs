@@ -1,18 +1,25 @@
 //! The changes that a request makes to a session.
 
-use std::{borrow::Cow, collections::BTreeMap, fmt};
+use std::{borrow::Cow, collections::BTreeMap, fmt, iter};
 
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-use crate::{Error, Result, Snapshot, finite};
+use crate::{
+    Error, Result, Snapshot, finite,
+    snapshot::{META_KEY, NO_META},
+};
 
 /// A set of changes to a session: items to set and keys to remove, ordered by key.
 ///
 /// The last change of a key replaces earlier ones. Every write to a storage is a set of changes. An
 /// item is JSON text and is stored as it is, so numbers of any size and precision survive.
 #[derive(Clone, Default)]
-pub struct Changes(BTreeMap<String, Option<Box<RawValue>>>);
+pub struct Changes {
+    items: BTreeMap<String, Option<Box<RawValue>>>,
+    /// Metadata to set, with which a session is copied.
+    meta: Option<Box<str>>,
+}
 
 impl Changes {
     /// Creates an empty set of changes.
@@ -43,7 +50,7 @@ impl Changes {
     /// # Ok::<(), serde_json::Error>(())
     /// ```
     pub fn set(&mut self, key: impl Into<String>, item: Box<RawValue>) {
-        self.0.insert(key.into(), Some(item));
+        self.insert(key.into(), Some(item));
     }
 
     /// Removes an item, if it exists.
@@ -57,7 +64,7 @@ impl Changes {
     /// assert_eq!(changes.get("age").map(|item| item.is_none()), Some(true));
     /// ```
     pub fn remove(&mut self, key: impl Into<String>) {
-        self.0.insert(key.into(), None);
+        self.insert(key.into(), None);
     }
 
     /// Returns the change of `key`: `Some(None)` if the item is removed, `None` if it is unchanged.
@@ -75,7 +82,7 @@ impl Changes {
     /// ```
     #[must_use]
     pub fn get(&self, key: &str) -> Option<Option<&RawValue>> {
-        self.0.get(key).map(Option::as_deref)
+        self.items.get(key).map(Option::as_deref)
     }
 
     /// Iterates over keys and their new items; the item is `None` if it is removed.
@@ -93,7 +100,7 @@ impl Changes {
     /// # Ok::<(), serde_json::Error>(())
     /// ```
     pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&RawValue>)> {
-        self.0.iter().map(|(key, item)| (key.as_str(), item.as_deref()))
+        self.items.iter().map(|(key, item)| (key.as_str(), item.as_deref()))
     }
 
     /// Returns whether there are no changes.
@@ -109,7 +116,7 @@ impl Changes {
     /// ```
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.items.is_empty() && self.meta.is_none()
     }
 
     /// Returns whether the changes set an item, so that they can create a session.
@@ -124,7 +131,7 @@ impl Changes {
     /// ```
     #[must_use]
     pub fn sets_items(&self) -> bool {
-        self.0.values().any(Option::is_some)
+        self.items.values().any(Option::is_some)
     }
 
     /// Adds later changes, which replace earlier ones of the same keys.
@@ -142,10 +149,28 @@ impl Changes {
     /// # Ok::<(), serde_json::Error>(())
     /// ```
     pub fn extend(&mut self, later: Changes) {
-        self.0.extend(later.0);
+        self.items.extend(later.items);
     }
 
     /// Returns the total length of all keys and items in bytes.
+    /// Returns whether the changes can create a session.
+    pub(crate) fn creates(&self) -> bool {
+        self.sets_items() || self.meta.is_some()
+    }
+
+    /// Ignores the key of the metadata, which is no item's.
+    fn insert(&mut self, key: String, item: Option<Box<RawValue>>) {
+        if key != META_KEY {
+            self.items.insert(key, item);
+        }
+    }
+
+    /// Returns the metadata to set, if there is any.
+    #[cfg(feature = "redis")]
+    pub(crate) fn meta(&self) -> Option<&str> {
+        self.meta.as_deref()
+    }
+
     #[cfg(feature = "redis")]
     pub(crate) fn size(&self) -> usize {
         self.iter().map(|(key, item)| key.len() + item.map_or(0, |item| item.get().len())).sum()
@@ -153,13 +178,16 @@ impl Changes {
 
     /// Drops the changes that `other` contains too, with the same item.
     pub(crate) fn subtract(&mut self, other: &Changes) {
-        self.0.retain(|key, item| {
+        self.items.retain(|key, item| {
             let item = item.as_deref().map(RawValue::get);
             other.get(key).map(|other| other.map(RawValue::get)) != Some(item)
         });
     }
 
-    /// Applies the changes to `base` and returns the result, or `None` if it has no items.
+    /// Applies the changes to `base` and returns the result.
+    ///
+    /// A session that loses its last item is kept without items. Returns `None` if there was no
+    /// session and no item is set.
     ///
     /// # Examples
     ///
@@ -177,7 +205,7 @@ impl Changes {
     pub fn apply(&self, base: Option<&Snapshot>) -> Option<Snapshot> {
         let mut kept = base.into_iter().flat_map(Snapshot::iter).peekable();
         let mut changed = self.iter().peekable();
-        let merged = std::iter::from_fn(|| {
+        let merged = iter::from_fn(|| {
             loop {
                 let old = kept.peek().map(|(key, _)| *key);
                 let new = changed.peek().map(|(key, _)| *key);
@@ -196,7 +224,11 @@ impl Changes {
                 }
             }
         });
-        Snapshot::from_sorted(merged)
+        let meta = self.meta.as_deref().or(base.and_then(Snapshot::meta));
+        let session = Snapshot::from_sorted(merged, meta.filter(|meta| *meta != NO_META));
+        // A session that has lost its last item is not ended.
+        let is_emptied = session.is_none() && (base.is_some() || self.meta.is_some());
+        if is_emptied { Snapshot::from_sorted(iter::empty(), Some(NO_META)) } else { session }
     }
 
     /// Returns the changes that turn `old` into `new`.
@@ -226,13 +258,17 @@ impl Changes {
                 changes.remove(key);
             }
         }
+        let meta = new.meta().filter(|meta| old.and_then(Snapshot::meta) != Some(meta));
+        changes.meta = meta.map(Into::into);
         changes
     }
 }
 
 impl FromIterator<(String, Box<RawValue>)> for Changes {
     fn from_iter<I: IntoIterator<Item = (String, Box<RawValue>)>>(items: I) -> Self {
-        Self(items.into_iter().map(|(key, item)| (key, Some(item))).collect())
+        let mut changes = Self::new();
+        items.into_iter().for_each(|(key, item)| changes.set(key, item));
+        changes
     }
 }
 
@@ -240,7 +276,7 @@ impl FromIterator<(String, Box<RawValue>)> for Changes {
 impl fmt::Debug for Changes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let verb = |item: &Option<Box<RawValue>>| if item.is_some() { "set" } else { "removed" };
-        f.debug_map().entries(self.0.iter().map(|(key, item)| (key, verb(item)))).finish()
+        f.debug_map().entries(self.items.iter().map(|(key, item)| (key, verb(item)))).finish()
     }
 }
 
@@ -279,10 +315,33 @@ mod tests {
     }
 
     #[test]
-    fn removing_every_item_leaves_no_session() {
+    fn removing_every_item_leaves_a_session_without_items() {
         let base = snapshot(r#"{"a":1}"#);
-        assert_eq!(changes("{}", &["a"]).apply(base.as_ref()), None);
+        let emptied = changes("{}", &["a"]).apply(base.as_ref()).unwrap();
+        assert!(emptied.is_empty());
+        assert_eq!(
+            changes(r#"{"b":2}"#, &[]).apply(Some(&emptied)).unwrap().stored(),
+            r#"{"b":2}"#
+        );
         assert_eq!(changes("{}", &["a"]).apply(None), None);
+    }
+
+    #[test]
+    fn metadata_stays_whatever_happens_to_the_items() {
+        let base = snapshot(r#"{"$meta":{"x":1},"a":1}"#);
+        let emptied = changes("{}", &["a"]).apply(base.as_ref()).unwrap();
+        assert_eq!(emptied.stored(), r#"{"$meta":{"x":1}}"#);
+        let after = changes(r#"{"b":2}"#, &[]).apply(Some(&emptied)).unwrap();
+        assert_eq!(after.stored(), r#"{"$meta":{"x":1},"b":2}"#);
+        let copy = Changes::between(None, &after).apply(None).unwrap();
+        assert_eq!(copy, after);
+    }
+
+    #[test]
+    fn the_key_of_the_metadata_is_no_items() {
+        let mut changes = changes(r#"{"$meta":1}"#, &["$meta"]);
+        changes.set(META_KEY, RawValue::from_string("1".to_owned()).unwrap());
+        assert!(changes.is_empty());
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub enum Error {
     InvalidId,
     /// The id can no longer be set, because the session has been used.
     Started,
+    /// The key `$meta` is reserved for the metadata of the session.
+    ReservedKey,
     /// The value cannot be written as JSON.
     Encode(serde_json::Error),
     /// The item is not a value of the expected type.
@@ -83,6 +85,7 @@ impl fmt::Display for Error {
                 f.write_str("session id is not 1 to 128 characters of A-Z a-z 0-9 _ -")
             }
             Self::Started => f.write_str("session has already started"),
+            Self::ReservedKey => f.write_str("session key $meta is reserved"),
             Self::Encode(_) => f.write_str("value cannot be written as JSON"),
             Self::Decode { expected } => write!(f, "session item is not a {expected}"),
             Self::Timeout => f.write_str("session storage did not answer in time"),

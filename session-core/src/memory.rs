@@ -100,19 +100,9 @@ impl Storage for MemoryStorage {
         let now = Instant::now();
         let mut shard = self.shard(id);
         let stored = live_entry(&mut shard, id, now).map(|entry| &entry.items);
-        if !options.allow(stored, changes) {
-            return Ok(Written::Refused);
-        }
-        Ok(match changes.apply(stored) {
-            Some(items) => {
-                shard.insert(id.clone(), Entry { items, expires: now + options.ttl });
-                Written::Saved
-            }
-            None => {
-                shard.remove(id);
-                Written::Emptied
-            }
-        })
+        let Some(items) = options.apply(changes, stored) else { return Ok(Written::Refused) };
+        shard.insert(id.clone(), Entry { items, expires: now + options.ttl });
+        Ok(Written::Saved)
     }
 
     async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {

@@ -3,7 +3,7 @@
 mod entry;
 mod parse;
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
 
 use serde::de::DeserializeOwned;
 
@@ -15,17 +15,26 @@ use crate::{Error, Result};
 
 /// A whole session at one moment: its JSON text and the positions of keys and items in it.
 ///
-/// A snapshot has at least one item, because a session without items does not exist. Items keep the
-/// text that was stored and are decoded only on request. Cloning is cheap.
+/// Items keep the text that was stored and are decoded only on request. Beside its items a session may
+/// have metadata of this library, under the reserved key `$meta`, which no method but
+/// [`stored`](Self::stored) shows. A session whose last item was removed has metadata alone. Cloning
+/// is cheap.
 #[derive(Clone)]
 pub struct Snapshot(Arc<Stored>);
 
 struct Stored {
     text: Box<str>,
     entries: Vec<Entry>,
-    /// Whether the keys are sorted with no space between the items, as this library writes them.
+    /// The metadata, if there is any.
+    meta: Option<Range<u32>>,
+    /// Whether the text has sorted keys, no space between the items, and no metadata.
     canonical: bool,
 }
+
+/// The key of a session's metadata. It is no item's key.
+pub(crate) const META_KEY: &str = "$meta";
+/// Metadata that says nothing, which keeps a session without items in the store.
+pub(crate) const NO_META: &str = "{}";
 
 /// The error for a stored text that is not one JSON object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,9 +51,8 @@ impl std::error::Error for Unreadable {}
 impl Snapshot {
     /// Parses a stored text: one JSON object whose members are the items.
     ///
-    /// Returns `None` for a blank text and for `{}`, because a session without items does not
-    /// exist. If a key occurs twice, its last item counts. Checks that items are JSON, but does not
-    /// decode them.
+    /// Returns `None` for a blank text and for `{}`, which counts as no session, as in GoFrame. If a
+    /// key occurs twice, its last item counts. Checks that items are JSON, but does not decode them.
     ///
     /// # Errors
     ///
@@ -73,18 +81,23 @@ impl Snapshot {
         Ok(Self::from_entries(text, entries))
     }
 
-    /// Writes items, whose keys must be strictly ascending, as one canonical text.
+    /// Writes metadata and items, whose keys must be strictly ascending, as one text.
     ///
-    /// Returns `None` if there are no items.
+    /// Returns `None` if there is neither.
     pub(crate) fn from_sorted<'a>(
         items: impl Iterator<Item = (Cow<'a, str>, &'a str)>,
+        meta: Option<&str>,
     ) -> Option<Self> {
         // Enough for most sessions; `into` shrinks it to its length.
         let mut text = String::with_capacity(256);
         text.push('{');
+        let meta = meta.map(|meta| {
+            text.extend(["\"", META_KEY, "\":", meta]);
+            range(text.len() - meta.len(), meta.len())
+        });
         let mut entries = Vec::new();
         for (key, item) in items {
-            if !entries.is_empty() {
+            if text.len() > 1 {
                 text.push(',');
             }
             let needs_escape = |byte| matches!(byte, b'"' | b'\\' | ..b' ');
@@ -100,7 +113,8 @@ impl Snapshot {
             text.push_str(item);
         }
         text.push('}');
-        Self::new(text.into(), entries, true)
+        let canonical = meta.is_none();
+        Self::new(text.into(), entries, meta, canonical)
     }
 
     fn from_entries(text: Box<str>, mut entries: Vec<Entry>) -> Option<Self> {
@@ -125,11 +139,26 @@ impl Snapshot {
         };
         let length = entries.iter().map(canonical_length).fold(1usize, usize::saturating_add);
         let canonical = sorted && length == text.len();
-        Self::new(text, entries, canonical)
+        let meta = entries.binary_search_by(|entry| entry.key(&text).cmp(META_KEY)).ok();
+        let meta = meta.map(|index| entries.remove(index).item);
+        let canonical = canonical && meta.is_none();
+        Self::new(text, entries, meta, canonical)
     }
 
-    fn new(text: Box<str>, entries: Vec<Entry>, canonical: bool) -> Option<Self> {
-        (!entries.is_empty()).then(|| Self(Arc::new(Stored { text, entries, canonical })))
+    fn new(
+        text: Box<str>,
+        entries: Vec<Entry>,
+        meta: Option<Range<u32>>,
+        canonical: bool,
+    ) -> Option<Self> {
+        let is_session = !entries.is_empty() || meta.is_some();
+        is_session.then(|| Self(Arc::new(Stored { text, entries, meta, canonical })))
+    }
+
+    /// Returns the JSON text of the metadata, or `None` if there is none.
+    pub(crate) fn meta(&self) -> Option<&str> {
+        let range = self.0.meta.as_ref()?;
+        Some(&self.0.text[range.start as usize..range.end as usize])
     }
 
     /// Returns the stored text, byte for byte.
@@ -169,7 +198,7 @@ impl Snapshot {
         Cow::Owned(self.to_canonical().stored().to_owned())
     }
 
-    /// Returns the same items in the form that this library writes.
+    /// Returns the same items, without metadata, in the form that this library writes.
     #[cfg(feature = "actix-web-4")]
     pub(crate) fn into_canonical(self) -> Self {
         if self.0.canonical { self } else { self.to_canonical() }
@@ -177,7 +206,8 @@ impl Snapshot {
 
     fn to_canonical(&self) -> Self {
         let items = self.iter().map(|(key, item)| (Cow::Borrowed(key), item));
-        Self::from_sorted(items).expect("a snapshot has items")
+        let empty = || Stored { text: "{}".into(), entries: vec![], meta: None, canonical: true };
+        Self::from_sorted(items, None).unwrap_or_else(|| Self(Arc::new(empty())))
     }
 
     /// Returns an item's JSON text, or `None` if there is no such item.
@@ -241,9 +271,23 @@ impl Snapshot {
     /// # Ok::<(), session_core::Unreadable>(())
     /// ```
     #[must_use]
-    #[expect(clippy::len_without_is_empty, reason = "a snapshot is never empty")]
     pub fn len(&self) -> usize {
         self.0.entries.len()
+    }
+
+    /// Returns whether there are no items, because the last one was removed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::Snapshot;
+    /// let session = Snapshot::parse(r#"{"a":1}"#)?.expect("it has an item");
+    /// assert!(!session.is_empty());
+    /// # Ok::<(), session_core::Unreadable>(())
+    /// ```
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.entries.is_empty()
     }
 }
 
@@ -312,7 +356,19 @@ mod tests {
     }
 
     #[test]
-    fn a_session_without_items_does_not_exist() {
+    fn metadata_is_no_item_and_keeps_an_empty_session() {
+        let session = parse(r#"{"$meta":{"x":1},"a":1}"#);
+        assert_eq!((session.len(), session.meta()), (1, Some(r#"{"x":1}"#)));
+        assert_eq!((session.item("$meta"), session.item("a")), (None, Some("1")));
+        assert_eq!(session.to_json(), r#"{"a":1}"#);
+        assert!(session.iter().eq([("a", "1")]));
+        let empty = parse("{ \"\\u0024meta\": {} }");
+        assert!(empty.is_empty());
+        assert_eq!((empty.to_json().as_ref(), empty.meta()), ("{}", Some("{}")));
+    }
+
+    #[test]
+    fn a_text_without_items_and_metadata_is_no_session() {
         for text in ["", "  \n", "{}", " { } "] {
             assert_eq!(Snapshot::parse(text), Ok(None), "{text:?}");
         }

@@ -23,8 +23,9 @@ pub const MAX_TTL: Duration = Duration::from_secs(3653 * 24 * 60 * 60);
 ///
 /// # The contract
 ///
-/// - A session exists while it has items: an entry without items does not exist, and a write that
-///   removes the last item removes the entry.
+/// - Only [`remove_all`](Self::remove_all) and expiry end a session. A write that removes the last
+///   item leaves a session without items, kept by metadata under the reserved key `$meta`, which is
+///   no item and counts as none. A session is created with at least one item.
 /// - **Each method is one atomic step** for every other reader and writer, in every process that
 ///   shares the store. A reader sees a session before or after a write, never half of it.
 /// - **An update never creates.** A session that has been removed stays removed, whatever write was
@@ -52,7 +53,7 @@ pub trait Storage: Debug + Send + Sync + 'static {
     /// Writes changes and restarts the time to live, in one atomic step.
     ///
     /// Keeps what others have changed under other keys. Returns [`Written::Refused`], and writes
-    /// nothing, unless the options [allow](SetOptions::allow) the write.
+    /// nothing, if the options [refuse](SetOptions::apply) the write.
     async fn set_session(
         &self,
         id: &SessionId,

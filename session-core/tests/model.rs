@@ -206,13 +206,10 @@ impl<S: Storage> Model<S> {
                         session.items.extend(set);
                         session.items.retain(|key, _| !removed.contains(key));
                         session.expires = Instant::now() + ttl;
-                        if session.items.is_empty() { Written::Emptied } else { Written::Saved }
+                        Written::Saved
                     }
                 };
                 assert_eq!(written.unwrap(), expected);
-                if expected == Written::Emptied {
-                    self.sessions[id] = None;
-                }
             }
             Operation::UpdateTtl { id, ttl } => {
                 let found =

@@ -100,7 +100,9 @@ pub(super) async fn update_applies_to_the_stored_session_whatever_was_seen(
     subject.ensure_items(&id, r#"{"b":2,"c":3}"#).await
 }
 
-pub(super) async fn removing_the_last_item_removes_the_session(subject: Subject) -> CheckResult {
+pub(super) async fn removing_the_last_item_leaves_a_session_without_items(
+    subject: Subject,
+) -> CheckResult {
     for in_one_step in [true, false] {
         let id = subject.create(r#"{"a":1,"b":2}"#).await?;
         let seen = subject.session(&id).await?;
@@ -112,12 +114,22 @@ pub(super) async fn removing_the_last_item_removes_the_session(subject: Subject)
             change("{}", &["b"])
         };
         let written = subject.set_session(&id, &last, update).await?;
-        ensure!(written == Written::Emptied, "removing the last item returned {written:?}");
-        subject.ensure_absent(&id).await?;
-        let written = subject.set_session(&id, &set(r#"{"c":3}"#), UPDATE).await?;
-        ensure!(written == Written::Refused, "updating an emptied session returned {written:?}");
-        subject.create_at(&id, r#"{"d":4}"#, HOUR).await?;
-        subject.ensure_items(&id, r#"{"d":4}"#).await?;
+        ensure!(written == Written::Saved, "removing the last item returned {written:?}");
+        subject.ensure_items(&id, "{}").await?;
+        subject.ensure_ttl(&id, HOUR).await?;
+        let size = subject.get_size(&id).await?;
+        ensure!(size == 0, "an emptied session has {size} items");
+        let taken = subject.set_session(&id, &set(r#"{"c":3}"#), SetOptions::create(HOUR)).await?;
+        ensure!(taken == Written::Refused, "creating an emptied session returned {taken:?}");
+        // It can be renamed and written like any other.
+        let renamed = SessionId::random();
+        ensure!(subject.rename(&id, &renamed).await?, "an emptied session was not renamed");
+        subject.ensure_items(&renamed, "{}").await?;
+        let written = subject.set_session(&renamed, &set(r#"{"c":3}"#), UPDATE).await?;
+        ensure!(written == Written::Saved, "updating an emptied session returned {written:?}");
+        subject.ensure_items(&renamed, r#"{"c":3}"#).await?;
+        ensure!(subject.remove_all(&renamed, None).await?, "it was not removed");
+        subject.ensure_absent(&renamed).await?;
     }
     Ok(())
 }

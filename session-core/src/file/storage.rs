@@ -128,20 +128,11 @@ impl Storage for FileStorage {
                 Entry::Unreadable => return Ok(Written::Refused),
             };
             let options = SetOptions { mode, ttl, seen: None };
-            if !options.allow(stored.as_ref(), &changes) {
+            let Some(items) = options.apply(&changes, stored.as_ref()) else {
                 return Ok(Written::Refused);
-            }
-            match changes.apply(stored.as_ref()) {
-                Some(items) => {
-                    let record = Record { expires: Expiry::after(ttl), items };
-                    directory.write(&session, &record, token)?;
-                    Ok(Written::Saved)
-                }
-                None => {
-                    directory.remove(&session, token)?;
-                    Ok(Written::Emptied)
-                }
-            }
+            };
+            directory.write(&session, &Record { expires: Expiry::after(ttl), items }, token)?;
+            Ok(Written::Saved)
         };
         self.exclusive(&[id], write).await
     }

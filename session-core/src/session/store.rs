@@ -141,7 +141,7 @@ impl Session {
             match self.update(&id, changes, seen.as_ref()).await? {
                 Written::Refused if self.mark_unknown(&id) => {}
                 Written::Refused => return Err(self.state().fail(Failure::Vanished)),
-                Written::Saved | Written::Emptied => return Ok(()),
+                Written::Saved => return Ok(()),
             }
         }
     }
@@ -159,16 +159,11 @@ impl Session {
         let mut state = self.state();
         // A late answer must not bring back an id that this request has renewed or ended, nor reopen
         // a closed session.
-        if written != Written::Refused && state.is_current(id) {
-            if written == Written::Emptied {
-                drop(state);
-                self.ended(id);
-            } else {
-                self.0.manager.note_stored(id, began);
-                state.used = true;
-                state.stored = true;
-                state.set_known(id.clone(), None);
-            }
+        if written == Written::Saved && state.is_current(id) {
+            self.0.manager.note_stored(id, began);
+            state.used = true;
+            state.stored = true;
+            state.set_known(id.clone(), None);
         }
         Ok(written)
     }

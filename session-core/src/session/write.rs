@@ -8,7 +8,7 @@ use super::{
     state::{Failure, Phase},
     wait::Access,
 };
-use crate::{Changes, Error, Result, Snapshot, Written, changes::encode};
+use crate::{Changes, Error, Result, Snapshot, Written, changes::encode, snapshot::META_KEY};
 
 impl Session {
     /// Sets one item to a value that serde can serialize as JSON.
@@ -43,6 +43,9 @@ impl Session {
     #[doc(alias = "insert")]
     #[doc(alias = "put")]
     pub async fn set(&self, key: &str, value: impl Serialize) -> Result<()> {
+        if key == META_KEY {
+            return Err(Error::ReservedKey);
+        }
         let mut changes = Changes::new();
         changes.set(key, encode(&value)?);
         self.change(changes).await
@@ -78,13 +81,16 @@ impl Session {
         let object = encode(&items)?;
         let items = Snapshot::parse(object.get())
             .map_err(|_| Error::Encode(serde_json::Error::custom("not a map")))?;
+        if items.as_ref().is_some_and(|items| items.meta().is_some()) {
+            return Err(Error::ReservedKey);
+        }
         self.change(items.map_or_else(Changes::new, |items| Changes::between(None, &items))).await
     }
 
     /// Removes one or several items. Keys without an item are ignored.
     ///
     /// Costs as many round trips as one [`set`](Self::set), whatever the number of keys. Removing
-    /// the last item ends the session.
+    /// the last item does not end the session; [`remove_all`](Self::remove_all) does.
     ///
     /// # Errors
     ///
@@ -224,7 +230,7 @@ impl Session {
                 }
                 // This request has renewed or ended the session meanwhile.
                 Written::Refused => {}
-                Written::Saved | Written::Emptied => return Ok(()),
+                Written::Saved => return Ok(()),
             }
         }
     }

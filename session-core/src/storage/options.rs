@@ -38,8 +38,8 @@ impl<'a> SetOptions<'a> {
     /// # use session_core::{Changes, SetOptions, Snapshot};
     /// let create = SetOptions::create(Duration::from_secs(60));
     /// let session = Snapshot::parse(r#"{"name":"bob"}"#)?.expect("it has items");
-    /// assert!(create.allow(None, &Changes::between(None, &session)));
-    /// assert!(!create.allow(None, &Changes::new()), "a session has items");
+    /// assert!(create.apply(&Changes::between(None, &session), None).is_some());
+    /// assert!(create.apply(&Changes::new(), None).is_none(), "a new session has items");
     /// # Ok::<(), session_core::Unreadable>(())
     /// ```
     #[must_use]
@@ -55,7 +55,7 @@ impl<'a> SetOptions<'a> {
     /// use std::time::Duration;
     /// # use session_core::{Changes, SetOptions, Snapshot};
     /// let update = SetOptions::update(Duration::from_secs(60));
-    /// assert!(!update.allow(None, &Changes::new()), "an update never creates");
+    /// assert!(update.apply(&Changes::new(), None).is_none(), "an update never creates");
     /// ```
     #[must_use]
     pub const fn update(ttl: Duration) -> Self {
@@ -79,9 +79,10 @@ impl<'a> SetOptions<'a> {
         Self { seen: session.into(), ..self }
     }
 
-    /// Returns whether `changes` may be written to an id at which `stored` is found.
+    /// Applies changes to the session that is stored under an id, or returns `None` if the write has
+    /// to be refused.
     ///
-    /// A storage that asks this inside its atomic step needs no knowledge of the modes.
+    /// A storage that calls this inside its atomic step needs no knowledge of the modes.
     ///
     /// # Examples
     ///
@@ -89,17 +90,19 @@ impl<'a> SetOptions<'a> {
     /// use std::time::Duration;
     /// # use session_core::{Changes, SetOptions, Snapshot};
     /// let session = Snapshot::parse(r#"{"name":"bob"}"#)?.expect("it has items");
+    /// let changes = Changes::between(None, &session);
     /// let ttl = Duration::from_secs(60);
-    /// assert!(SetOptions::update(ttl).allow(Some(&session), &Changes::new()));
-    /// assert!(!SetOptions::create(ttl).allow(Some(&session), &Changes::new()), "it is taken");
+    /// assert_eq!(SetOptions::create(ttl).apply(&changes, None), Some(session.clone()));
+    /// assert_eq!(SetOptions::create(ttl).apply(&changes, Some(&session)), None, "it is taken");
     /// # Ok::<(), session_core::Unreadable>(())
     /// ```
     #[must_use]
-    pub fn allow(&self, stored: Option<&Snapshot>, changes: &Changes) -> bool {
-        match self.mode {
-            WriteMode::Create => stored.is_none() && changes.sets_items(),
+    pub fn apply(&self, changes: &Changes, stored: Option<&Snapshot>) -> Option<Snapshot> {
+        let is_allowed = match self.mode {
+            WriteMode::Create => stored.is_none() && changes.creates(),
             WriteMode::Update => stored.is_some(),
-        }
+        };
+        is_allowed.then(|| changes.apply(stored)).flatten()
     }
 }
 
@@ -170,8 +173,6 @@ pub enum Written {
     Refused,
     /// The items and the time to live are stored.
     Saved,
-    /// No item was left, so the session was removed.
-    Emptied,
 }
 
 /// Whether a storage handles sessions as a whole.

@@ -149,18 +149,39 @@ async fn times_to_live_range_from_a_millisecond_to_ten_years() {
 }
 
 #[tokio::test]
-async fn an_emptied_session_leaves_no_key() {
+async fn an_emptied_session_is_kept_by_metadata_alone_and_with_a_time_to_live() {
     let server = RedisServer::start();
-    for storage in storages(&server) {
-        let id = SessionId::random();
+    let [key_value, hash] = storages(&server);
+    for (storage, name) in [(&key_value, "a"), (&hash, "b")] {
+        let id = id(name);
         storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE).await.unwrap();
         let written = storage.set_session(&id, &changes("{}", &["a"]), UPDATE).await;
-        assert_eq!(written.unwrap(), Written::Emptied);
-        assert_eq!(server.cli(&["DBSIZE"]), "0");
-        let written = storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), UPDATE).await;
-        assert_eq!(written.unwrap(), Written::Refused);
-        assert_eq!(server.cli(&["DBSIZE"]), "0");
+        assert_eq!(written.unwrap(), Written::Saved);
+        assert!(pttl(&server, &format!("session:{name}")) > 0);
+        assert_eq!(json(&**storage, &id).await, "{}");
+        assert_eq!(storage.get_size(&id).await.unwrap(), 0);
+        assert!(!storage.contains(&id, "$meta").await.unwrap());
+        assert!(storage.get(&id, "$meta").await.unwrap().is_none());
     }
+    assert_eq!(server.cli(&["GET", "session:a"]), r#"{"$meta":{}}"#);
+    assert_eq!(server.cli(&["HGETALL", "session:b"]), "$meta\n{}");
+    for (storage, name) in [(&key_value, "a"), (&hash, "b")] {
+        let written = storage.set_session(&id(name), &changes(r#"{"a":1}"#, &[]), UPDATE).await;
+        assert_eq!(written.unwrap(), Written::Saved);
+        assert_eq!(json(&**storage, &id(name)).await, r#"{"a":1}"#);
+    }
+    assert_eq!(server.cli(&["GET", "session:a"]), r#"{"a":1}"#);
+}
+
+#[tokio::test]
+async fn g10_unreadable_metadata_counts_as_none() {
+    let server = RedisServer::start();
+    let [_, hash] = storages(&server);
+    server.cli(&["HSET", "session:b", "a", "1", "$meta", "{not JSON"]);
+    assert_eq!(json(&*hash, &id("b")).await, r#"{"a":1}"#);
+    assert_eq!(hash.get_size(&id("b")).await.unwrap(), 1);
+    hash.set_session(&id("b"), &changes(r#"{"b":2}"#, &["a"]), UPDATE).await.unwrap();
+    assert_eq!(json(&*hash, &id("b")).await, r#"{"b":2}"#);
 }
 
 #[tokio::test]

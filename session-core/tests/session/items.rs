@@ -76,7 +76,7 @@ async fn numbers_keep_their_text() {
 }
 
 #[tokio::test]
-async fn removing_everything_ends_the_session() {
+async fn remove_all_ends_the_session() {
     for (manager, _) in managers() {
         let id = create(&manager).await;
         let session = manager.open(Some(id.clone()));
@@ -84,12 +84,58 @@ async fn removing_everything_ends_the_session() {
         assert_eq!(session.id().await.unwrap(), None);
         assert_eq!(close(&session).await, Outcome::Ended);
         assert_eq!(stored(&manager, &id).await, None);
+    }
+}
 
+#[tokio::test]
+async fn removing_the_last_item_does_not_end_the_session() {
+    for (manager, _) in managers() {
         let id = create(&manager).await;
         let session = manager.open(Some(id.clone()));
-        session.remove(["n"]).await.unwrap();
-        assert_eq!(close(&session).await, Outcome::Ended);
-        assert_eq!(stored(&manager, &id).await, None);
+        session.remove("n").await.unwrap();
+        assert_eq!(session.id().await.unwrap(), Some(id.clone()));
+        assert_eq!(session.size().await.unwrap(), 0);
+        assert!(matches!(close(&session).await, Outcome::Kept { id: kept, .. } if kept == id));
+        assert_eq!(stored(&manager, &id).await.unwrap(), "{}");
+
+        let session = manager.open(Some(id.clone()));
+        assert_eq!(session.data().await.unwrap().unwrap().to_json(), "{}");
+        session.set("m", 2).await.unwrap();
+        assert!(matches!(close(&session).await, Outcome::Kept { id: kept, .. } if kept == id));
+        assert_eq!(stored(&manager, &id).await.unwrap(), r#"{"m":2}"#);
+    }
+}
+
+/// One tab shows a flash message, which is the only item, while another one is under way.
+#[tokio::test]
+async fn a_flash_message_that_is_shown_logs_out_no_other_tab() {
+    for (manager, _) in managers() {
+        let id = create(&manager).await;
+        let slow = manager.open(Some(id.clone()));
+        assert_eq!(slow.get::<u32>("n").await.unwrap(), Some(1));
+        let flash = manager.open(Some(id.clone()));
+        flash.remove("n").await.unwrap();
+        assert!(matches!(close(&flash).await, Outcome::Kept { .. }));
+        slow.set("cart", "apple").await.unwrap();
+        assert!(matches!(close(&slow).await, Outcome::Kept { id: kept, .. } if kept == id));
+        assert_eq!(stored(&manager, &id).await.unwrap(), r#"{"cart":"apple"}"#);
+    }
+}
+
+#[tokio::test]
+async fn the_key_of_the_metadata_is_reserved_and_hidden() {
+    for (manager, _) in managers() {
+        let session = manager.open(Some(create(&manager).await));
+        assert!(matches!(session.set("$meta", 1).await, Err(Error::ReservedKey)));
+        let items = BTreeMap::from([("a", 1), ("$meta", 2)]);
+        assert!(matches!(session.set_map(items).await, Err(Error::ReservedKey)));
+        session.remove(["n", "$meta"]).await.unwrap();
+        session.save().await.unwrap();
+        assert_eq!(session.get::<serde_json::Value>("$meta").await.unwrap(), None);
+        assert!(!session.contains("$meta").await.unwrap());
+        assert_eq!(session.size().await.unwrap(), 0);
+        assert!(session.data().await.unwrap().unwrap().is_empty());
+        close(&session).await;
     }
 }
 

@@ -63,7 +63,8 @@ return redis.pcall('UNLINK', KEYS[1])",
 ///
 /// `KEYS[1]`: the session. `ARGV`: `create` or `update`; the time to live; the number of arguments
 /// after this one that are fields and values to set; the remaining arguments are fields to remove.
-/// Answers nil if the condition does not hold, 1 if saved, 0 if no field is left.
+/// Answers nil if the condition does not hold, 1 if saved. A hash that loses its last field is kept by
+/// metadata, which is a field too.
 ///
 /// Fields are set before others are removed: a full server refuses commands that add data, but only
 /// as the first write of a script, so the script takes effect wholly or not at all. An update with
@@ -93,7 +94,21 @@ local function each(command, first, last)
 end
 local failed = each('HSET', 4, last) or each('HDEL', last + 1, #ARGV)
 if failed then return failed end
+if last < #ARGV and redis.call('HLEN', KEYS[1]) == 0 then
+  redis.call('HSET', KEYS[1], '$meta', '{}')
+end
 return redis.pcall('PEXPIRE', KEYS[1], ARGV[2])",
+    )
+});
+
+/// Counts the fields of a hash that are items.
+///
+/// `KEYS[1]`: the session. `ARGV[1]`: the field of the metadata.
+pub(super) static COUNT_ITEMS: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local size = redis.pcall('HLEN', KEYS[1])
+if type(size) == 'table' or size == 0 then return size end
+return size - redis.call('HEXISTS', KEYS[1], ARGV[1])",
     )
 });
 

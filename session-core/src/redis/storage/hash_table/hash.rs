@@ -13,7 +13,10 @@ use super::{
     },
     field,
 };
-use crate::{Changes, Result, Snapshot, Written};
+use crate::{
+    Changes, Result, Snapshot, Written,
+    snapshot::{META_KEY, NO_META},
+};
 
 type Fields = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -54,8 +57,7 @@ pub(super) async fn write(
 ) -> Result<Written> {
     let call = write_call(operation.key(), changes, condition, ttl);
     Ok(match operation.run(call, Effect::Once).await? {
-        Value::Int(1) => Written::Saved,
-        Value::Int(_) => Written::Emptied,
+        Value::Int(_) => Written::Saved,
         _ => Written::Refused,
     })
 }
@@ -67,6 +69,9 @@ fn write_call(key: Key<'_>, changes: &Changes, condition: &str, ttl: Duration) -
             Some(item) => set.extend([Cow::Borrowed(key), field::write(item)]),
             None => removed.push(key),
         }
+    }
+    if let Some(meta) = changes.meta() {
+        set.extend([META_KEY.into(), meta.into()]);
     }
     let (ttl, count) = (millis(ttl).to_string(), set.len().to_string());
     let args: Vec<&[u8]> = [condition, &ttl, &count]
@@ -103,6 +108,15 @@ pub(super) async fn remove_seen(operation: &Operation<'_>, seen: &Snapshot) -> R
     }
 }
 
+/// Counts the items. One round trip.
+pub(super) async fn size(operation: &Operation<'_>) -> Result<usize> {
+    let call = lua::COUNT_ITEMS.call(&[operation.key()], &[META_KEY.as_bytes()]);
+    Ok(match operation.run(call, Effect::Repeatable).await? {
+        Value::Int(count) => usize::try_from(count).unwrap_or(0),
+        _ => 0,
+    })
+}
+
 async fn fields(operation: &Operation<'_>) -> Result<Fields> {
     let Value::Map(map) = ask(operation, "HGETALL", None).await? else { return Ok(Vec::new()) };
     let texts = map.into_iter().filter_map(|pair| match pair {
@@ -113,15 +127,26 @@ async fn fields(operation: &Operation<'_>) -> Result<Fields> {
 }
 
 fn snapshot(operation: &Operation<'_>, fields: &Fields) -> Option<Snapshot> {
-    let mut items = BTreeMap::new();
+    let (mut items, mut meta) = (BTreeMap::new(), None);
     for (key, text) in fields {
+        if key == META_KEY.as_bytes() {
+            // Metadata that cannot be read says nothing.
+            meta = Some(metadata(text).unwrap_or(NO_META));
+            continue;
+        }
         match (std::str::from_utf8(key), item(operation, text)) {
             (Ok(key), Some(item)) => drop(items.insert(key, item)),
             (Err(_), _) => operation.log_unreadable_field(),
             (_, None) => {}
         }
     }
-    Snapshot::from_sorted(items.iter().map(|(key, item)| (Cow::Borrowed(*key), item.get())))
+    let meta = meta.filter(|meta| items.is_empty() || *meta != NO_META);
+    let items = items.iter().map(|(key, item)| (Cow::Borrowed(*key), item.get()));
+    Snapshot::from_sorted(items, meta)
+}
+
+fn metadata(text: &[u8]) -> Option<&str> {
+    serde_json::from_slice::<&RawValue>(text).ok().map(RawValue::get)
 }
 
 /// Parses a field. An unreadable one counts as absent and does not affect the others.

@@ -13,6 +13,7 @@ use super::{
     },
     hash,
 };
+use crate::snapshot::META_KEY;
 use crate::storage::rename_by_copying;
 use crate::{
     Changes, Granularity, Result, SessionId, SetOptions, Snapshot, Storage, TtlRange, WriteMode,
@@ -73,7 +74,7 @@ impl Storage for RedisHashTableStorage {
     ) -> Result<Written> {
         let ttl = options.ttl;
         let condition = match options.mode {
-            WriteMode::Create if !changes.sets_items() => return Ok(Written::Refused),
+            WriteMode::Create if !changes.creates() => return Ok(Written::Refused),
             WriteMode::Create => "create",
             WriteMode::Update => "update",
         };
@@ -117,6 +118,9 @@ impl Storage for RedisHashTableStorage {
     }
 
     async fn get(&self, id: &SessionId, key: &str) -> Result<Option<Box<RawValue>>> {
+        if key == META_KEY {
+            return Ok(None);
+        }
         let client = self.redis.client();
         if !client.has_large_item(self.redis.key(id), key) {
             return hash::read_item(&self.redis.operation(id), key).await;
@@ -127,16 +131,15 @@ impl Storage for RedisHashTableStorage {
     }
 
     async fn contains(&self, id: &SessionId, key: &str) -> Result<bool> {
+        if key == META_KEY {
+            return Ok(false);
+        }
         let operation = self.redis.operation(id);
         Ok(hash::ask(&operation, "HEXISTS", Some(key)).await? == Value::Int(1))
     }
 
     async fn get_size(&self, id: &SessionId) -> Result<usize> {
-        let answer = hash::ask(&self.redis.operation(id), "HLEN", None).await?;
-        Ok(match answer {
-            Value::Int(count) => usize::try_from(count).unwrap_or(0),
-            _ => 0,
-        })
+        hash::size(&self.redis.operation(id)).await
     }
 
     async fn rename(&self, from: &SessionId, to: &SessionId) -> Result<bool> {

@@ -15,7 +15,7 @@ use super::{
     },
     near_cache::{Lookup, NearCache},
 };
-use crate::{Result, SessionId, Snapshot, Written};
+use crate::{Result, SessionId, Snapshot};
 
 /// One operation on the string of one session.
 pub(super) struct SessionString<'a> {
@@ -26,7 +26,7 @@ pub(super) struct SessionString<'a> {
 
 /// The result of a compare-and-set.
 pub(super) enum Swap {
-    Done(Written),
+    Done,
     /// The session is gone.
     Gone,
     /// Another writer has stored this meanwhile.
@@ -94,9 +94,9 @@ impl<'a> SessionString<'a> {
                 if let (Some(placeholder), Some(new)) = (placeholder, new) {
                     placeholder.fill(new);
                 }
-                Swap::Done(Written::Saved)
+                Swap::Done
             }
-            Value::Int(_) => Swap::Done(Written::Emptied),
+            Value::Int(_) => Swap::Done,
             text => self.parse(text).map_or(Swap::Gone, Swap::Changed),
         })
     }
@@ -113,7 +113,7 @@ impl<'a> SessionString<'a> {
         // By compare-and-set, because a record that cannot be read must not be removed.
         while let Some(old) = current {
             match self.swap(old.stored().as_bytes(), None, Duration::ZERO).await? {
-                Swap::Done(_) => return Ok(true),
+                Swap::Done => return Ok(true),
                 Swap::Gone => return Ok(false),
                 // The same items in another text, edited by hand, are the same session.
                 Swap::Changed(now) => {

@@ -22,8 +22,8 @@ pub(super) async fn create(
         }
         // An empty session must not block its id.
         let Some(empty) = string.empty_session().await? else { return Ok(Written::Refused) };
-        if let Swap::Done(written) = string.swap(&empty, Some(&new), ttl).await? {
-            return Ok(written);
+        if let Swap::Done = string.swap(&empty, Some(&new), ttl).await? {
+            return Ok(Written::Saved);
         }
     }
 }
@@ -41,7 +41,7 @@ pub(super) async fn update(
         Some(writer) => writer,
         None => {
             match attempt(string, changes, base, ttl).await?.0 {
-                Swap::Done(written) => return Ok(written),
+                Swap::Done => return Ok(Written::Saved),
                 Swap::Gone => return Ok(Written::Refused),
                 Swap::Changed(now) => base = Some(now),
             }
@@ -68,9 +68,9 @@ async fn update_in_turn(
     loop {
         let (swap, new) = attempt(string, changes, base, ttl).await?;
         match swap {
-            Swap::Done(written) => {
+            Swap::Done => {
                 *latest = new;
-                return Ok(written);
+                return Ok(Written::Saved);
             }
             Swap::Gone => return Ok(Written::Refused),
             Swap::Changed(now) => base = Some(now),
