@@ -82,8 +82,11 @@
 //!
 //! Any value that serde can serialize as JSON can be an item. The storage keeps its JSON text and
 //! never interprets it, so numbers of any size and precision survive, and [`get`](Session::get)
-//! decodes one item without touching the others. A session without items does not exist: it has no
-//! id and takes no space.
+//! decodes one item without touching the others.
+//!
+//! A session begins with its first item; before that it has no id and takes no space. It ends with
+//! [`remove_all`](Session::remove_all) or by expiry. Removing its last item leaves a session without
+//! items, so that a flash message that was shown is no logout for another tab.
 //!
 //! # Features
 //!
