@@ -43,7 +43,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 
     let month = Duration::from_secs(30 * 24 * 60 * 60);
     let manager = Manager::builder(MemoryStorage::new()).ttl(month).build()?;
-    let sessions = SessionMiddleware::builder(manager).header("x-token").build()?;
+    let sessions = SessionMiddleware::builder(manager).header_only("x-token").build()?;
     let app = move || {
         App::new()
             .route("/token", web::post().to(issue))

@@ -33,7 +33,9 @@ pub enum CookieAge {
     /// Until the session expires. The cookie is sent again while the session is used, at most once
     /// per touch interval.
     Rolling,
-    /// For a fixed time, in whole seconds. It starts again each time the cookie is sent.
+    /// For a fixed time, in whole seconds. It starts again each time the cookie is sent: while the
+    /// session is used, at most once per touch interval. So it must be at least twice that
+    /// interval.
     Fixed(std::time::Duration),
 }
 
@@ -207,7 +209,7 @@ impl CookieConfig {
         cookie
     }
 
-    pub(crate) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self, touch_interval: std::time::Duration) -> Result<()> {
         let Self { name, path, .. } = self;
         let problem = if name.is_empty() || !name.bytes().all(is_token) {
             format!("cookie name {name:?}: allowed are letters, digits and !#$%&'*+-.^_`|~")
@@ -227,6 +229,14 @@ impl CookieConfig {
             format!("cookie name {name}: allowed only with secure, path / and no domain")
         } else if matches!(self.age, CookieAge::Fixed(age) if age.as_secs() == 0 || age > MAX_TTL) {
             "cookie max age: allowed is one second to ten years".to_owned()
+        } else if let CookieAge::Fixed(age) = self.age
+            && age < touch_interval * 2
+        {
+            // A cookie that is due to be sent again only after its end would be lost in use.
+            format!(
+                "cookie max age {age:?}: allowed is twice the touch interval of {touch_interval:?} \
+                 or more"
+            )
         } else {
             return Ok(());
         };
@@ -255,7 +265,7 @@ mod tests {
     use super::*;
 
     fn accepts(config: CookieConfig) -> bool {
-        config.check().is_ok()
+        config.check(std::time::Duration::from_secs(10)).is_ok()
     }
 
     #[test]
@@ -279,5 +289,18 @@ mod tests {
             assert!(!accepts(plain().domain(domain)), "{domain}");
         }
         assert!(!accepts(plain().age(CookieAge::Fixed(std::time::Duration::ZERO))));
+    }
+
+    #[test]
+    fn a_fixed_age_that_ends_before_the_cookie_is_sent_again_is_refused() {
+        let check = |age: u64, interval: u64| {
+            let [age, interval] = [age, interval].map(std::time::Duration::from_millis);
+            CookieConfig::new().age(CookieAge::Fixed(age)).check(interval)
+        };
+        assert!(check(20_000, 10_000).is_ok());
+        let problem = check(19_999, 9_999_500).unwrap_err().to_string();
+        assert!(problem.contains("19.999s") && problem.contains("9999.5s"), "{problem}");
+        assert!(check(19_999, 10_000).is_err());
+        assert!(check(3_000, 6_000).is_err());
     }
 }

@@ -73,8 +73,8 @@
 //!   `Retry-After`, even if the handler ignored the error; by 409 if the session ended while this
 //!   request wrote to it. A handler that returns the error with `?` answers the same.
 //! - **The cookie is decided once per response**: it is sent when an id is new or renewed, removed
-//!   when the session has ended, and otherwise not sent. A response that carries an id is
-//!   `no-store`.
+//!   when the session has ended, and otherwise not sent. A response that does either is `no-store`.
+//!   One whose request used the session has `Vary: Cookie`.
 //! - **An unknown id is never adopted**, and a malformed one never reaches the store.
 //!
 //! The guarantees of the storages - no lost updates, final logout, safe renewal - are those of
@@ -84,8 +84,13 @@
 //!
 //! By default it is named `__Host-id`, is `Secure`, `HttpOnly` and `SameSite=Lax`, and lasts until
 //! the browser is closed: the strictest form. Over plain HTTP, browsers accept it on `localhost`
-//! only. [`CookieConfig`] changes it, and refuses combinations that browsers would drop. Clients
-//! other than browsers may carry the id in a [header](SessionMiddlewareBuilder::header).
+//! only. [`CookieConfig`] changes it, and refuses combinations that browsers would drop. After the
+//! path or the domain has changed, browsers may send two cookies of the name: the first that the
+//! store knows counts.
+//!
+//! Clients other than browsers may carry the id in a [header](SessionMiddlewareBuilder::header),
+//! which takes precedence over the cookie, or in a header
+//! [only](SessionMiddlewareBuilder::header_only).
 //!
 //! # Answering with the whole session
 //!
@@ -128,6 +133,7 @@
 
 mod cookie;
 mod extract;
+mod inner_error;
 mod middleware;
 mod respond;
 mod shared;
@@ -136,6 +142,7 @@ mod transport;
 
 pub use cookie::{CookieAge, CookieConfig};
 pub use extract::{NoMiddleware, Session};
+pub use inner_error::InnerError;
 pub use middleware::{SessionMiddleware, SessionMiddlewareBuilder};
 pub use session_core;
 #[cfg(feature = "file")]

@@ -11,7 +11,7 @@ use actix_web::{
     Error, HttpMessage,
     body::{EitherBody, MessageBody},
     dev::{Service, ServiceRequest, ServiceResponse, Transform},
-    http::header::HeaderName,
+    http::header::{CACHE_CONTROL, COOKIE, HeaderName, SET_COOKIE, VARY},
 };
 use pin_project_lite::pin_project;
 use session_core::{Closed, Manager};
@@ -35,7 +35,8 @@ use crate::{
 /// [`Manager::open`].
 ///
 /// Build the middleware once and clone it into each worker's app. If several middlewares with
-/// different cookies wrap a route, its handlers get the session of the innermost.
+/// different cookies wrap a route, its handlers get the session of the innermost. If the same
+/// middleware wraps a route twice, only the outer one has an effect.
 #[derive(Clone, Debug)]
 pub struct SessionMiddleware(Arc<Shared>);
 
@@ -44,8 +45,9 @@ pub struct SessionMiddleware(Arc<Shared>);
 #[must_use = "call `build` to get the middleware"]
 pub struct SessionMiddlewareBuilder {
     manager: Manager,
-    cookie: CookieConfig,
+    cookie: Option<CookieConfig>,
     header: Option<String>,
+    header_only: Option<String>,
 }
 
 impl SessionMiddleware {
@@ -65,7 +67,7 @@ impl SessionMiddleware {
     /// # Ok(()) }
     /// ```
     pub fn builder(manager: Manager) -> SessionMiddlewareBuilder {
-        SessionMiddlewareBuilder { manager, cookie: CookieConfig::default(), header: None }
+        SessionMiddlewareBuilder { manager, cookie: None, header: None, header_only: None }
     }
 }
 
@@ -85,14 +87,17 @@ impl SessionMiddlewareBuilder {
     /// # Ok(()) }
     /// ```
     pub fn cookie(mut self, cookie: CookieConfig) -> Self {
-        self.cookie = cookie;
+        self.cookie = Some(cookie);
         self
     }
 
     /// Also accepts the id in a header of this name, for clients other than browsers.
     ///
-    /// The header counts only if the request has no valid cookie. A response that issues an id
-    /// carries it in this header as well as in the cookie.
+    /// The header takes precedence: the cookie counts only if the id in the header is malformed or
+    /// unknown to the store. A request that has the header, with any value, is told a new id in
+    /// the same header of its response, and the end of its session by an empty value. Other
+    /// requests are told by the cookie alone, because scripts of a page can read the headers of a
+    /// response. The cookie is sent in either case.
     ///
     /// # Examples
     ///
@@ -109,12 +114,37 @@ impl SessionMiddlewareBuilder {
         self
     }
 
+    /// Accepts the id in a header of this name only, and never sends a cookie.
+    ///
+    /// Every response that issues an id has it in this header; one that ends the session has an
+    /// empty value there. Browsers do not send such a header by themselves, so requests from other
+    /// sites cannot use the session.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::{Manager, MemoryStorage};
+    /// # #[actix_web::main] async fn main() -> session_core::Result<()> {
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
+    /// # use session_actix::SessionMiddleware;
+    /// let sessions = SessionMiddleware::builder(manager).header_only("x-token").build()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn header_only(mut self, name: impl Into<String>) -> Self {
+        self.header_only = Some(name.into());
+        self
+    }
+
     /// Builds the middleware.
     ///
     /// # Errors
     ///
-    /// [`session_core::Error::Config`] if browsers would drop the cookie, or if the name of the
-    /// header is invalid.
+    /// [`session_core::Error::Config`]
+    /// - if browsers would drop the cookie;
+    /// - if a [fixed age](crate::CookieAge::Fixed) is less than twice the manager's touch interval;
+    /// - if the name of the header is invalid, or the middleware needs that header for another
+    ///   purpose;
+    /// - if `header_only` is combined with `cookie` or `header`.
     ///
     /// # Examples
     ///
@@ -130,18 +160,38 @@ impl SessionMiddlewareBuilder {
     /// # Ok(()) }
     /// ```
     pub fn build(self) -> session_core::Result<SessionMiddleware> {
-        self.cookie.check()?;
-        let parse = |name: String| {
-            HeaderName::try_from(&name).map_err(|_| {
-                session_core::Error::Config(format!("header {name:?}: not the name of a header"))
-            })
+        let transport = match (self.cookie, self.header, self.header_only) {
+            (None, None, Some(name)) => {
+                Transport { cookie: None, header: Some(header_name(&name)?) }
+            }
+            (cookie, header, None) => Transport {
+                cookie: Some(cookie.unwrap_or_default()),
+                header: header.as_deref().map(header_name).transpose()?,
+            },
+            (_, _, Some(name)) => {
+                let problem = "allowed is neither a cookie nor another header beside it";
+                return Err(session_core::Error::Config(format!(
+                    "header_only {name:?}: {problem}"
+                )));
+            }
         };
-        let header = self.header.map(parse).transpose()?;
-        let transport = Transport { cookie: self.cookie, header };
+        if let Some(cookie) = &transport.cookie {
+            cookie.check(self.manager.touch_interval())?;
+        }
         let shared = Arc::new(Shared { manager: self.manager, transport });
         shared::warn_of_second_storage(&shared);
         Ok(SessionMiddleware(shared))
     }
+}
+
+fn header_name(name: &str) -> session_core::Result<HeaderName> {
+    let problem = match HeaderName::try_from(name) {
+        // The middleware reads or sets these itself.
+        Ok(CACHE_CONTROL | COOKIE | SET_COOKIE | VARY) => "in use for another purpose",
+        Ok(name) => return Ok(name),
+        Err(_) => "not the name of a header",
+    };
+    Err(session_core::Error::Config(format!("header {name:?}: {problem}")))
 }
 
 impl<S, B> Transform<S, ServiceRequest> for SessionMiddleware
@@ -182,6 +232,16 @@ where
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let slot = Slot::new(self.shared.clone());
         let outer = request.extensions_mut().insert(slot.clone());
+        let same = outer.as_ref().and_then(|outer| outer.find(&self.shared));
+        let slot = if let Some(same) = same {
+            request.extensions_mut().insert(same.clone());
+            None
+        } else {
+            if let Some(outer) = outer.clone() {
+                slot.set_outer(outer);
+            }
+            Some(slot)
+        };
         let state = State::Serving { response: self.service.call(request) };
         SessionFuture { slot, outer, state }
     }
@@ -190,7 +250,8 @@ where
 pin_project! {
     /// The future of a response: waits for the inner service, then closes the session.
     pub struct SessionFuture<F, B> {
-        slot: Slot,
+        // `None` if the same middleware is also outside of this one, and will close the session.
+        slot: Option<Slot>,
         // The slot of an outer session middleware, put back into the request after the handler.
         outer: Option<Slot>,
         #[pin]
@@ -226,11 +287,13 @@ where
                     if let (Some(outer), Ok(response)) = (this.outer.take(), &response) {
                         response.request().extensions_mut().insert(outer);
                     }
-                    let Some(session) = this.slot.opened() else {
+                    let slot = this.slot.as_ref();
+                    let Some((slot, session)) = slot.and_then(|slot| Some((slot, slot.opened()?)))
+                    else {
                         return Poll::Ready(response.map(ServiceResponse::map_into_left_body));
                     };
                     if let Some(closed) = session.try_close() {
-                        return Poll::Ready(respond::finish(response, closed, this.slot.shared()));
+                        return Poll::Ready(respond::finish(response, closed, slot));
                     }
                     let session = session.clone();
                     let close = Box::pin(async move { session.close().await });
@@ -239,7 +302,8 @@ where
                 Stage::Closing { response, close } => {
                     let closed = poll_ready!(close.as_mut().poll(context));
                     let response = response.take().expect("polled after it was ready");
-                    return Poll::Ready(respond::finish(response, closed, this.slot.shared()));
+                    let slot = this.slot.as_ref().expect("only a session of this slot is closed");
+                    return Poll::Ready(respond::finish(response, closed, slot));
                 }
             }
         }

@@ -12,17 +12,17 @@ pub(crate) struct Shared {
     pub(crate) transport: Transport,
 }
 
-/// Logs a warning if another live middleware of this process keeps sessions of the same cookie in
-/// another storage.
+/// Logs a warning if another live middleware of this process keeps sessions of the same cookie or
+/// header in another storage.
 ///
 /// That happens when the storage is built inside the closure of `HttpServer::new`, which runs once
 /// for each worker: with `MemoryStorage`, each worker then has sessions of its own.
 pub(crate) fn warn_of_second_storage(shared: &Arc<Shared>) {
     if is_second_storage(shared) {
         log::warn!(
-            "the sessions of the cookie {} are kept in several storages: build the storage and the \
+            "the sessions of {} are kept in several storages: build the storage and the \
              manager once, outside of the closure of `HttpServer::new`, and clone the middleware",
-            shared.transport.cookie.cookie_name()
+            shared.transport
         );
     }
 }
@@ -34,9 +34,9 @@ fn is_second_storage(shared: &Arc<Shared>) -> bool {
     let mut live = LIVE.lock().unwrap_or_else(PoisonError::into_inner);
     live.retain(|other| other.strong_count() > 0);
     let is_other = |other: Arc<Shared>| {
-        let cookies = [shared, &other].map(|shared| shared.transport.cookie.cookie_name());
+        let names = [shared, &other].map(|shared| shared.transport.to_string());
         let storages = [shared, &other].map(|shared| shared.manager.storage());
-        cookies[0] == cookies[1] && !std::ptr::addr_eq(storages[0], storages[1])
+        names[0] == names[1] && !std::ptr::addr_eq(storages[0], storages[1])
     };
     let is_second = live.iter().filter_map(Weak::upgrade).any(is_other);
     live.push(Arc::downgrade(shared));
@@ -55,7 +55,8 @@ mod tests {
     }
 
     fn shared(manager: &Manager, name: &str) -> Arc<Shared> {
-        let transport = Transport { cookie: CookieConfig::new().name(name), header: None };
+        let cookie = Some(CookieConfig::new().name(name));
+        let transport = Transport { cookie, header: None };
         Arc::new(Shared { manager: manager.clone(), transport })
     }
 

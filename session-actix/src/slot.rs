@@ -1,8 +1,9 @@
 //! Where a request keeps its session.
 
-use std::{cell::OnceCell, rc::Rc, sync::Arc};
+use std::{cell::OnceCell, iter::successors, rc::Rc, sync::Arc};
 
-use actix_web::HttpRequest;
+use actix_web::{HttpRequest, http::header::HeaderMap};
+use session_core::{Closed, Session};
 
 use crate::shared::Shared;
 
@@ -13,29 +14,56 @@ pub(crate) struct Slot(Rc<Content>);
 
 struct Content {
     shared: Arc<Shared>,
-    session: OnceCell<session_core::Session>,
+    opened: OnceCell<Opened>,
+    /// The slot of the next session middleware outside of this one.
+    outer: OnceCell<Slot>,
+}
+
+struct Opened {
+    session: Session,
+    /// Whether the client is told in the header if the id changes.
+    tells_in_header: bool,
 }
 
 impl Slot {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self(Rc::new(Content { shared, session: OnceCell::new() }))
+        Self(Rc::new(Content { shared, opened: OnceCell::new(), outer: OnceCell::new() }))
+    }
+
+    /// Records the slot of the next session middleware outside of this one.
+    pub(crate) fn set_outer(&self, outer: Slot) {
+        let is_first = self.0.outer.set(outer).is_ok();
+        debug_assert!(is_first, "a slot is put into one request, once");
+    }
+
+    /// Finds the slot of the same middleware among this one and those outside of it.
+    pub(crate) fn find(&self, shared: &Arc<Shared>) -> Option<&Self> {
+        let mut slots = successors(Some(self), |slot| slot.0.outer.get());
+        slots.find(|slot| Arc::ptr_eq(&slot.0.shared, shared))
     }
 
     /// Returns the session if it was asked for.
-    pub(crate) fn opened(&self) -> Option<&session_core::Session> {
-        self.0.session.get()
+    pub(crate) fn opened(&self) -> Option<&Session> {
+        self.0.opened.get().map(|opened| &opened.session)
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
-        &self.0.shared
-    }
-
-    /// Returns the session, opening it with the id that the request claims. No I/O.
-    pub(crate) fn open(&self, request: &HttpRequest) -> session_core::Session {
+    /// Returns the session, opening it with the ids that the request claims. No I/O.
+    pub(crate) fn open(&self, request: &HttpRequest) -> Session {
         let open = || {
-            let shared = self.shared();
-            shared.manager.open(shared.transport.claim(request.headers()))
+            let Shared { manager, transport } = &*self.0.shared;
+            let headers = request.headers();
+            Opened {
+                session: manager.open_any(transport.claims(headers)),
+                tells_in_header: transport.tells_in_header(headers),
+            }
         };
-        self.0.session.get_or_init(open).clone()
+        self.0.opened.get_or_init(open).session.clone()
+    }
+
+    /// Adds the headers that tell the client about its closed session.
+    pub(crate) fn add_headers(&self, closed: &Closed, headers: &mut HeaderMap) {
+        let Shared { manager, transport } = &*self.0.shared;
+        let tells_in_header = self.0.opened.get().is_some_and(|opened| opened.tells_in_header);
+        transport.add_headers(closed, tells_in_header, manager, headers);
     }
 }

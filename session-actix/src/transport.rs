@@ -1,112 +1,265 @@
 //! Where requests and responses carry the session id.
 
+use std::fmt;
+
 use actix_web::http::header::{
-    CACHE_CONTROL, COOKIE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE,
+    CACHE_CONTROL, COOKIE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, VARY,
 };
-use session_core::{Manager, Outcome, SessionId};
+use session_core::{Closed, Manager, Outcome, SessionId};
 
 use crate::cookie::CookieConfig;
 
-/// The cookie and the optional header that carry the id.
+/// How many cookies of one name are tried. A browser sends several after the cookie's path or
+/// domain has changed.
+const MAX_COOKIES: usize = 4;
+
+/// The cookie or the header that carries the id, or both.
 #[derive(Debug)]
 pub(crate) struct Transport {
-    pub(crate) cookie: CookieConfig,
+    pub(crate) cookie: Option<CookieConfig>,
     pub(crate) header: Option<HeaderName>,
 }
 
 impl Transport {
-    /// Returns the id that a request claims.
+    /// Returns the ids that a request claims, in the order in which they are to be tried.
     ///
-    /// The cookie takes precedence over the header. An empty or malformed id is ignored.
-    pub(crate) fn claim(&self, headers: &HeaderMap) -> Option<SessionId> {
-        self.claim_in_cookies(headers).or_else(|| {
-            let value = headers.get(self.header.as_ref()?)?;
-            SessionId::parse(value.to_str().ok()?.trim()).ok()
-        })
+    /// The header takes precedence over the cookies. Malformed and repeated ids are left out.
+    pub(crate) fn claims(&self, headers: &HeaderMap) -> impl Iterator<Item = SessionId> + use<> {
+        // An array: most requests have one id, which is then the only allocation.
+        let mut claims = [const { None }; 1 + MAX_COOKIES];
+        claims[0] = self.value_in_header(headers).and_then(parse);
+        let mut next = 1;
+        for value in self.values_in_cookies(headers) {
+            let same = |claim: &SessionId| claim.as_str().as_bytes() == value;
+            if claims.iter().flatten().any(same) {
+                continue;
+            }
+            claims[next] = parse(value);
+            next += usize::from(claims[next].is_some());
+            if next == claims.len() {
+                break;
+            }
+        }
+        claims.into_iter().flatten()
+    }
+
+    fn value_in_header<'a>(&self, headers: &'a HeaderMap) -> Option<&'a [u8]> {
+        Some(headers.get(self.header.as_ref()?)?.as_bytes().trim_ascii())
     }
 
     // Parsed by hand: a cookie jar would cost every request several allocations.
-    fn claim_in_cookies(&self, headers: &HeaderMap) -> Option<SessionId> {
-        let lines = headers.get_all(COOKIE).map(HeaderValue::as_bytes);
-        let pairs = lines.flat_map(|line| line.split(|&byte| byte == b';'));
-        let mut values = pairs.filter_map(|pair| self.cookie.value_in(pair));
-        values.find_map(|value| SessionId::parse(str::from_utf8(value).ok()?).ok())
+    fn values_in_cookies<'a>(&self, headers: &'a HeaderMap) -> impl Iterator<Item = &'a [u8]> {
+        self.cookie.iter().flat_map(|cookie| {
+            let lines = headers.get_all(COOKIE).map(HeaderValue::as_bytes);
+            let pairs = lines.flat_map(|line| line.split(|&byte| byte == b';'));
+            pairs.filter_map(|pair| cookie.value_in(pair))
+        })
     }
 
-    /// Adds the headers that tell the client about the outcome. Most outcomes need none.
+    /// Returns whether the response to a request with these headers has the id in its header.
+    ///
+    /// Scripts of a page can read the headers of a response, but not a cookie that is `HttpOnly`.
+    /// So only a client that has sent the header is told, unless there is no cookie.
+    pub(crate) fn tells_in_header(&self, headers: &HeaderMap) -> bool {
+        let has_sent = |name| self.cookie.is_none() || headers.contains_key(name);
+        self.header.as_ref().is_some_and(has_sent)
+    }
+
+    /// Adds the headers that tell the client about its session, and caches that the response
+    /// depends on it.
     pub(crate) fn add_headers(
         &self,
-        outcome: &Outcome,
+        closed: &Closed,
+        tells_in_header: bool,
         manager: &Manager,
         headers: &mut HeaderMap,
     ) {
-        let id = match outcome {
-            Outcome::Issued { id } => id,
-            Outcome::Kept { id, roll: true, .. } if self.cookie.is_persistent() => id,
-            Outcome::Ended => {
-                append_cookie(headers, &self.cookie.removal().to_string());
-                return;
+        let cookie = self.cookie.as_ref();
+        let (cookie, id) = match &closed.outcome {
+            Outcome::Issued { id } => {
+                (cookie.map(|cookie| cookie.with_id(id, manager)), Some(id.as_str()))
             }
-            _ => return,
+            Outcome::Kept { id, roll: true, .. } => {
+                let persistent = cookie.filter(|cookie| cookie.is_persistent());
+                (persistent.map(|cookie| cookie.with_id(id, manager)), None)
+            }
+            Outcome::Ended => (cookie.map(CookieConfig::removal), Some("")),
+            _ => (None, None),
         };
-        append_cookie(headers, &self.cookie.with_id(id, manager).to_string());
-        if let (Some(name), Ok(id)) = (&self.header, HeaderValue::from_str(id.as_str())) {
-            headers.insert(name.clone(), id);
+        let header = self.header.as_ref().filter(|_| tells_in_header).zip(id);
+        if cookie.is_some() || header.is_some() {
+            // OWASP: no cache may store a response that carries an id. One that removes it is the
+            // answer to a logout.
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
-        // OWASP: no cache may store a response that carries an id.
-        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(value) = cookie.and_then(|cookie| secret(&cookie.to_string())) {
+            headers.append(SET_COOKIE, value);
+        }
+        if let Some((name, value)) = header.and_then(|(name, id)| Some((name, secret(id)?))) {
+            headers.insert(name.clone(), value);
+        }
+        if closed.was_used {
+            self.add_vary(headers);
+        }
+    }
+
+    /// Adds the names of the request headers that carry the id to `Vary`, unless they are there.
+    fn add_vary(&self, headers: &mut HeaderMap) {
+        let cookie = self.cookie.as_ref().map(|_| HeaderValue::from_static("Cookie"));
+        let header = self.header.clone().map(HeaderValue::from);
+        for name in cookie.into_iter().chain(header) {
+            let mut lines = headers.get_all(VARY).map(HeaderValue::as_bytes);
+            let covers = |entry: &[u8]| {
+                let entry = entry.trim_ascii();
+                entry == b"*" || entry.eq_ignore_ascii_case(name.as_bytes())
+            };
+            if !lines.any(|line| line.split(|&byte| byte == b',').any(covers)) {
+                headers.append(VARY, name);
+            }
+        }
     }
 }
 
-fn append_cookie(headers: &mut HeaderMap, cookie: &str) {
-    // Never an error: building the middleware has checked the name and the attributes.
-    if let Ok(value) = HeaderValue::from_str(cookie) {
-        headers.append(SET_COOKIE, value);
+/// Names the cookie, or the header if there is no cookie.
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cookie {
+            Some(cookie) => write!(f, "the cookie {}", cookie.cookie_name()),
+            None => write!(f, "the header {}", self.header.as_ref().map_or("", HeaderName::as_str)),
+        }
     }
+}
+
+fn parse(value: &[u8]) -> Option<SessionId> {
+    SessionId::parse(str::from_utf8(value).ok()?).ok()
+}
+
+/// Returns a header value that `Debug` does not show. HTTP/2 keeps it out of compression tables.
+fn secret(value: &str) -> Option<HeaderValue> {
+    // Never `None`: building the middleware has checked the cookie, and ids are checked, too.
+    let mut value = HeaderValue::from_str(value).ok()?;
+    value.set_sensitive(true);
+    Some(value)
 }
 
 #[cfg(test)]
 mod tests {
+    use session_core::MemoryStorage;
+
     use super::*;
 
-    fn claim(headers: &[(&'static str, &str)]) -> Option<String> {
-        let transport = Transport {
-            cookie: CookieConfig::new().name("sid").secure(false),
-            header: Some(HeaderName::from_static("x-sid")),
-        };
+    fn cookie() -> CookieConfig {
+        CookieConfig::new().name("sid").secure(false)
+    }
+
+    fn both() -> Transport {
+        Transport { cookie: Some(cookie()), header: Some(HeaderName::from_static("x-sid")) }
+    }
+
+    fn map(headers: &[(&'static str, &str)]) -> HeaderMap {
         let mut map = HeaderMap::new();
         for (name, value) in headers {
-            map.append(
-                HeaderName::from_static(name),
-                HeaderValue::from_bytes(value.as_bytes()).unwrap(),
-            );
+            let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
+            map.append(HeaderName::from_static(name), value);
         }
-        transport.claim(&map).map(|id| id.as_str().to_owned())
+        map
+    }
+
+    fn claims_of(transport: &Transport, headers: &[(&'static str, &str)]) -> Vec<String> {
+        transport.claims(&map(headers)).map(|id| id.as_str().to_owned()).collect()
+    }
+
+    fn claims(headers: &[(&'static str, &str)]) -> Vec<String> {
+        claims_of(&both(), headers)
     }
 
     #[test]
-    fn the_cookie_takes_precedence_over_the_header_unless_it_is_empty() {
-        assert_eq!(claim(&[("cookie", "sid=one"), ("x-sid", "two")]).as_deref(), Some("one"));
-        assert_eq!(claim(&[("cookie", "sid="), ("x-sid", "two")]).as_deref(), Some("two"));
-        assert_eq!(claim(&[("cookie", "other=one")]), None);
-        assert_eq!(claim(&[]), None);
+    fn the_header_is_claimed_before_the_cookie() {
+        assert_eq!(claims(&[("cookie", "sid=one"), ("x-sid", "two")]), ["two", "one"]);
+        assert_eq!(claims(&[("cookie", "sid=one"), ("x-sid", " one ")]), ["one"]);
+        assert_eq!(claims(&[("cookie", "sid=one"), ("x-sid", "")]), ["one"]);
+        assert_eq!(claims(&[("cookie", "sid=one"), ("x-sid", "a b")]), ["one"]);
+        assert_eq!(claims(&[("cookie", "sid="), ("x-sid", "two")]), ["two"]);
+        assert_eq!(claims(&[("cookie", "other=one")]), [""; 0]);
+        assert_eq!(claims(&[]), [""; 0]);
+    }
+
+    #[test]
+    fn only_what_is_configured_is_read() {
+        let headers = [("cookie", "sid=one"), ("x-sid", "two")];
+        assert_eq!(claims_of(&Transport { header: None, ..both() }, &headers), ["one"]);
+        assert_eq!(claims_of(&Transport { cookie: None, ..both() }, &headers), ["two"]);
     }
 
     #[test]
     fn the_cookie_is_found_among_other_cookies() {
-        assert_eq!(claim(&[("cookie", "a=1; sid=one ;b=2")]).as_deref(), Some("one"));
-        assert_eq!(claim(&[("cookie", "a=1"), ("cookie", "sid=one")]).as_deref(), Some("one"));
-        assert_eq!(claim(&[("cookie", "xsid=bad; sid=; sid=good")]).as_deref(), Some("good"));
-        assert_eq!(claim(&[("cookie", "sidx=bad; sid = good")]).as_deref(), Some("good"));
-        assert_eq!(claim(&[("cookie", "other=é; sid=good")]).as_deref(), Some("good"));
+        assert_eq!(claims(&[("cookie", "a=1; sid=one ;b=2")]), ["one"]);
+        assert_eq!(claims(&[("cookie", "a=1"), ("cookie", "sid=one")]), ["one"]);
+        assert_eq!(claims(&[("cookie", "xsid=bad; sid=; sid=good")]), ["good"]);
+        assert_eq!(claims(&[("cookie", "sidx=bad; sid = good")]), ["good"]);
+        assert_eq!(claims(&[("cookie", "other=é; sid=good")]), ["good"]);
+    }
+
+    #[test]
+    fn all_cookies_of_the_name_are_claimed_in_their_order() {
+        assert_eq!(claims(&[("cookie", "sid=two; a=1; sid=one")]), ["two", "one"]);
+        assert_eq!(claims(&[("cookie", "sid=two"), ("cookie", "sid=one")]), ["two", "one"]);
+        assert_eq!(claims(&[("cookie", "sid=one; sid=b d; sid=two")]), ["one", "two"]);
+        assert_eq!(claims(&[("cookie", "sid=one; sid=two; sid=one; sid=two")]), ["one", "two"]);
+        let many =
+            [("x-sid", "a"), ("cookie", "sid=1; sid=2; sid=2; sid=3; sid=b d; sid=4; sid=5")];
+        assert_eq!(claims(&many), ["a", "1", "2", "3", "4"]);
+        assert_eq!(claims(&many[1..]), ["1", "2", "3", "4"]);
     }
 
     #[test]
     fn g3_malformed_claims_are_ignored() {
         let long = "x".repeat(129);
         for bad in ["../x", "a b", "\"one\"", "é", "a%2fb", "a=b", &long] {
-            assert_eq!(claim(&[("cookie", &format!("sid={bad}")), ("x-sid", bad)]), None, "{bad}");
+            let headers = [("cookie", &*format!("sid={bad}; sid={bad}")), ("x-sid", bad)];
+            assert_eq!(claims(&headers), [""; 0], "{bad}");
         }
-        assert_eq!(claim(&[("cookie", ";;;=;==; = ;sid")]), None);
+        assert_eq!(claims(&[("cookie", ";;;=;==; = ;sid")]), [""; 0]);
+    }
+
+    fn manager() -> Manager {
+        Manager::builder(MemoryStorage::new()).build().unwrap()
+    }
+
+    #[actix_web::test]
+    async fn vary_names_each_header_once_and_keeps_what_is_there() {
+        let manager = manager();
+        let mut closed = manager.open(None).close().await;
+        closed.was_used = true;
+        let vary = |transport: &Transport, before: &[&str]| {
+            let before: Vec<_> = before.iter().map(|&line| ("vary", line)).collect();
+            let mut headers = map(&before);
+            transport.add_headers(&closed, false, &manager, &mut headers);
+            let lines = headers.get_all(VARY).map(|line| line.to_str().unwrap().to_owned());
+            lines.collect::<Vec<_>>().join(" | ")
+        };
+        assert_eq!(vary(&both(), &[]), "Cookie | x-sid");
+        assert_eq!(vary(&Transport { header: None, ..both() }, &[]), "Cookie");
+        assert_eq!(vary(&Transport { cookie: None, ..both() }, &[]), "x-sid");
+        assert_eq!(vary(&both(), &["accept"]), "accept | Cookie | x-sid");
+        assert_eq!(vary(&both(), &["Accept , COOKIE"]), "Accept , COOKIE | x-sid");
+        assert_eq!(vary(&both(), &["accept", "X-Sid,cookie"]), "accept | X-Sid,cookie");
+        assert_eq!(vary(&both(), &["cookie2, x"]), "cookie2, x | Cookie | x-sid");
+        assert_eq!(vary(&both(), &["*"]), "*");
+    }
+
+    #[actix_web::test]
+    async fn only_the_use_of_the_session_makes_a_response_vary() {
+        let manager = manager();
+        let mut closed = manager.open(None).close().await;
+        assert_eq!(closed.outcome, Outcome::Untouched);
+        for was_used in [true, false] {
+            closed.was_used = was_used;
+            let mut headers = HeaderMap::new();
+            both().add_headers(&closed, true, &manager, &mut headers);
+            let names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+            let expected: &[&str] = if was_used { &["vary"] } else { &[] };
+            assert_eq!(names, expected);
+        }
     }
 }

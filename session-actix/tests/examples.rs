@@ -153,9 +153,11 @@ fn tokens_travel_in_a_header_and_can_be_revoked() {
     assert_eq!(agent.post(url("/token")).send_form([("key", "guessed")]).unwrap().status(), 401);
     let issued = agent.post(url("/token")).send_form([("key", "of-robot-7")]).unwrap();
     let token = issued.headers().get("x-token").expect("a token").to_str().unwrap();
+    assert!(!issued.headers().contains_key("set-cookie"));
     assert_eq!(whoami(token), (200, "robot-7".to_owned()));
     assert_eq!(whoami("invented").0, 401);
-    assert_eq!(agent.delete(url("/token")).header("x-token", token).call().unwrap().status(), 200);
+    let revoked = agent.delete(url("/token")).header("x-token", token).call().unwrap();
+    assert_eq!((revoked.status().as_u16(), &revoked.headers()["x-token"] == ""), (200, true));
     assert_eq!(whoami(token).0, 401);
 }
 

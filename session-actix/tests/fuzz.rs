@@ -8,6 +8,6 @@ mod checks {
 mod corpus;
 
 #[test]
-fn g3_any_headers_make_one_question_to_the_store_or_none() {
+fn g3_any_headers_make_few_questions_to_the_store_or_none() {
     corpus::replay("cookies", checks::cookies::check);
 }

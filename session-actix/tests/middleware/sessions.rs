@@ -1,122 +1,23 @@
-//! The behaviour that an app behind the session middleware can rely on.
+//! The session of a handler, and what its response says.
 
-#[path = "../../session-core/tests/support/probe.rs"]
-mod probe;
-
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use actix_web::{
     App, Error, HttpResponse,
-    body::{BodyStream, MessageBody, to_bytes},
-    dev::{Service, ServiceResponse},
+    body::BodyStream,
     http::{
         StatusCode,
-        header::{CACHE_CONTROL, CONTENT_TYPE, COOKIE, HeaderName, RETRY_AFTER, SET_COOKIE},
+        header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
     },
     middleware::{Compress, Logger, NormalizePath},
-    test::{TestRequest, call_service, init_service},
+    test::init_service,
     web,
 };
 use futures_util::stream;
-use probe::Probe;
-use session_actix::{CookieAge, CookieConfig, Session, SessionMiddleware};
-use session_core::{Granularity, Manager, SessionId, Snapshot};
+use session_actix::{CookieAge, Session, SessionMiddleware};
+use session_core::Manager;
 
-fn manager() -> (Manager, Arc<Probe>) {
-    let probe = Probe::new(Granularity::Whole);
-    (Manager::builder(probe.clone()).ttl(Duration::from_secs(60)).build().unwrap(), probe)
-}
-
-fn plain(name: &str) -> CookieConfig {
-    CookieConfig::new().name(name).secure(false)
-}
-
-fn sessions(manager: &Manager) -> SessionMiddleware {
-    SessionMiddleware::builder(manager.clone()).cookie(plain("sid")).build().unwrap()
-}
-
-async fn set(session: Session) -> Result<&'static str, session_actix::Error> {
-    session.set("n", 1).await?;
-    Ok("ok")
-}
-
-async fn get(session: Session) -> Result<String, session_actix::Error> {
-    Ok(format!("{:?}", session.get::<u32>("n").await?))
-}
-
-async fn del(session: Session) -> Result<&'static str, session_actix::Error> {
-    session.remove_all().await?;
-    Ok("ok")
-}
-
-async fn renew(session: Session) -> Result<&'static str, session_actix::Error> {
-    session.regenerate_id().await?;
-    Ok("ok")
-}
-
-async fn whole(session: Session) -> Result<Option<Snapshot>, session_actix::Error> {
-    session.data().await
-}
-
-fn routes(config: &mut web::ServiceConfig) {
-    config
-        .route("/set", web::to(set))
-        .route("/get", web::to(get))
-        .route("/del", web::to(del))
-        .route("/renew", web::to(renew))
-        .route("/whole", web::to(whole))
-        .route("/idle", web::to(async |_: Session| "ok"))
-        .route(
-            "/careless",
-            web::to(async |session: Session| {
-                let _ = session.set("n", 2).await;
-                let _ = session.get::<u32>("n").await;
-                "ok"
-            }),
-        )
-        .route(
-            "/fails",
-            web::to(async |session: Session| {
-                session.set("n", 3).await?;
-                Err::<&str, Error>(actix_web::error::ErrorImATeapot("no coffee"))
-            }),
-        );
-}
-
-async fn call<B: MessageBody>(
-    app: &impl Service<actix_http::Request, Response = ServiceResponse<B>, Error = Error>,
-    path: &str,
-    cookie: Option<&str>,
-) -> ServiceResponse<B> {
-    let mut request = TestRequest::with_uri(path);
-    if let Some(cookie) = cookie {
-        request = request.insert_header((COOKIE, cookie));
-    }
-    call_service(app, request.to_request()).await
-}
-
-fn cookies<B>(response: &ServiceResponse<B>) -> Vec<String> {
-    let lines = response.headers().get_all(SET_COOKIE);
-    lines.map(|line| line.to_str().unwrap().to_owned()).collect()
-}
-
-/// Returns the only cookie, in the form in which a client sends it back.
-fn cookie<B>(response: &ServiceResponse<B>) -> String {
-    let cookies = cookies(response);
-    assert_eq!(cookies.len(), 1, "{cookies:?}");
-    cookies[0].split(';').next().unwrap().to_owned()
-}
-
-async fn text<B: MessageBody>(response: ServiceResponse<B>) -> String {
-    let Ok(bytes) = to_bytes(response.into_body()).await else { panic!("the body failed") };
-    String::from_utf8(bytes.to_vec()).unwrap()
-}
-
-macro_rules! app {
-    ($($middleware:expr),+) => {
-        init_service(App::new().configure(routes)$(.wrap($middleware))+).await
-    };
-}
+use crate::{app, call, cookie, cookies, manager, plain, routes, sessions, text};
 
 #[actix_web::test]
 async fn the_cookie_is_sent_for_a_new_session_and_expired_when_it_ends() {
@@ -206,38 +107,6 @@ async fn the_session_of_a_handler_that_returns_an_error_is_stored() {
 }
 
 #[actix_web::test]
-async fn the_error_of_an_inner_middleware_carries_the_cookie() {
-    let (manager, probe) = manager();
-    let app = init_service(
-        App::new()
-            .configure(routes)
-            .wrap_fn(|request, service| {
-                let response = service.call(request);
-                async move {
-                    response.await?;
-                    Err::<ServiceResponse, Error>(actix_web::error::ErrorBadGateway("inner"))
-                }
-            })
-            .wrap(sessions(&manager)),
-    )
-    .await;
-    let call = async |path: &str| {
-        let request = TestRequest::with_uri(path).to_request();
-        let Err(error) = app.call(request).await else { panic!("{path} did not fail") };
-        error.error_response()
-    };
-    let response = call("/set").await;
-    assert_eq!(response.status(), StatusCode::BAD_GATEWAY);
-    let sent = response.headers().get(SET_COOKIE).unwrap().to_str().unwrap();
-    let id = SessionId::parse(sent.split([';', '=']).nth(1).unwrap()).unwrap();
-    assert_eq!(manager.open(Some(id)).get::<u32>("n").await.unwrap(), Some(1));
-
-    assert!(!call("/idle").await.headers().contains_key(SET_COOKIE));
-    probe.set_down(true);
-    assert_eq!(call("/set").await.status(), StatusCode::SERVICE_UNAVAILABLE);
-}
-
-#[actix_web::test]
 async fn g7_a_failure_that_the_handler_ignored_is_answered_503() {
     let (manager, probe) = manager();
     let app = app!(sessions(&manager));
@@ -288,51 +157,6 @@ async fn a_route_without_the_middleware_answers_500() {
     let response = call(&app, "/get", None).await;
     assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
     assert_eq!(text(response).await, "Something went wrong on the server.\n");
-}
-
-#[actix_web::test]
-async fn a_header_can_carry_the_id() {
-    let (manager, _) = manager();
-    let build = SessionMiddleware::builder(manager).cookie(plain("sid")).header("X-Session");
-    let app = app!(build.build().unwrap());
-    let name = HeaderName::from_static("x-session");
-    let response = call(&app, "/set", None).await;
-    let id = response.headers().get(&name).unwrap().clone();
-    assert_eq!(cookie(&response), format!("sid={}", id.to_str().unwrap()));
-
-    let request = TestRequest::with_uri("/get").insert_header((name.clone(), id.clone()));
-    assert_eq!(text(call_service(&app, request.to_request()).await).await, "Some(1)");
-    // The cookie takes precedence.
-    let request = TestRequest::with_uri("/get")
-        .insert_header((name, id))
-        .insert_header((COOKIE, "sid=other"));
-    assert_eq!(text(call_service(&app, request.to_request()).await).await, "None");
-}
-
-#[actix_web::test]
-async fn nested_middlewares_keep_separate_sessions() {
-    let ((outer, _), (inner, _)) = (manager(), manager());
-    let build = |manager: &Manager, name| {
-        SessionMiddleware::builder(manager.clone()).cookie(plain(name)).build().unwrap()
-    };
-    let app = init_service(
-        App::new()
-            .service(web::scope("/inner").configure(routes).wrap(build(&inner, "in")))
-            .configure(routes)
-            .wrap(build(&outer, "out")),
-    )
-    .await;
-    let (out, inn) = (call(&app, "/set", None).await, call(&app, "/inner/set", None).await);
-    let both = format!("{}; {}", cookie(&out), cookie(&inn));
-    assert!(cookie(&out).starts_with("out=") && cookie(&inn).starts_with("in="));
-    assert_eq!(cookie(&call(&app, "/inner/del", Some(&both)).await), "in=");
-    assert_eq!(text(call(&app, "/get", Some(&both)).await).await, "Some(1)");
-    assert_eq!(text(call(&app, "/inner/get", Some(&both)).await).await, "None");
-
-    // Nested with the same cookie: one session and one Set-Cookie.
-    let app = app!(build(&outer, "sid"), build(&outer, "sid"));
-    let sid = cookie(&call(&app, "/set", None).await);
-    assert_eq!(text(call(&app, "/get", Some(&sid)).await).await, "Some(1)");
 }
 
 #[actix_web::test]
