@@ -71,6 +71,20 @@ fn a_cookie_that_browsers_would_refuse_is_refused() {
         &["DEMO__SESSION__COOKIE__NAME", "a b"],
     );
     refused(&[("DEMO__SESSION__HEADER", "a b")], &[], "", &["DEMO__SESSION__HEADER", "a b"]);
+    refused(
+        &[("DEMO__SESSION__COOKIE__MAX_AGE", "3s")],
+        &[],
+        "[session]\ntouch_interval = \"6s\"",
+        &["DEMO__SESSION__COOKIE__MAX_AGE", "config.toml: session.touch_interval", "3s", "6s"],
+    );
+}
+
+#[test]
+fn turning_off_cookies_needs_a_header() {
+    let file = "[session.cookie]\nenabled = false";
+    let words = ["config.toml: session.cookie.enabled = false", "needs a header"];
+    refused(&[], &[], file, &words);
+    refused(&[("DEMO__SESSION__HEADER", "a b")], &[], file, &["DEMO__SESSION__HEADER", "a b"]);
 }
 
 #[test]
@@ -162,7 +176,7 @@ fn the_environment_overrides_the_file_and_the_file_overrides_the_default() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("named.toml");
     let text =
-        "[session]\nbackend = \"memory\"\n[session.cookie]\npath = \"/file\"\nmax_age = \"5s\"";
+        "[session]\nbackend = \"memory\"\n[session.cookie]\npath = \"/file\"\nmax_age = \"20s\"";
     fs::write(&file, text).unwrap();
     let server = demo::server::Server::start_with(
         &[("DEMO__SESSION__COOKIE__PATH", "/environment")],
@@ -170,14 +184,18 @@ fn the_environment_overrides_the_file_and_the_file_overrides_the_default() {
     );
     let cookie = server.client().get("/set").set_cookie.expect("a cookie");
     assert!(cookie.contains("Path=/environment"), "{cookie}");
-    assert!(cookie.contains("Max-Age=5"), "{cookie}");
+    assert!(cookie.contains("Max-Age=20"), "{cookie}");
     assert!(cookie.contains("HttpOnly; SameSite=Lax"), "{cookie}");
 }
 
 #[test]
 fn the_id_travels_in_a_header_only_if_one_is_configured() {
     let server = Store::Memory.serve(&[("DEMO__SESSION__HEADER", "x-session-id")]);
-    let response = ureq::get(format!("http://127.0.0.1:{}/set?a=1", server.port())).call().unwrap();
+    let set = |server: &demo::server::Server| {
+        let request = ureq::get(format!("http://127.0.0.1:{}/set?a=1", server.port()));
+        request.header("x-session-id", "").call().unwrap()
+    };
+    let response = set(&server);
     let id = response.headers().get("x-session-id").expect("the id").clone();
     let get = |server: &demo::server::Server| {
         let request = ureq::get(format!("http://127.0.0.1:{}/get", server.port()));
@@ -186,4 +204,5 @@ fn the_id_travels_in_a_header_only_if_one_is_configured() {
     assert_eq!(get(&server), r#"{"a":1}"#);
     let without_header = Store::Memory.serve(&[]);
     assert_eq!(get(&without_header), "{}");
+    assert!(!set(&without_header).headers().contains_key("x-session-id"));
 }

@@ -123,6 +123,45 @@ fn browsers_receive_indented_json_and_programs_the_stored_text() {
 }
 
 #[test]
+fn without_cookies_the_page_says_that_it_shows_no_session() {
+    const NOTICE: &str = "This page shows no session, because cookies are off on this server: \
+                          clients send the id in the header x-sid.";
+    let settings =
+        [("DEMO__SESSION__HEADER", "x-sid"), ("DEMO__SESSION__COOKIE__ENABLED", "false")];
+    let store = Store::file();
+    let server = store.serve(&settings);
+    let response = ureq::post(url(&server, "/set?a=1")).send_empty().unwrap();
+    assert!(!response.headers().contains_key("set-cookie"));
+    let id = response.headers()["x-sid"].to_str().unwrap();
+
+    let mut visitor = server.client().with_id(id);
+    for path in ["/", "/plain"] {
+        let page = visitor.get_ok(path);
+        assert!(page.contains(&format!(">{NOTICE}</p>")), "{page}");
+    }
+    let status: Value = serde_json::from_str(&visitor.get_ok("/status")).unwrap();
+    assert_eq!(status["notice"], NOTICE);
+    assert_eq!(status["edit"]["say"], NOTICE);
+    assert!(status["cookie"].is_null() && status["session"].is_null(), "{status}");
+
+    let mut answer = ureq::get(url(&server, "/status")).header("x-sid", id).call().unwrap();
+    let status: Value = serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap();
+    assert_eq!(status["session"]["items"][0]["key"], "a");
+}
+
+#[test]
+fn the_page_shows_the_session_of_the_first_cookie_that_is_known() {
+    let server = Store::Memory.serve(&[]);
+    let mut browser = server.client();
+    browser.get_ok("/set?a=1");
+    let (name, id) = (demo::client::COOKIE, browser.id.unwrap());
+    let cookies = format!("{name}=a b; {name}=unknown; {name}={id}");
+    let mut answer = ureq::get(url(&server, "/status")).header("Cookie", cookies).call().unwrap();
+    let status: Value = serde_json::from_str(&answer.body_mut().read_to_string().unwrap()).unwrap();
+    assert_eq!(status["session"]["items"][0]["key"], "a");
+}
+
+#[test]
 fn the_page_works_while_the_store_is_down() {
     let mut store = Store::key_value();
     let server = store.serve(&[]);

@@ -67,11 +67,7 @@ fn manager(settings: &Settings) -> Result<Manager, Problem> {
 }
 
 fn middleware(manager: &Manager, settings: &Settings) -> Result<SessionMiddleware, Problem> {
-    let mut sessions =
-        SessionMiddleware::builder(manager.clone()).cookie(settings.session.cookie.config());
-    if let Some(header) = &settings.session.header {
-        sessions = sessions.header(header);
-    }
+    let sessions = settings.transport(SessionMiddleware::builder(manager.clone()))?;
     let keys = [
         "session.header",
         "session.cookie.name",
@@ -80,6 +76,7 @@ fn middleware(manager: &Manager, settings: &Settings) -> Result<SessionMiddlewar
         "session.cookie.secure",
         "session.cookie.same_site",
         "session.cookie.max_age",
+        "session.touch_interval",
     ];
     sessions.build().map_err(|error| settings.problem(&keys, error))
 }

@@ -40,9 +40,6 @@ async fn start(file: &str, environment: HashMap<String, String>) -> Result<(), P
         .touch_interval(settings.session.touch_interval)
         .build()
         .map_err(complain)?;
-    let mut sessions = SessionMiddleware::builder(manager).cookie(settings.session.cookie.config());
-    if let Some(header) = &settings.session.header {
-        sessions = sessions.header(header);
-    }
+    let sessions = settings.transport(SessionMiddleware::builder(manager))?;
     sessions.build().map(drop).map_err(complain)
 }

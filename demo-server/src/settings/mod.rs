@@ -13,7 +13,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use actix_web::cookie::SameSite;
 use serde::{Deserialize, Serialize};
-use session_actix::{CookieAge, CookieConfig};
+use session_actix::{CookieAge, CookieConfig, SessionMiddlewareBuilder};
 use session_core::MAX_TTL;
 use smart_default::SmartDefault;
 
@@ -77,6 +77,8 @@ pub(crate) enum Backend {
 #[derive(Debug, Deserialize, PartialEq, SmartDefault)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Cookie {
+    #[default = true]
+    pub(crate) enabled: bool,
     #[default = "gfsessionid"]
     pub(crate) name: String,
     #[default = "/"]
@@ -124,6 +126,23 @@ impl Settings {
         }
     }
 
+    /// Sets how the session id travels.
+    pub(crate) fn transport(
+        &self,
+        sessions: SessionMiddlewareBuilder,
+    ) -> Result<SessionMiddlewareBuilder, Problem> {
+        let Session { header, cookie, .. } = &self.session;
+        match header {
+            Some(header) if cookie.enabled => Ok(sessions.cookie(cookie.config()).header(header)),
+            Some(header) => Ok(sessions.header_only(header)),
+            None if cookie.enabled => Ok(sessions.cookie(cookie.config())),
+            None => Err(self.problem(
+                &["session.cookie.enabled"],
+                "without a cookie the id needs a header; allowed is true, or false if                  session.header is set",
+            )),
+        }
+    }
+
     /// Describes what is wrong with the settings of `keys`, and where they were set.
     pub(crate) fn problem(&self, keys: &[&str], what: impl fmt::Display) -> Problem {
         let origins = Vec::from_iter(keys.iter().filter_map(|key| self.origins.get(*key).cloned()));
@@ -135,7 +154,7 @@ impl Settings {
 }
 
 impl Cookie {
-    pub(crate) fn config(&self) -> CookieConfig {
+    fn config(&self) -> CookieConfig {
         let config = CookieConfig::new()
             .name(&self.name)
             .path(&self.path)
@@ -264,6 +283,16 @@ pub(crate) mod tests {
         let settings = read("", &environment).unwrap();
         assert_eq!(settings.server.port, 9000);
         assert!(settings.session.cookie.secure);
+    }
+
+    #[test]
+    fn cookies_can_be_turned_off() {
+        assert!(read("", &[]).unwrap().session.cookie.enabled);
+        let file = "[session]\nheader = \"x-id\"\n[session.cookie]\nenabled = false";
+        assert!(!read(file, &[]).unwrap().session.cookie.enabled);
+        let environment = [("DEMO__SESSION__COOKIE__ENABLED", "false")];
+        assert!(!read("", &environment).unwrap().session.cookie.enabled);
+        refused("[session.cookie]\nenabled = 0", &[], &["cookie.enabled = 0", "a boolean"]);
     }
 
     #[test]

@@ -43,7 +43,9 @@ fn value_of(placeholder: &str, status: &Status, view: View) -> String {
         "id" | "left" | "life" | "store_answers" if view == View::Blank => "…".to_owned(),
         "without_script" if view == View::Blank => WITHOUT_SCRIPT.to_owned(),
         "without_script" => String::new(),
-        "cookie" => escape(&status.cookie),
+        "cookie" => status.cookie.as_deref().map_or_else(|| "none".to_owned(), escape),
+        "notice" => status.notice.as_deref().map(escape).unwrap_or_default(),
+        "notice_hidden" => if status.notice.is_some() { "" } else { " hidden" }.to_owned(),
         "max_age" => format_duration(status.max_age),
         "started" => started(status).format(&Rfc3339).unwrap_or_default(),
         "started_at" => {
@@ -160,7 +162,8 @@ mod tests {
         Status {
             now: 0,
             started: 1_795_247_990_000,
-            cookie: "sid".to_owned(),
+            cookie: Some("sid".to_owned()),
+            notice: None,
             max_age: 60_000,
             store: Store {
                 name: "redis-hash-table".to_owned(),
@@ -204,6 +207,19 @@ mod tests {
             [0, 1, 999, 1001, 60_000, 61_000, 3_600_000, 90_061_000].map(format_duration);
         let expected = ["0 s", "1 ms", "999 ms", "2 s", "1 min", "1 min 1 s", "1 h", "1 d 1 h"];
         assert_eq!(formatted, expected);
+    }
+
+    #[test]
+    fn the_notice_is_shown_only_if_there_is_one() {
+        const HIDDEN: &str = r#"id="notice" hidden></p>"#;
+        let mut status = status(None);
+        assert!(render(&status, View::Blank).contains(HIDDEN));
+        (status.cookie, status.notice) = (None, Some("Cookies are off.".to_owned()));
+        for view in [View::Blank, View::Complete] {
+            let page = render(&status, view);
+            assert!(page.contains(r#"id="notice">Cookies are off.</p>"#), "{page}");
+            assert!(page.contains(r#"<code id="cookie">none</code>"#), "{page}");
+        }
     }
 
     #[test]

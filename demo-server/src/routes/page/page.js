@@ -122,7 +122,9 @@ function createElement(name, text, attributes = {}) {
 
 function show(status) {
   const { session, store } = status;
-  setText("cookie", status.cookie);
+  setText("cookie", status.cookie ?? "none");
+  setText("notice", status.notice ?? "");
+  byId("notice").hidden = !status.notice;
   setText("max-age", formatDuration(status.max_age));
   setText("id", session ? session.id : store.answers ? "none yet" : "unknown");
   const started = new Date(status.started);

@@ -12,6 +12,8 @@ use super::{about::About, store_location::Instruction};
 /// The number of items and the length of a text that the page shows; `/get` shows everything.
 const MAX_ITEMS: usize = 50;
 const MAX_TEXT_LENGTH: usize = 400;
+/// How many cookies of one name are tried, as by the middleware.
+const MAX_COOKIES: usize = 4;
 
 /// The data that the page shows. All times are in milliseconds.
 #[derive(Serialize)]
@@ -20,7 +22,10 @@ pub(super) struct Status {
     pub(super) now: i64,
     /// The start of the server. A new value tells the page that the server was restarted.
     pub(super) started: i64,
-    pub(super) cookie: String,
+    /// The name of the session cookie, unless cookies are off.
+    pub(super) cookie: Option<String>,
+    /// Why there is no session if cookies are off.
+    pub(super) notice: Option<String>,
     pub(super) max_age: u64,
     pub(super) store: Store,
     pub(super) session: Option<CurrentSession>,
@@ -67,6 +72,7 @@ impl About {
             now: unix_milliseconds(OffsetDateTime::now_utc()),
             started: unix_milliseconds(self.started),
             cookie: self.cookie.clone(),
+            notice: self.notice(),
             max_age: milliseconds(self.max_age),
             store: Store {
                 name: self.backend.to_string(),
@@ -77,37 +83,58 @@ impl About {
             },
             session: None,
             restart: Instruction::new(self.location.restart_text(), &self.start_command()),
-            edit: self.location.edit_instruction(None, self.shows_ids, &self.cookie),
+            edit: match self.notice() {
+                Some(say) => Instruction { say, command: None },
+                None => self.location.edit_instruction(None, self.shows_ids, &self.carrier()),
+            },
         }
     }
 
-    /// Returns the status with the session that the request's cookie names.
+    /// Returns the status with the session that the request names.
     pub(super) async fn status(&self, request: &HttpRequest, manager: &Manager) -> Status {
-        let claimed = self.claimed_id(request);
-        let answer = match &claimed {
-            Some(id) => read_without_extending(manager, id).await.ok(),
-            None => manager.is_ready().await.then_some(None),
+        let claims = self.claims(request);
+        let answer = match &claims[..] {
+            [] => manager.is_ready().await.then_some(None),
+            _ => first_stored(manager, claims).await.ok(),
         };
         let mut status = self.blank_status();
         status.store.answers = answer.is_some();
-        if let Some((id, stored)) = claimed.zip(answer.flatten()) {
+        if let Some((id, stored)) = answer.flatten() {
             let session = Some((&id, &stored.items));
-            status.edit = self.location.edit_instruction(session, self.shows_ids, &self.cookie);
+            status.edit = self.location.edit_instruction(session, self.shows_ids, &self.carrier());
             status.session = Some(CurrentSession::new(&id, &stored));
         }
         status
     }
 
-    fn claimed_id(&self, request: &HttpRequest) -> Option<SessionId> {
-        let cookies = request.cookies().ok()?;
-        let mut named = cookies.iter().filter(|cookie| cookie.name() == self.cookie);
-        named.find_map(|cookie| SessionId::parse(cookie.value()).ok())
+    /// Returns the ids that the request claims, in the order in which the middleware tries them.
+    fn claims(&self, request: &HttpRequest) -> Vec<SessionId> {
+        let header = self.header.as_deref().and_then(|name| request.headers().get(name));
+        let header = header.and_then(|value| SessionId::parse(value.to_str().ok()?.trim()).ok());
+        let cookies = request.cookies();
+        let cookies = cookies.iter().flat_map(|cookies| cookies.iter());
+        let named = cookies.filter(|cookie| Some(cookie.name()) == self.cookie.as_deref());
+        let ids = named.filter_map(|cookie| SessionId::parse(cookie.value()).ok());
+        header.into_iter().chain(ids.take(MAX_COOKIES)).collect()
     }
 }
 
 struct StoredSession {
     items: Snapshot,
     ttl: Duration,
+}
+
+/// Reads the first of these sessions that exists.
+async fn first_stored(
+    manager: &Manager,
+    claims: Vec<SessionId>,
+) -> Result<Option<(SessionId, StoredSession)>> {
+    for id in claims {
+        if let Some(stored) = read_without_extending(manager, &id).await? {
+            return Ok(Some((id, stored)));
+        }
+    }
+    Ok(None)
 }
 
 /// Reads a session without extending it.

@@ -112,7 +112,7 @@ impl StoreLocation {
         &self,
         session: Option<(&SessionId, &Snapshot)>,
         shows_id: bool,
-        cookie: &str,
+        carrier: &str,
     ) -> Instruction {
         let shown = |id: &SessionId| match shows_id {
             true => id.as_str().to_owned(),
@@ -166,7 +166,7 @@ impl StoreLocation {
             return Instruction::new(say, &command);
         }
         let say = format!(
-            "{say} ({ID_PLACEHOLDER} is the value of your cookie {cookie}. A server that listens \
+            "{say} ({ID_PLACEHOLDER} is the value of your {carrier}. A server that listens \
              on 127.0.0.1 only would show it.)"
         );
         Instruction::new(&say, &command)
@@ -285,7 +285,7 @@ mod tests {
     fn g12_a_public_server_shows_neither_a_password_nor_an_id() {
         let location = redis("rediss://bob:secret@redis.example:7000/1", KeyType::Hash);
         let session = items("{\"a\":1}");
-        let edit = location.edit_instruction(Some((&id(), &session)), false, "sid");
+        let edit = location.edit_instruction(Some((&id(), &session)), false, "cookie sid");
         assert_eq!(
             edit.command.unwrap(),
             "redis-cli -h redis.example -p 7000 -n 1 --tls --user bob --askpass \
