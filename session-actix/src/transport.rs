@@ -25,35 +25,30 @@ impl Transport {
     ///
     /// The header takes precedence over the cookies. Malformed and repeated ids are left out.
     pub(crate) fn claims(&self, headers: &HeaderMap) -> impl Iterator<Item = SessionId> + use<> {
-        // An array: most requests have one id, which is then the only allocation.
-        let mut claims = [const { None }; 1 + MAX_COOKIES];
-        claims[0] = self.value_in_header(headers).and_then(parse);
-        let mut next = 1;
-        for value in self.values_in_cookies(headers) {
-            let same = |claim: &SessionId| claim.as_str().as_bytes() == value;
-            if claims.iter().flatten().any(same) {
-                continue;
-            }
-            claims[next] = parse(value);
-            next += usize::from(claims[next].is_some());
-            if next == claims.len() {
-                break;
+        let mut first = self.claim_in_header(headers);
+        // Allocates only for a second id, which most requests do not have.
+        let mut others = Vec::new();
+        if let Some(cookie) = &self.cookie {
+            let limit = MAX_COOKIES + usize::from(first.is_some());
+            // Parsed by hand: a cookie jar would cost every request several allocations.
+            for line in headers.get_all(COOKIE) {
+                for pair in line.as_bytes().split(|&byte| byte == b';') {
+                    let Some(value) = cookie.value_in(pair) else { continue };
+                    let mut claims = first.iter().chain(&others);
+                    let is_repeated = claims.any(|id| id.as_str().as_bytes() == value);
+                    if first.is_none() {
+                        first = parse(value);
+                    } else if others.len() + 1 < limit && !is_repeated {
+                        others.extend(parse(value));
+                    }
+                }
             }
         }
-        claims.into_iter().flatten()
+        first.into_iter().chain(others)
     }
 
-    fn value_in_header<'a>(&self, headers: &'a HeaderMap) -> Option<&'a [u8]> {
-        Some(headers.get(self.header.as_ref()?)?.as_bytes().trim_ascii())
-    }
-
-    // Parsed by hand: a cookie jar would cost every request several allocations.
-    fn values_in_cookies<'a>(&self, headers: &'a HeaderMap) -> impl Iterator<Item = &'a [u8]> {
-        self.cookie.iter().flat_map(|cookie| {
-            let lines = headers.get_all(COOKIE).map(HeaderValue::as_bytes);
-            let pairs = lines.flat_map(|line| line.split(|&byte| byte == b';'));
-            pairs.filter_map(|pair| cookie.value_in(pair))
-        })
+    fn claim_in_header(&self, headers: &HeaderMap) -> Option<SessionId> {
+        parse(headers.get(self.header.as_ref()?)?.as_bytes().trim_ascii())
     }
 
     /// Returns whether the response to a request with these headers has the id in its header.
