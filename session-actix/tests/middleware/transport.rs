@@ -56,6 +56,29 @@ async fn the_header_wins_over_the_cookie() {
 }
 
 #[actix_web::test]
+async fn a_dead_id_in_the_header_falls_back_to_the_cookie() {
+    let (manager, _) = manager();
+    let app = app!(with_header(&manager));
+    let sid = cookie(&call(&app, "/set", None).await);
+    let response = call_with(&app, "/get", &[(HEADER, "dead"), ("cookie", &sid)]).await;
+    assert_eq!(text(response).await, "Some(1)");
+}
+
+#[actix_web::test]
+async fn the_session_is_found_among_several_cookies_of_the_name() {
+    let (manager, _) = manager();
+    let app = app!(sessions(&manager));
+    let sid = cookie(&call(&app, "/set", None).await);
+    let both = format!("sid=dead; sid=a b; {sid}");
+    assert_eq!(text(call(&app, "/get", Some(&both)).await).await, "Some(1)");
+    let response = call(&app, "/careless", Some(&both)).await;
+    assert_eq!(lines(&response, "set-cookie"), [""; 0], "no third id");
+    assert_eq!(text(call(&app, "/get", Some(&sid)).await).await, "Some(2)");
+    assert_eq!(cookie(&call(&app, "/del", Some(&both)).await), "sid=");
+    assert_eq!(text(call(&app, "/get", Some(&sid)).await).await, "None");
+}
+
+#[actix_web::test]
 async fn the_header_tells_the_id_only_to_clients_that_send_it() {
     let (manager, _) = manager();
     let app = app!(with_header(&manager));
@@ -162,6 +185,10 @@ async fn a_response_varies_by_what_carries_the_id_if_its_session_was_used() {
     let response = call(&both, "/get", Some(&sid)).await;
     assert_eq!(lines(&response, "vary"), ["Cookie", HEADER]);
     assert_eq!(lines(&call(&app, "/del", Some(&sid)).await, "vary"), ["Cookie"]);
+    for cookie in [None, Some("sid=dead")] {
+        let response = call(&app, "/get", cookie).await;
+        assert_eq!(lines(&response, "vary"), ["Cookie"], "there is no session");
+    }
 
     probe.asked();
     for path in ["/idle", "/nowhere"] {
