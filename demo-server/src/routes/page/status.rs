@@ -124,19 +124,6 @@ struct StoredSession {
     ttl: Duration,
 }
 
-/// Reads the first of these sessions that exists.
-async fn first_stored(
-    manager: &Manager,
-    claims: Vec<SessionId>,
-) -> Result<Option<(SessionId, StoredSession)>> {
-    for id in claims {
-        if let Some(stored) = read_without_extending(manager, &id).await? {
-            return Ok(Some((id, stored)));
-        }
-    }
-    Ok(None)
-}
-
 /// Reads a session without extending it.
 async fn read_without_extending(
     manager: &Manager,
@@ -148,6 +135,19 @@ async fn read_without_extending(
     // to the manager's count of unknown ids.
     let Some(ttl) = session.expires_in().await? else { return Ok(None) };
     Ok(session.data().await?.map(|items| StoredSession { items, ttl }))
+}
+
+/// Reads the first of these sessions that exists.
+async fn first_stored(
+    manager: &Manager,
+    claims: Vec<SessionId>,
+) -> Result<Option<(SessionId, StoredSession)>> {
+    for id in claims {
+        if let Some(stored) = read_without_extending(manager, &id).await? {
+            return Ok(Some((id, stored)));
+        }
+    }
+    Ok(None)
 }
 
 impl CurrentSession {
