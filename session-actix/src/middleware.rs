@@ -169,7 +169,7 @@ impl SessionMiddlewareBuilder {
                 header: header.as_deref().map(header_name).transpose()?,
             },
             (_, _, Some(name)) => {
-                let problem = "allowed is neither a cookie nor another header beside it";
+                let problem = "allowed only without a cookie and without another header";
                 return Err(session_core::Error::Config(format!(
                     "header_only {name:?}: {problem}"
                 )));
