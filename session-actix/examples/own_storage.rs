@@ -33,6 +33,18 @@ impl OwnStorage {
         sessions.extend(entry.map(|entry| (id.clone(), entry)));
         Ok(answer)
     }
+
+    /// Does the same where only a session counts, and not the marker of a renewed id.
+    fn session_step<T>(
+        &self,
+        id: &SessionId,
+        step: impl FnOnce(&mut Option<Entry>) -> T,
+    ) -> Result<T> {
+        self.step(id, |entry| {
+            let is_marker = entry.as_ref().is_some_and(|entry| entry.items.is_marker());
+            if is_marker { step(&mut None) } else { step(entry) }
+        })
+    }
 }
 
 #[async_trait]
@@ -59,16 +71,16 @@ impl Storage for OwnStorage {
         let extend = |entry: &mut Entry| {
             entry.expires = Instant::now() + ttl.clamp(entry.expires - Instant::now())
         };
-        self.step(id, |entry| entry.as_mut().map(extend).is_some())
+        self.session_step(id, |entry| entry.as_mut().map(extend).is_some())
     }
 
     async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
         let as_seen = |entry: &mut Entry| if_seen.is_none_or(|seen| *seen == entry.items);
-        self.step(id, |entry| entry.take_if(as_seen).is_some())
+        self.session_step(id, |entry| entry.take_if(as_seen).is_some())
     }
 
     async fn expires_in(&self, id: &SessionId) -> Result<Option<Duration>> {
-        self.step(id, |entry| Some(entry.as_ref()?.expires - Instant::now()))
+        self.session_step(id, |entry| Some(entry.as_ref()?.expires - Instant::now()))
     }
 }
 

@@ -150,8 +150,8 @@ pub use session_core::FileStorage;
 #[cfg(feature = "memory")]
 pub use session_core::MemoryStorage;
 pub use session_core::{
-    Changes, Error, Granularity, Keys, MAX_TTL, Manager, ManagerBuilder, Result, SessionId,
-    SetOptions, Snapshot, Storage, StorageError, TtlRange, WriteMode, Written,
+    Changes, Error, Granularity, Keys, MAX_TTL, Manager, ManagerBuilder, RenameOptions, Result,
+    SessionId, SetOptions, Snapshot, Storage, StorageError, TtlRange, WriteMode, Written,
 };
 #[cfg(feature = "redis")]
 pub use session_core::{

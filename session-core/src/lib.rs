@@ -131,7 +131,9 @@ pub use memory::MemoryStorage;
 pub use redis::{NearCacheStats, Redis, RedisBuilder, RedisHashTableStorage, RedisKeyValueStorage};
 pub use session::{Closed, Keys, Outcome, Session};
 pub use snapshot::{Snapshot, Unreadable};
-pub use storage::{Granularity, MAX_TTL, SetOptions, Storage, TtlRange, WriteMode, Written};
+pub use storage::{
+    Granularity, MAX_TTL, RenameOptions, SetOptions, Storage, TtlRange, WriteMode, Written,
+};
 
 /// Compiles the README's code as a doc test.
 #[cfg(doctest)]

@@ -14,7 +14,9 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::{Changes, Result, SessionId, SetOptions, Snapshot, Storage, TtlRange, Written};
+use crate::{
+    Changes, RenameOptions, Result, SessionId, SetOptions, Snapshot, Storage, TtlRange, Written,
+};
 
 // Many shards, so that neither the sweep nor a growing map blocks others for long: with ten million
 // sessions a shard has ten thousand, which the sweep checks in less than a millisecond.
@@ -80,6 +82,11 @@ fn live_entry<'a>(shard: &'a mut Shard, id: &SessionId, now: Instant) -> Option<
     shard.get_mut(id).filter(|entry| entry.expires > now)
 }
 
+/// Returns the entry if it is one of a session, and not a marker.
+fn live_session<'a>(shard: &'a mut Shard, id: &SessionId, now: Instant) -> Option<&'a mut Entry> {
+    live_entry(shard, id, now).filter(|entry| !entry.items.is_marker())
+}
+
 #[async_trait]
 impl Storage for MemoryStorage {
     async fn get_session(&self, id: &SessionId) -> Result<Option<Snapshot>> {
@@ -108,7 +115,7 @@ impl Storage for MemoryStorage {
     async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {
         let now = Instant::now();
         let mut shard = self.shard(id);
-        let Some(entry) = live_entry(&mut shard, id, now) else {
+        let Some(entry) = live_session(&mut shard, id, now) else {
             return Ok(false);
         };
         entry.expires = now + ttl.clamp(entry.expires - now);
@@ -117,7 +124,7 @@ impl Storage for MemoryStorage {
 
     async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
         let mut shard = self.shard(id);
-        let stored = live_entry(&mut shard, id, Instant::now()).map(|entry| &entry.items);
+        let stored = live_session(&mut shard, id, Instant::now()).map(|entry| &entry.items);
         let removes = stored.is_some_and(|items| if_seen.is_none_or(|seen| seen == items));
         if removes {
             shard.remove(id);
@@ -127,11 +134,16 @@ impl Storage for MemoryStorage {
 
     async fn expires_in(&self, id: &SessionId) -> Result<Option<Duration>> {
         let now = Instant::now();
-        Ok(live_entry(&mut self.shard(id), id, now).map(|entry| entry.expires - now))
+        Ok(live_session(&mut self.shard(id), id, now).map(|entry| entry.expires - now))
     }
 
     /// Renames in one step, with both shards locked.
-    async fn rename(&self, from: &SessionId, to: &SessionId) -> Result<bool> {
+    async fn rename(
+        &self,
+        from: &SessionId,
+        to: &SessionId,
+        options: RenameOptions,
+    ) -> Result<bool> {
         let now = Instant::now();
         let (from_index, to_index) = (self.shard_index(from), self.shard_index(to));
         // Locks the lower index first, so that two renames cannot deadlock.
@@ -143,11 +155,15 @@ impl Storage for MemoryStorage {
         let (source, target) = (usize::from(from_index != low), usize::from(to_index != low));
 
         let taken = live_entry(&mut guards[target], to, now).is_some();
-        if taken || live_entry(&mut guards[source], from, now).is_none() {
+        if taken || live_session(&mut guards[source], from, now).is_none() {
             return Ok(false);
         }
         let entry = guards[source].remove(from).expect("it is live, and its shard is still locked");
         guards[target].insert(to.clone(), entry);
+        if !options.grace.is_zero() {
+            let marker = Entry { items: Snapshot::marker(), expires: now + options.grace };
+            guards[source].insert(from.clone(), marker);
+        }
         Ok(true)
     }
 
@@ -245,8 +261,8 @@ mod tests {
         let index = storage.shard_index(&id(0));
         let neighbour = (1..).map(id).find(|other| storage.shard_index(other) == index).unwrap();
         create(&storage, &id(0), Duration::from_secs(60)).await;
-        assert!(storage.rename(&id(0), &neighbour).await.unwrap());
-        assert!(!storage.rename(&neighbour, &neighbour).await.unwrap());
+        assert!(storage.rename(&id(0), &neighbour, RenameOptions::default()).await.unwrap());
+        assert!(!storage.rename(&neighbour, &neighbour, RenameOptions::default()).await.unwrap());
         assert!(storage.get_session(&id(0)).await.unwrap().is_none());
         assert!(storage.get_session(&neighbour).await.unwrap().is_some());
     }

@@ -35,6 +35,11 @@ struct Stored {
 pub(crate) const META_KEY: &str = "$meta";
 /// Metadata that says nothing, which keeps a session without items in the store.
 pub(crate) const NO_META: &str = "{}";
+/// The metadata of a marker.
+pub(crate) const MARKER_META: &str = r#"{"renewed":true}"#;
+/// A marker as it is stored.
+#[cfg(feature = "redis")]
+pub(crate) const MARKER_TEXT: &str = r#"{"$meta":{"renewed":true}}"#;
 
 /// The error for a stored text that is not one JSON object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,6 +158,35 @@ impl Snapshot {
     ) -> Option<Self> {
         let is_session = !entries.is_empty() || meta.is_some();
         is_session.then(|| Self(Arc::new(Stored { text, entries, meta, canonical })))
+    }
+
+    /// Makes the marker that a renewal leaves at the old id.
+    pub(crate) fn marker() -> Self {
+        let no_items = std::iter::empty();
+        Self::from_sorted(no_items, Some(MARKER_META)).expect("it has metadata")
+    }
+
+    /// Returns whether this is no session but a marker: the id was renewed a moment ago.
+    ///
+    /// A storage keeps a marker where it would keep the session, and answers it from
+    /// [`get_session`](crate::Storage::get_session) alone. To every other method the id is unknown.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::Snapshot;
+    /// let session = Snapshot::parse(r#"{"a":1}"#)?.expect("it has an item");
+    /// assert!(!session.is_marker());
+    /// # Ok::<(), session_core::Unreadable>(())
+    /// ```
+    #[must_use]
+    pub fn is_marker(&self) -> bool {
+        self.is_empty() && self.meta() == Some(MARKER_META)
+    }
+
+    /// Returns whether two snapshots have the same items and metadata, in whatever text.
+    pub(crate) fn is_same_session(&self, other: &Self) -> bool {
+        self == other || self.meta() == other.meta() && self.to_json() == other.to_json()
     }
 
     /// Returns the JSON text of the metadata, or `None` if there is none.

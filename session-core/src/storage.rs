@@ -8,7 +8,7 @@ use std::{fmt::Debug, time::Duration};
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 
-pub use self::options::{Granularity, SetOptions, TtlRange, WriteMode, Written};
+pub use self::options::{Granularity, RenameOptions, SetOptions, TtlRange, WriteMode, Written};
 use crate::{Changes, Result, SessionId, Snapshot};
 
 /// The longest time to live a [`Manager`](crate::Manager) accepts: ten years, leap days included.
@@ -43,6 +43,8 @@ pub const MAX_TTL: Duration = Duration::from_secs(3653 * 24 * 60 * 60);
 #[async_trait]
 pub trait Storage: Debug + Send + Sync + 'static {
     /// Reads a whole session, or returns `None` if there is none.
+    ///
+    /// Also returns a [marker](Snapshot::is_marker), which is no session.
     ///
     /// # Errors
     ///
@@ -120,8 +122,15 @@ pub trait Storage: Debug + Send + Sync + 'static {
     /// lost, and a concurrent removal of `from` wins. Returns `false`, and changes nothing, if `from`
     /// does not exist or `to` is taken. A process that dies half way leaves `from` untouched and
     /// perhaps a copy that expires.
-    async fn rename(&self, from: &SessionId, to: &SessionId) -> Result<bool> {
-        rename_by_copying(self, from, to).await
+    ///
+    /// With a grace, a marker takes the session's place at `from`, in the same step that ends it.
+    async fn rename(
+        &self,
+        from: &SessionId,
+        to: &SessionId,
+        options: RenameOptions,
+    ) -> Result<bool> {
+        rename_by_copying(self, from, to, options).await
     }
 
     /// Removes expired entries, if the store does not do so by itself.
@@ -137,6 +146,7 @@ pub(crate) async fn rename_by_copying<S: Storage + ?Sized>(
     storage: &S,
     from: &SessionId,
     to: &SessionId,
+    options: RenameOptions,
 ) -> Result<bool> {
     let Some(mut seen) = storage.get_session(from).await? else {
         return Ok(false);
@@ -149,10 +159,17 @@ pub(crate) async fn rename_by_copying<S: Storage + ?Sized>(
         return Ok(false);
     }
     loop {
-        if storage.remove_all(from, Some(&seen)).await? {
+        let is_ended = if options.grace.is_zero() {
+            storage.remove_all(from, Some(&seen)).await?
+        } else {
+            let retire = SetOptions::retire(&seen, options.grace);
+            storage.set_session(from, &Changes::new(), retire).await? == Written::Saved
+        };
+        if is_ended {
             return Ok(true);
         }
-        let Some(now) = storage.get_session(from).await? else {
+        let now = storage.get_session(from).await?.filter(|now| !now.is_marker());
+        let Some(now) = now else {
             storage.remove_all(to, None).await?;
             return Ok(false);
         };

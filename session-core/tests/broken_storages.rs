@@ -8,8 +8,8 @@ use std::{collections::HashMap, fmt::Debug, sync::Mutex, time::Duration};
 use async_trait::async_trait;
 use serde_json::value::to_raw_value;
 use session_core::{
-    Changes, MAX_TTL, MemoryStorage, Result, SessionId, SetOptions, Snapshot, Storage, TtlRange,
-    WriteMode, Written, conformance,
+    Changes, MAX_TTL, MemoryStorage, RenameOptions, Result, SessionId, SetOptions, Snapshot,
+    Storage, TtlRange, WriteMode, Written, conformance,
 };
 use tokio::task::yield_now;
 
@@ -37,8 +37,13 @@ trait Fault: Debug + Default + Send + Sync + 'static {
         inner.remove_all(id, if_seen).await
     }
 
-    async fn rename(inner: &MemoryStorage, from: &SessionId, to: &SessionId) -> Result<bool> {
-        inner.rename(from, to).await
+    async fn rename(
+        inner: &MemoryStorage,
+        from: &SessionId,
+        to: &SessionId,
+        options: RenameOptions,
+    ) -> Result<bool> {
+        inner.rename(from, to, options).await
     }
 
     fn cached(&self, inner: &MemoryStorage, id: &SessionId) -> Option<Snapshot> {
@@ -79,8 +84,13 @@ impl<F: Fault> Storage for Broken<F> {
         self.inner.expires_in(id).await
     }
 
-    async fn rename(&self, from: &SessionId, to: &SessionId) -> Result<bool> {
-        F::rename(&self.inner, from, to).await
+    async fn rename(
+        &self,
+        from: &SessionId,
+        to: &SessionId,
+        options: RenameOptions,
+    ) -> Result<bool> {
+        F::rename(&self.inner, from, to, options).await
     }
 
     fn cached(&self, id: &SessionId) -> Option<Snapshot> {
@@ -272,13 +282,43 @@ async fn g9_shortening_the_ttl_is_detected() {
     .await;
 }
 
+/// Renames without a marker.
+#[derive(Debug, Default)]
+struct LeavesNoMarker;
+
+#[async_trait]
+impl Fault for LeavesNoMarker {
+    async fn rename(
+        inner: &MemoryStorage,
+        from: &SessionId,
+        to: &SessionId,
+        _: RenameOptions,
+    ) -> Result<bool> {
+        inner.rename(from, to, RenameOptions::default()).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn g4_leaving_no_marker_is_detected() {
+    assert_detected::<LeavesNoMarker>(&[
+        "rename_with_a_grace_leaves_a_marker_that_is_no_session",
+        "a_marker_remains_for_its_grace",
+    ])
+    .await;
+}
+
 /// Renames by removing the old entry before it creates the new one.
 #[derive(Debug, Default)]
 struct RenamesWithAGap;
 
 #[async_trait]
 impl Fault for RenamesWithAGap {
-    async fn rename(inner: &MemoryStorage, from: &SessionId, to: &SessionId) -> Result<bool> {
+    async fn rename(
+        inner: &MemoryStorage,
+        from: &SessionId,
+        to: &SessionId,
+        _: RenameOptions,
+    ) -> Result<bool> {
         let (Some(items), Some(ttl)) =
             (inner.get_session(from).await?, inner.expires_in(from).await?)
         else {
@@ -308,7 +348,12 @@ struct RenamesBlindly;
 
 #[async_trait]
 impl Fault for RenamesBlindly {
-    async fn rename(inner: &MemoryStorage, from: &SessionId, to: &SessionId) -> Result<bool> {
+    async fn rename(
+        inner: &MemoryStorage,
+        from: &SessionId,
+        to: &SessionId,
+        _: RenameOptions,
+    ) -> Result<bool> {
         let (Some(items), Some(ttl)) =
             (inner.get_session(from).await?, inner.expires_in(from).await?)
         else {

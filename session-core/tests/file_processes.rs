@@ -9,7 +9,8 @@ use std::{
 };
 
 use session_core::{
-    Changes, FileStorage, SessionId, SetOptions, Snapshot, Storage, TtlRange, Written,
+    Changes, FileStorage, RenameOptions, SessionId, SetOptions, Snapshot, Storage, TtlRange,
+    Written,
 };
 
 const HOUR: Duration = Duration::from_secs(3600);
@@ -137,8 +138,8 @@ async fn write_until_killed() {
         let (id, other) = two_ids(number % 3);
         let written = storage.set_session(&id, &pair(number), UPDATE).await.unwrap();
         assert_eq!(written, Written::Saved);
-        assert!(storage.rename(&id, &other).await.unwrap());
-        assert!(storage.rename(&other, &id).await.unwrap());
+        assert!(storage.rename(&id, &other, RenameOptions::default()).await.unwrap());
+        assert!(storage.rename(&other, &id, RenameOptions::default()).await.unwrap());
     }
 }
 
@@ -172,7 +173,7 @@ async fn g6_a_process_killed_at_any_moment_leaves_every_file_whole_and_no_lock()
             if old {
                 storage.remove_all(&other, None).await.unwrap();
             } else {
-                assert!(storage.rename(&other, &id).await.unwrap());
+                assert!(storage.rename(&other, &id, RenameOptions::default()).await.unwrap());
             }
             assert!(storage.update_ttl(&id, TtlRange::at_least(HOUR)).await.unwrap());
         }

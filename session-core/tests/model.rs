@@ -16,8 +16,8 @@ use proptest::{
 };
 use serde_json::value::RawValue;
 use session_core::{
-    Changes, FileStorage, MemoryStorage, SessionId, SetOptions, Snapshot, Storage, TtlRange,
-    Written,
+    Changes, FileStorage, MemoryStorage, RenameOptions, SessionId, SetOptions, Snapshot, Storage,
+    TtlRange, Written,
 };
 
 #[test]
@@ -231,7 +231,11 @@ impl<S: Storage> Model<S> {
                 }
             }
             Operation::Rename { from, to } => {
-                let renamed = self.storage.rename(&self.ids[from], &self.ids[to]).await.unwrap();
+                let renamed = self
+                    .storage
+                    .rename(&self.ids[from], &self.ids[to], RenameOptions::default())
+                    .await
+                    .unwrap();
                 assert_eq!(renamed, self.sessions[from].is_some() && self.sessions[to].is_none());
                 if renamed {
                     self.sessions[to] = self.sessions[from].take();

@@ -5,7 +5,7 @@ use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 use tokio::{task::yield_now, time::timeout};
 
 use super::subject::{CheckResult, HOUR, Subject, ensure, ensure_pair, pair};
-use crate::{Result, SessionId, SetOptions, Written};
+use crate::{RenameOptions, Result, SessionId, SetOptions, Written};
 
 const ROUNDS: usize = 30;
 
@@ -50,7 +50,7 @@ pub(super) async fn a_dropped_rename_leaves_a_whole_session(subject: Subject) ->
     for round in 0..ROUNDS {
         let from = subject.create(r#"{"one":0,"other":0}"#).await?;
         let to = SessionId::random();
-        start_and_drop(round, subject.rename(&from, &to)).await?;
+        start_and_drop(round, subject.rename(&from, &to, RenameOptions::default())).await?;
         let old = ensure_whole_or_absent(&subject, &from).await?;
         let new = ensure_whole_or_absent(&subject, &to).await?;
         ensure!(old || new, "a dropped rename lost the session");

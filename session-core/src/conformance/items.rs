@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::subject::{CheckResult, HOUR, Subject, change, ensure, set};
-use crate::{Changes, SessionId, SetOptions, Written};
+use crate::{Changes, RenameOptions, SessionId, SetOptions, Written};
 
 const ITEMS: &[&str] = &[
     // Numbers that a conversion to a float would change.
@@ -96,7 +96,10 @@ pub(super) async fn items_survive_byte_for_byte(subject: Subject) -> CheckResult
     subject.update(&id, &change("{}", &["other"])).await?;
     ensure_changes(&subject, &id, &changes).await?;
     let moved = SessionId::random();
-    ensure!(subject.rename(&id, &moved).await?, "rename did not find the session");
+    ensure!(
+        subject.rename(&id, &moved, RenameOptions::default()).await?,
+        "rename did not find the session"
+    );
     ensure_changes(&subject, &moved, &changes).await
 }
 

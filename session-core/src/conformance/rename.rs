@@ -1,19 +1,29 @@
 //! Moving a session to another id.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
-use super::subject::{CheckResult, MINUTE, Subject, ensure, ensure_pair, join_all, pair, set};
-use crate::{SessionId, TtlRange, Written};
+use tokio::time::sleep;
+
+use super::subject::{
+    CheckResult, HOUR, MINUTE, Subject, change, ensure, ensure_pair, join_all, pair, set,
+};
+use crate::{RenameOptions, SessionId, SetOptions, TtlRange, Written};
 
 const ROUNDS: usize = 10;
 
 pub(super) async fn rename_moves_items_and_ttl(subject: Subject) -> CheckResult {
     let (from, to) = (SessionId::random(), SessionId::random());
     subject.create_at(&from, r#"{"a":1,"b":[ ]}"#, 10 * MINUTE).await?;
-    ensure!(subject.rename(&from, &to).await?, "rename did not find the session");
+    ensure!(
+        subject.rename(&from, &to, RenameOptions::default()).await?,
+        "rename did not find the session"
+    );
     subject.ensure_absent(&from).await?;
     subject.ensure_items(&to, r#"{"a":1,"b":[ ]}"#).await?;
     subject.ensure_ttl(&to, 10 * MINUTE).await?;
@@ -30,19 +40,88 @@ pub(super) async fn rename_is_refused_if_the_new_id_is_taken(subject: Subject) -
     let from = subject.create(r#"{"a":1}"#).await?;
     for to in [subject.create(r#"{"b":2}"#).await?, subject.create(r#"{"a":1}"#).await?] {
         let before = subject.session(&to).await?;
-        ensure!(!subject.rename(&from, &to).await?, "rename took the id of another session");
+        ensure!(
+            !subject.rename(&from, &to, RenameOptions::default()).await?,
+            "rename took the id of another session"
+        );
         subject.ensure_items(&from, r#"{"a":1}"#).await?;
         subject.ensure_items(&to, before.stored()).await?;
     }
-    ensure!(!subject.rename(&from, &from).await?, "rename moved a session onto itself");
+    ensure!(
+        !subject.rename(&from, &from, RenameOptions::default()).await?,
+        "rename moved a session onto itself"
+    );
     subject.ensure_items(&from, r#"{"a":1}"#).await
+}
+
+pub(super) async fn rename_with_a_grace_leaves_a_marker_that_is_no_session(
+    subject: Subject,
+) -> CheckResult {
+    for items in [r#"{"a":1}"#, "{}"] {
+        let from = subject.create(r#"{"a":1}"#).await?;
+        if items == "{}" {
+            subject.update(&from, &change("{}", &["a"])).await?;
+        }
+        let (seen, to) = (subject.session(&from).await?, SessionId::random());
+        let renamed = subject.rename(&from, &to, RenameOptions::grace(MINUTE)).await?;
+        ensure!(renamed, "rename did not find the session");
+        subject.ensure_items(&to, items).await?;
+        subject.ensure_ttl(&to, HOUR).await?;
+        subject.ensure_marker(&from).await?;
+
+        let item = set(r#"{"b":2}"#);
+        for options in [
+            SetOptions::create(HOUR),
+            SetOptions::update(HOUR),
+            SetOptions::update(HOUR).seen(&seen),
+            SetOptions::retire(&seen, HOUR),
+        ] {
+            let written = subject.set_session(&from, &item, options).await?;
+            ensure!(written == Written::Refused, "a write to a marker returned {written:?}");
+        }
+        let removal = change("{}", &["a"]);
+        let written = subject.update(&from, &removal).await?;
+        ensure!(written == Written::Refused, "a removal from a marker returned {written:?}");
+        let extended = subject.update_ttl(&from, TtlRange::at_least(HOUR)).await?;
+        ensure!(!extended, "update_ttl extended a marker");
+        for seen in [None, Some(&seen)] {
+            ensure!(!subject.remove_all(&from, seen).await?, "remove_all removed a marker");
+        }
+        for grace in [MINUTE, Duration::ZERO] {
+            let moved =
+                subject.rename(&from, &SessionId::random(), RenameOptions::grace(grace)).await?;
+            ensure!(!moved, "rename moved a marker");
+            let taken = subject.rename(&to, &from, RenameOptions::grace(grace)).await?;
+            ensure!(!taken, "rename took the place of a marker");
+        }
+        subject.ensure_marker(&from).await?;
+        subject.ensure_items(&to, items).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn a_marker_remains_for_its_grace(subject: Subject) -> CheckResult {
+    let (from, to) = (subject.create(r#"{"a":1}"#).await?, SessionId::random());
+    let grace = RenameOptions::grace(Duration::from_millis(200));
+    ensure!(subject.rename(&from, &to, grace).await?, "rename did not find the session");
+    subject.ensure_marker(&from).await?;
+    sleep(Duration::from_millis(400)).await;
+    subject.ensure_absent(&from).await?;
+    subject.create_at(&from, r#"{"b":2}"#, HOUR).await?;
+    subject.ensure_items(&from, r#"{"b":2}"#).await
 }
 
 pub(super) async fn rename_of_a_missing_session_is_refused(subject: Subject) -> CheckResult {
     let (from, free) = (SessionId::random(), SessionId::random());
     let taken = subject.create(r#"{"a":1}"#).await?;
-    ensure!(!subject.rename(&from, &free).await?, "rename moved a missing session");
-    ensure!(!subject.rename(&from, &taken).await?, "rename moved a missing session");
+    ensure!(
+        !subject.rename(&from, &free, RenameOptions::default()).await?,
+        "rename moved a missing session"
+    );
+    ensure!(
+        !subject.rename(&from, &taken, RenameOptions::default()).await?,
+        "rename moved a missing session"
+    );
     subject.ensure_absent(&free).await?;
     subject.ensure_items(&taken, r#"{"a":1}"#).await
 }
@@ -70,7 +149,7 @@ pub(super) async fn a_session_is_never_missing_during_a_rename(subject: Subject)
         });
         let readers = readers.collect();
         subject.delay(round % 4).await?;
-        let renamed = subject.rename(&from, &to).await;
+        let renamed = subject.rename(&from, &to, RenameOptions::default()).await;
         done.store(true, Ordering::SeqCst);
         ensure!(renamed?, "rename did not find the session");
         join_all(readers).await?;
@@ -101,7 +180,7 @@ pub(super) async fn a_write_during_a_rename_is_not_lost(subject: Subject) -> Che
         let writers = writers.collect();
         // A little later each round, to meet the writers at different points.
         subject.delay(round / 2).await?;
-        let renamed = subject.rename(&from, &to).await?;
+        let renamed = subject.rename(&from, &to, RenameOptions::default()).await?;
         let saved = join_all(writers).await?.concat();
         let session = subject.session(if renamed { &to } else { &from }).await?;
         for key in &saved {
@@ -127,7 +206,7 @@ pub(super) async fn a_removal_during_a_rename_wins(subject: Subject) -> CheckRes
             let (from, to) = (from.clone(), to.clone());
             move |subject| async move {
                 subject.delay(round / 5).await?;
-                Ok(subject.rename(&from, &to).await?)
+                Ok(subject.rename(&from, &to, RenameOptions::default()).await?)
             }
         });
         subject.delay(round % 5).await?;
@@ -157,7 +236,7 @@ pub(super) async fn concurrent_renames_back_and_forth_keep_one_session(
             let (from, to) = if task % 2 == 0 { (one, other) } else { (other, one) };
             let mut renamed = 0;
             for _ in 0..ROUNDS {
-                renamed += usize::from(subject.rename(&from, &to).await?);
+                renamed += usize::from(subject.rename(&from, &to, RenameOptions::default()).await?);
                 subject.delay(1 + task % 3).await?;
             }
             Ok(renamed)

@@ -97,6 +97,19 @@ impl Subject {
         Ok(())
     }
 
+    /// Checks that there is the marker of a renewal, which only `get_session` shows.
+    pub(super) async fn ensure_marker(&self, id: &SessionId) -> CheckResult {
+        let stored = self.get_session(id).await?;
+        ensure!(stored.is_some_and(|stored| stored.is_marker()), "there is no marker");
+        ensure!(self.expires_in(id).await?.is_none(), "expires_in found a marker");
+        ensure!(self.get_size(id).await? == 0, "a marker has items");
+        for key in ["a", "b", "$meta"] {
+            ensure!(self.get(id, key).await?.is_none(), "a marker has the item {key}");
+            ensure!(!self.contains(id, key).await?, "a marker contains the item {key}");
+        }
+        Ok(())
+    }
+
     /// Checks that the time left is `ttl`, less a moment.
     pub(super) async fn ensure_ttl(&self, id: &SessionId, ttl: Duration) -> CheckResult {
         let left = self.expires_in(id).await?;

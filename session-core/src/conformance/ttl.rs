@@ -8,7 +8,7 @@ use super::{
     subject::{CheckResult, HOUR, MINUTE, Subject, change, ensure, set},
     writes::ensure_absent_for_every_method,
 };
-use crate::{Changes, MAX_TTL, SessionId, SetOptions, TtlRange, Written};
+use crate::{Changes, MAX_TTL, RenameOptions, SessionId, SetOptions, TtlRange, Written};
 
 const UPDATE: SetOptions<'_> = SetOptions::update(HOUR);
 
@@ -89,7 +89,7 @@ pub(super) async fn a_refused_write_does_not_change_the_ttl(subject: Subject) ->
     subject.set_session(&id, &set(r#"{"c":3}"#), SetOptions::create(HOUR)).await?;
     subject.remove_all(&id, Some(&outdated)).await?;
     let other = subject.create(r#"{"a":1}"#).await?;
-    subject.rename(&other, &id).await?;
+    subject.rename(&other, &id, RenameOptions::default()).await?;
     subject.ensure_ttl(&id, MINUTE).await?;
     subject.ensure_ttl(&other, HOUR).await
 }
@@ -112,7 +112,10 @@ pub(super) async fn every_kind_of_write_leaves_a_ttl(subject: Subject) -> CheckR
         subject.update_ttl(&id, TtlRange::at_least(ttl / 2)).await?;
         subject.ensure_ttl(&id, ttl).await?;
         let moved = SessionId::random();
-        ensure!(subject.rename(&id, &moved).await?, "rename did not find the session");
+        ensure!(
+            subject.rename(&id, &moved, RenameOptions::default()).await?,
+            "rename did not find the session"
+        );
         subject.ensure_ttl(&moved, ttl).await?;
     }
     Ok(())
@@ -142,7 +145,7 @@ pub(super) async fn sessions_expire_on_time(subject: Subject) -> CheckResult {
     let sent = Instant::now();
     // If one of these fails, this machine was too slow and the session has expired.
     if subject.update_ttl(&extended, TtlRange::at_least(millis(500))).await?
-        && subject.rename(&extended, &moved).await?
+        && subject.rename(&extended, &moved, RenameOptions::default()).await?
     {
         ensure_expiry(&subject, &moved, millis(500), sent).await?;
         subject.ensure_absent(&extended).await?;
@@ -187,7 +190,10 @@ pub(super) async fn an_expired_session_counts_as_missing(subject: Subject) -> Ch
 
     // Its id is free again.
     let other = subject.create(r#"{"c":3}"#).await?;
-    ensure!(subject.rename(&other, &id).await?, "an expired session blocked a rename to its id");
+    ensure!(
+        subject.rename(&other, &id, RenameOptions::default()).await?,
+        "an expired session blocked a rename to its id"
+    );
     subject.ensure_items(&id, r#"{"c":3}"#).await?;
 
     let id = SessionId::random();

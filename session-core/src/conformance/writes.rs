@@ -1,7 +1,7 @@
 //! Creating and updating, one operation at a time.
 
 use super::subject::{CheckResult, HOUR, Subject, change, ensure, set};
-use crate::{Changes, SessionId, SetOptions, TtlRange, Written};
+use crate::{Changes, RenameOptions, SessionId, SetOptions, TtlRange, Written};
 
 const UPDATE: SetOptions<'_> = SetOptions::update(HOUR);
 
@@ -123,7 +123,10 @@ pub(super) async fn removing_the_last_item_leaves_a_session_without_items(
         ensure!(taken == Written::Refused, "creating an emptied session returned {taken:?}");
         // It can be renamed and written like any other.
         let renamed = SessionId::random();
-        ensure!(subject.rename(&id, &renamed).await?, "an emptied session was not renamed");
+        ensure!(
+            subject.rename(&id, &renamed, RenameOptions::default()).await?,
+            "an emptied session was not renamed"
+        );
         subject.ensure_items(&renamed, "{}").await?;
         let written = subject.set_session(&renamed, &set(r#"{"c":3}"#), UPDATE).await?;
         ensure!(written == Written::Saved, "updating an emptied session returned {written:?}");
@@ -167,7 +170,10 @@ pub(super) async fn ensure_absent_for_every_method(
         "update_ttl found a missing session"
     );
     let other = SessionId::random();
-    ensure!(!subject.rename(id, &other).await?, "rename moved a missing session");
+    ensure!(
+        !subject.rename(id, &other, RenameOptions::default()).await?,
+        "rename moved a missing session"
+    );
     subject.ensure_absent(&other).await?;
     let written = subject.set_session(id, &set(r#"{"b":2}"#), UPDATE).await?;
     ensure!(written == Written::Refused, "updating a missing session returned {written:?}");

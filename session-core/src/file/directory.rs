@@ -10,7 +10,7 @@ use super::{
     cancellation_token::CancellationToken,
     record::{Fault, Record},
 };
-use crate::SessionId;
+use crate::{SessionId, Snapshot};
 
 /// The size in bytes from which reading and parsing a file takes long.
 const LARGE: u32 = 256 * 1024;
@@ -25,6 +25,8 @@ pub(super) enum Entry {
     /// No file, or that of an expired session.
     Vacant,
     Session(Record),
+    /// The marker of a renewed id.
+    Marker(Record),
     /// Not a session; must be left as it is.
     Unreadable,
 }
@@ -33,6 +35,14 @@ impl Entry {
     pub(super) fn into_session(self) -> Option<Record> {
         match self {
             Self::Session(record) => Some(record),
+            Self::Marker(_) | Self::Vacant | Self::Unreadable => None,
+        }
+    }
+
+    /// Returns the items of a session or marker.
+    pub(super) fn into_snapshot(self) -> Option<Snapshot> {
+        match self {
+            Self::Session(record) | Self::Marker(record) => Some(record.items),
             Self::Vacant | Self::Unreadable => None,
         }
     }
@@ -87,6 +97,7 @@ impl Directory {
             Err(error) => return Err(error),
         };
         match content.and_then(|content| Record::parse(&content, id)) {
+            Ok(Some(record)) if record.items.is_marker() => Ok(Entry::Marker(record)),
             Ok(Some(record)) => Ok(Entry::Session(record)),
             Ok(None) => Ok(Entry::Vacant),
             Err(fault) => {

@@ -13,7 +13,10 @@ use super::{
     record::{Expiry, Record},
     sweep::Sweep,
 };
-use crate::{Changes, Error, Result, SessionId, SetOptions, Snapshot, Storage, TtlRange, Written};
+use crate::{
+    Changes, Error, RenameOptions, Result, SessionId, SetOptions, Snapshot, Storage, TtlRange,
+    Written,
+};
 
 /// Stores each session in a file of its own, for the processes of one machine.
 ///
@@ -62,13 +65,13 @@ impl FileStorage {
         Ok(Self { directory, locks: Arc::new(locks), readers: Arc::default() })
     }
 
-    async fn read(&self, id: &SessionId) -> Result<Option<Record>> {
+    async fn read(&self, id: &SessionId) -> Result<Entry> {
         let (directory, id) = (self.directory.clone(), id.clone());
         let read = move |readers: &Arc<ReaderPool>| {
             directory.read_with(&id, || readers.add_reader_for_queue())
         };
         let entry = self.readers.run(read).await;
-        Ok(entry.map_err(|error| storage_error("read", error))?.into_session())
+        entry.map_err(|error| storage_error("read", error))
     }
 
     /// Runs `write` on a blocking thread, with exclusive access to these sessions among the writers
@@ -110,7 +113,7 @@ fn storage_error(verb: &str, error: io::Error) -> Error {
 #[async_trait]
 impl Storage for FileStorage {
     async fn get_session(&self, id: &SessionId) -> Result<Option<Snapshot>> {
-        Ok(self.read(id).await?.map(|record| record.items))
+        Ok(self.read(id).await?.into_snapshot())
     }
 
     async fn set_session(
@@ -123,9 +126,8 @@ impl Storage for FileStorage {
         let (mode, ttl) = (options.mode, options.ttl);
         let write = move |directory: &Directory, token: &CancellationToken| {
             let stored = match directory.read(&session)? {
-                Entry::Vacant => None,
-                Entry::Session(record) => Some(record.items),
                 Entry::Unreadable => return Ok(Written::Refused),
+                entry => entry.into_snapshot(),
             };
             let options = SetOptions { mode, ttl, seen: None };
             let Some(items) = options.apply(&changes, stored.as_ref()) else {
@@ -169,12 +171,18 @@ impl Storage for FileStorage {
     }
 
     async fn expires_in(&self, id: &SessionId) -> Result<Option<Duration>> {
-        Ok(self.read(id).await?.map(|record| record.expires.time_left()))
+        let session = self.read(id).await?.into_session();
+        Ok(session.map(|record| record.expires.time_left()))
     }
 
     /// Renames in one step for every other writer. Readers may briefly find the session under both
     /// ids.
-    async fn rename(&self, from: &SessionId, to: &SessionId) -> Result<bool> {
+    async fn rename(
+        &self,
+        from: &SessionId,
+        to: &SessionId,
+        options: RenameOptions,
+    ) -> Result<bool> {
         let (old, new) = (from.clone(), to.clone());
         let write = move |directory: &Directory, token: &CancellationToken| {
             let Entry::Session(record) = directory.read(&old)? else {
@@ -185,7 +193,14 @@ impl Storage for FileStorage {
             };
             directory.write(&new, &record, token)?;
             // Not cancellable: the session exists under both ids now.
-            directory.remove(&old, &CancellationToken::never())?;
+            let never = CancellationToken::never();
+            if options.grace.is_zero() {
+                directory.remove(&old, &never)?;
+            } else {
+                let expires = Expiry::after(options.grace);
+                let marker = Record { expires, items: Snapshot::marker() };
+                directory.write(&old, &marker, &never)?;
+            }
             Ok(true)
         };
         self.exclusive(&[from, to], write).await

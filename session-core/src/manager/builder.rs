@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{Error, MAX_TTL, Result, SessionId, Storage};
 
+const DEFAULT_GRACE: Duration = Duration::from_secs(30);
 const DEFAULT_TTL: Duration = Duration::from_secs(24 * 60 * 60);
 const DEFAULT_TOUCH_INTERVAL: Duration = Duration::from_secs(10);
 /// The default timeout for a storage without a maximum latency.
@@ -45,6 +46,7 @@ pub struct ManagerBuilder {
     storage: Arc<dyn Storage>,
     ttl: Duration,
     touch_interval: Duration,
+    grace: Duration,
     /// `None` uses the storage's maximum latency, or else [`DEFAULT_TIMEOUT`].
     timeout: Option<Duration>,
     id_fn: IdFn,
@@ -56,6 +58,7 @@ impl ManagerBuilder {
             storage,
             ttl: DEFAULT_TTL,
             touch_interval: DEFAULT_TOUCH_INTERVAL,
+            grace: DEFAULT_GRACE,
             timeout: None,
             id_fn: Arc::new(SessionId::random),
         }
@@ -123,6 +126,29 @@ impl ManagerBuilder {
     /// ```
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Sets how long a renewed id is remembered, so that requests sent with it before cannot replace the
+    /// renewed session's cookie.
+    ///
+    /// Reads under the old id find no session; a write is answered 409. Zero turns this off. Default:
+    /// 30 s.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// use std::time::Duration;
+    ///
+    /// let builder = Manager::builder(MemoryStorage::new());
+    /// let manager = builder.grace(Duration::from_secs(60)).build()?;
+    /// assert_eq!(manager.grace().as_secs(), 60);
+    /// # Ok(()) }
+    /// ```
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
         self
     }
 
@@ -194,6 +220,7 @@ impl ManagerBuilder {
             storage: self.storage,
             ttl: self.ttl,
             touch_interval,
+            grace: self.grace,
             timeout,
             id_fn: self.id_fn,
             owed,

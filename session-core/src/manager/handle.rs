@@ -50,6 +50,7 @@ pub(super) struct Shared {
     pub(super) storage: Arc<dyn Storage>,
     pub(super) ttl: Duration,
     pub(super) touch_interval: Duration,
+    pub(super) grace: Duration,
     pub(super) timeout: Duration,
     pub(super) id_fn: IdFn,
     pub(super) touches: TouchQueue,
@@ -109,6 +110,22 @@ impl Manager {
     #[must_use]
     pub fn touch_interval(&self) -> Duration {
         self.0.touch_interval
+    }
+
+    /// Returns how long a renewed id is remembered.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
+    /// assert_eq!(manager.grace().as_secs(), 30);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn grace(&self) -> Duration {
+        self.0.grace
     }
 
     /// Returns how long one open session may wait for the store, over all its operations together.

@@ -5,7 +5,7 @@ use super::{
     state::{Failure, Phase},
     wait::Access,
 };
-use crate::{Changes, Result, SessionId, SetOptions, Written};
+use crate::{Changes, RenameOptions, Result, SessionId, SetOptions, Written};
 
 impl Session {
     /// Moves the session to a new id at once. The old id is invalid when this returns.
@@ -88,9 +88,10 @@ impl Session {
         }
         let Some(old) = self.checked_id(Access::Write)? else { return Ok(self.renew_unstored()) };
         let new = self.generate_id();
+        let options = RenameOptions::grace(self.manager().grace());
         let is_renewed = match old_id {
             OldId::Removed => {
-                self.wait_for(Access::Write, self.storage().rename(&old, &new)).await?
+                self.wait_for(Access::Write, self.storage().rename(&old, &new, options)).await?
             }
             OldId::Kept => self.copy(&old, &new).await?,
         };
@@ -115,6 +116,9 @@ impl Session {
 
     /// Gives a session that is not stored yet a fresh id, whatever id was asked for before.
     fn renew_unstored(&self) -> Option<SessionId> {
+        // An explicit renewal begins a session of its own, even if another one, whose answer may be
+        // lost, has renewed the claimed id.
+        self.state().starts_anew = true;
         if !self.state().sets_items() {
             return None;
         }
@@ -145,6 +149,7 @@ impl Session {
             return Err(self.state().fail(Failure::Vanished));
         }
         self.mark_unknown(old);
+        self.state().starts_anew = true;
         Ok(None)
     }
 }

@@ -14,6 +14,12 @@ pub(super) struct State {
     pub(super) phase: Phase,
     /// The id that the client sent. It must be sent any other id.
     pub(super) claim: Option<SessionId>,
+    /// Claims that were found unknown otherwise than by reading them: one may be renewed.
+    pub(super) unknown_claims: Vec<SessionId>,
+    /// Whether a claimed id was renewed a moment ago, by another request of this client.
+    pub(super) is_renewed: bool,
+    /// Whether this request may begin a new session although a claimed id was renewed.
+    pub(super) starts_anew: bool,
     /// Further ids that the client sent, to be verified if the first is unknown.
     pub(super) other_claims: VecDeque<SessionId>,
     /// The id for a new session, once it is set or generated.
@@ -75,6 +81,9 @@ impl State {
         Self {
             phase: claim.clone().map_or(Phase::Absent, Phase::Unverified),
             claim,
+            unknown_claims: Vec::new(),
+            is_renewed: false,
+            starts_anew: false,
             other_claims,
             new_id: None,
             id_fn: None,

@@ -55,7 +55,7 @@ impl Session {
                 self.note_use(&mut state, &id);
                 state.mark_known(id);
             } else {
-                self.mark_unknown(&id);
+                self.mark_unknown_unread(&id);
             }
         }
     }
@@ -89,7 +89,9 @@ impl Session {
                 None => self.wait_for(access, self.storage().get_session(&id)).await?,
                 cached => cached,
             };
-            let Some(snapshot) = found else {
+            let is_marker = found.as_ref().is_some_and(Snapshot::is_marker);
+            let Some(snapshot) = found.filter(|_| !is_marker) else {
+                self.state().is_renewed |= is_marker;
                 if self.mark_unknown(&id) {
                     continue;
                 }
@@ -126,6 +128,29 @@ impl Session {
         was_unverified
     }
 
+    /// Like [`mark_unknown`](Self::mark_unknown), if the id was not read, and so may be a marker's.
+    pub(super) fn mark_unknown_unread(&self, id: &SessionId) -> bool {
+        let was_unverified = self.mark_unknown(id);
+        if was_unverified {
+            self.state().unknown_claims.push(id.clone());
+        }
+        was_unverified
+    }
+
+    /// Returns whether a claimed id was renewed a moment ago.
+    ///
+    /// A request that was sent with the id before must not begin a session of its own: its cookie could
+    /// replace that of the renewed session in the browser.
+    async fn is_renewed(&self) -> Result<bool> {
+        let unread = std::mem::take(&mut self.state().unknown_claims);
+        for id in unread {
+            let found = self.wait_for(Access::Write, self.storage().get_session(&id)).await?;
+            self.state().is_renewed |= found.is_some_and(|found| found.is_marker());
+        }
+        let state = self.state();
+        Ok(state.is_renewed && !state.starts_anew)
+    }
+
     /// Stores changes at once. The caller holds the transition lock.
     pub(super) async fn store_locked(&self, changes: &Changes) -> Result<()> {
         loop {
@@ -139,7 +164,7 @@ impl Session {
             };
             let Some(id) = id else { return self.create(changes).await };
             match self.update(&id, changes, seen.as_ref()).await? {
-                Written::Refused if self.mark_unknown(&id) => {}
+                Written::Refused if self.mark_unknown_unread(&id) => {}
                 Written::Refused => return Err(self.state().fail(Failure::Vanished)),
                 Written::Saved => return Ok(()),
             }
@@ -171,6 +196,9 @@ impl Session {
     async fn create(&self, changes: &Changes) -> Result<()> {
         if !changes.sets_items() {
             return Ok(());
+        }
+        if self.is_renewed().await? {
+            return Err(self.state().fail(Failure::Vanished));
         }
         let new_id = self.state().new_id.clone();
         let id = new_id.unwrap_or_else(|| self.generate_id());

@@ -161,6 +161,7 @@ impl Session {
         state.check(Access::Write)?;
         state.phase = Phase::Absent;
         state.other_claims.clear();
+        state.starts_anew = true;
         state.pending = None;
         state.new_id = None;
         Ok(())

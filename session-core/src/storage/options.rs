@@ -26,6 +26,9 @@ pub enum WriteMode {
     Create,
     /// Writes only if the session exists.
     Update,
+    /// Replaces the session by the [marker](Snapshot::is_marker) of a renewal, only if it still has
+    /// the items and metadata that were seen.
+    Retire,
 }
 
 impl<'a> SetOptions<'a> {
@@ -60,6 +63,25 @@ impl<'a> SetOptions<'a> {
     #[must_use]
     pub const fn update(ttl: Duration) -> Self {
         Self { mode: WriteMode::Update, ttl, seen: None }
+    }
+
+    /// Replaces a session by the marker of a renewal, for `grace`: refused if it is no longer as it was
+    /// seen.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use session_core::{Changes, SetOptions, Snapshot};
+    /// let session = Snapshot::parse(r#"{"name":"bob"}"#)?.expect("it has items");
+    /// let retire = SetOptions::retire(&session, Duration::from_secs(30));
+    /// let marker = retire.apply(&Changes::new(), Some(&session)).expect("it is as it was seen");
+    /// assert!(marker.is_marker());
+    /// # Ok::<(), session_core::Unreadable>(())
+    /// ```
+    #[must_use]
+    pub const fn retire(seen: &'a Snapshot, grace: Duration) -> Self {
+        Self { mode: WriteMode::Retire, ttl: grace, seen: Some(seen) }
     }
 
     /// Passes on the session as the caller last saw it, if it did.
@@ -98,11 +120,41 @@ impl<'a> SetOptions<'a> {
     /// ```
     #[must_use]
     pub fn apply(&self, changes: &Changes, stored: Option<&Snapshot>) -> Option<Snapshot> {
-        let is_allowed = match self.mode {
-            WriteMode::Create => stored.is_none() && changes.creates(),
-            WriteMode::Update => stored.is_some(),
-        };
-        is_allowed.then(|| changes.apply(stored)).flatten()
+        let session = stored.filter(|stored| !stored.is_marker());
+        match self.mode {
+            WriteMode::Create if stored.is_some() || !changes.creates() => None,
+            WriteMode::Create => changes.apply(None),
+            WriteMode::Update => changes.apply(Some(session?)),
+            WriteMode::Retire => {
+                let is_as_seen = self.seen?.is_same_session(session?);
+                is_as_seen.then(Snapshot::marker)
+            }
+        }
+    }
+}
+
+/// The options of [`Storage::rename`](super::Storage::rename).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RenameOptions {
+    /// How long a [marker](Snapshot::is_marker) remains at the old id; none if zero.
+    pub grace: Duration,
+}
+
+impl RenameOptions {
+    /// Leaves a marker at the old id for a time.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use session_core::RenameOptions;
+    /// assert!(RenameOptions::default().grace.is_zero(), "no marker");
+    /// assert_eq!(RenameOptions::grace(Duration::from_secs(30)).grace.as_secs(), 30);
+    /// ```
+    #[must_use]
+    pub const fn grace(grace: Duration) -> Self {
+        Self { grace }
     }
 }
 

@@ -4,7 +4,7 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use serde_json::value::RawValue;
 
-use super::{Granularity, SetOptions, Storage, TtlRange, Written};
+use super::{Granularity, RenameOptions, SetOptions, Storage, TtlRange, Written};
 use crate::{Changes, Result, SessionId, Snapshot};
 
 /// Forwards async methods to the storage inside.
@@ -37,7 +37,7 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
         get(id: &'a SessionId, key: &'b str) ['a, 'b] -> Option<Box<RawValue>>;
         contains(id: &'a SessionId, key: &'b str) ['a, 'b] -> bool;
         get_size(id: &'a SessionId) ['a] -> usize;
-        rename(from: &'a SessionId, to: &'b SessionId) ['a, 'b] -> bool;
+        rename(from: &'a SessionId, to: &'b SessionId, options: RenameOptions) ['a, 'b] -> bool;
         sweep() [] -> ();
     }
 

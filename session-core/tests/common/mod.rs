@@ -11,8 +11,8 @@ pub mod stress;
 use std::{sync::Arc, time::Duration};
 
 pub use session_core::{
-    Changes, Redis, RedisHashTableStorage, RedisKeyValueStorage, Result, SessionId, SetOptions,
-    Snapshot, Storage, TtlRange, WriteMode, Written,
+    Changes, Redis, RedisHashTableStorage, RedisKeyValueStorage, RenameOptions, Result, SessionId,
+    SetOptions, Snapshot, Storage, TtlRange, WriteMode, Written,
 };
 pub use support::redis::RedisServer;
 

@@ -9,7 +9,7 @@ use crate::common::{
     },
     *,
 };
-use session_core::{Error, Result};
+use session_core::{Error, RenameOptions, Result};
 use tokio::time::{Instant, sleep};
 
 const TIMEOUT: Duration = Duration::from_millis(500);
@@ -63,7 +63,7 @@ async fn slowest_failure(storage: &dyn Storage) -> Duration {
     check(timed(async { storage.get(&id, "a").await.err() }).await);
     check(timed(async { storage.contains(&id, "a").await.err() }).await);
     check(timed(async { storage.get_size(&id).await.err() }).await);
-    check(timed(async { storage.rename(&id, &to).await.err() }).await);
+    check(timed(async { storage.rename(&id, &to, RenameOptions::default()).await.err() }).await);
     slowest
 }
 

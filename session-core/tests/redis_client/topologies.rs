@@ -7,7 +7,7 @@ use crate::common::{
     support::{cluster::RedisCluster, sentinel::RedisSentinel},
     *,
 };
-use session_core::{RedisBuilder, conformance};
+use session_core::{RedisBuilder, RenameOptions, conformance};
 
 /// Returns the rounds of the near-cache stress test: `NEAR_CACHE_ROUNDS`, or 20.
 fn rounds() -> u64 {
@@ -81,7 +81,7 @@ async fn g4_a_rename_across_slots_that_is_dropped_at_any_step_loses_nothing() {
             let (from, to) = (SessionId::random(), SessionId::random());
             let items = changes(r#"{"a":1,"b":2}"#, &[]);
             storage.set_session(&from, &items, CREATE).await.unwrap();
-            if completes_within(polls, storage.rename(&from, &to)).await {
+            if completes_within(polls, storage.rename(&from, &to, RenameOptions::default())).await {
                 assert_eq!(json(&*storage, &from).await, "none");
                 assert_eq!(json(&*storage, &to).await, r#"{"a":1,"b":2}"#);
                 steps = polls;

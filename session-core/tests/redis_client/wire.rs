@@ -21,7 +21,7 @@ impl Wire {
         storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE).await.unwrap();
         storage.set_session(&id, &changes(r#"{"a":2}"#, &[]), UPDATE).await.unwrap();
         storage.update_ttl(&id, TtlRange::at_least(TTL)).await.unwrap();
-        storage.rename(&id, &other).await.unwrap();
+        storage.rename(&id, &other, RenameOptions::default()).await.unwrap();
         storage.get_size(&other).await.unwrap();
         let seen = storage.get_session(&other).await.unwrap();
         storage.remove_all(&other, seen.as_ref()).await.unwrap();
@@ -61,7 +61,7 @@ async fn key_value_reads_with_one_command_and_writes_with_at_most_two() {
     assert_eq!(wire.sent(), ["EVALSHA"], "extension");
     storage.expires_in(&a).await.unwrap();
     assert_eq!(wire.sent(), ["EVALSHA"], "time left");
-    storage.rename(&a, &b).await.unwrap();
+    storage.rename(&a, &b, RenameOptions::default()).await.unwrap();
     assert_eq!(wire.sent(), ["EVALSHA"], "rename");
     let seen = storage.get_session(&b).await.unwrap();
     wire.sent();
@@ -96,7 +96,7 @@ async fn hash_table_takes_one_round_trip_per_operation() {
     assert_eq!(wire.sent(), ["EVALSHA"], "extension");
     storage.expires_in(&a).await.unwrap();
     assert_eq!(wire.sent(), ["EVALSHA"], "time left");
-    storage.rename(&a, &b).await.unwrap();
+    storage.rename(&a, &b, RenameOptions::default()).await.unwrap();
     assert_eq!(wire.sent(), ["EVALSHA"], "rename");
     storage.remove_all(&b, None).await.unwrap();
     assert_eq!(wire.sent(), ["EVALSHA"], "removal");

@@ -110,7 +110,9 @@ async fn assert_renewal_loses_nothing(storage: &Arc<dyn Storage>, renewer: Arc<d
     let (from, new) = (id.clone(), to.clone());
     let mut renewal = None;
     let written = write_concurrently(from_ref(storage), &id, || {
-        renewal = Some(tokio::spawn(async move { renewer.rename(&from, &new).await }));
+        renewal = Some(tokio::spawn(async move {
+            renewer.rename(&from, &new, RenameOptions::default()).await
+        }));
     })
     .await;
     assert!(renewal.unwrap().await.unwrap().unwrap());

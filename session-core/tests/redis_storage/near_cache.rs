@@ -9,8 +9,8 @@ use crate::common::{
 };
 use redis::{AsyncConnectionConfig, aio::MultiplexedConnection, caching::CacheConfig};
 use session_core::{
-    Changes, Redis, RedisKeyValueStorage, Result, SessionId, SetOptions, Snapshot, Storage,
-    TtlRange, Written,
+    Changes, Redis, RedisKeyValueStorage, RenameOptions, Result, SessionId, SetOptions, Snapshot,
+    Storage, TtlRange, Written,
 };
 use tokio::time::{Instant, sleep};
 
@@ -91,9 +91,9 @@ async fn changes_by_other_clients_are_visible() {
     assert_eq!(seen().await, Some(1));
     server.cli(&["SET", "session:a", "{\"n\":2}", "KEEPTTL"]);
     assert_eq!(seen().await, Some(2));
-    other.rename(&id, &crate::common::id("b")).await.unwrap();
+    other.rename(&id, &crate::common::id("b"), RenameOptions::default()).await.unwrap();
     assert_eq!(seen().await, None);
-    other.rename(&crate::common::id("b"), &id).await.unwrap();
+    other.rename(&crate::common::id("b"), &id, RenameOptions::default()).await.unwrap();
     assert_eq!(seen().await, Some(2));
     server.cli(&["DEL", "session:a"]);
     assert_eq!(seen().await, None);
@@ -117,7 +117,7 @@ async fn an_acknowledged_removal_or_rename_is_visible_at_once_in_its_process() {
         let (first, second) = (id(&format!("a{n}")), id(&format!("b{n}")));
         create(&*near.storage, &first).await;
         assert_eq!(get(&*near.storage, &first).await, Some(0));
-        assert!(near.storage.rename(&first, &second).await.unwrap());
+        assert!(near.storage.rename(&first, &second, RenameOptions::default()).await.unwrap());
         assert_eq!(get(&*near.storage, &first).await, None);
         assert_eq!(get(&*near.storage, &second).await, Some(0));
         assert!(near.storage.remove_all(&second, None).await.unwrap());
@@ -222,7 +222,7 @@ async fn a_hot_session_is_never_read_after_it_was_removed_or_renamed() {
         After::Removed
     };
     let rename = async |id: &SessionId| {
-        assert!(other.rename(id, &SessionId::random()).await.unwrap());
+        assert!(other.rename(id, &SessionId::random(), RenameOptions::default()).await.unwrap());
         After::Removed
     };
     assert_never_stale(&server, rounds(50), remove).await;

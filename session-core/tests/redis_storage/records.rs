@@ -112,7 +112,7 @@ async fn g5_every_kind_of_write_leaves_a_time_to_live() {
         server.cli(&["PERSIST", &key(&id)]);
         storage.set_session(&id, &changes("{}", &["c"]), UPDATE).await.unwrap();
         check(&id, "removal of an item");
-        assert!(storage.rename(&id, &to).await.unwrap());
+        assert!(storage.rename(&id, &to, RenameOptions::default()).await.unwrap());
         check(&to, "rename");
         server.cli(&["PERSIST", &key(&to)]);
         assert_eq!(storage.expires_in(&to).await.unwrap(), Some(MAX_TTL));

@@ -29,7 +29,7 @@ async fn assert_other_type(storage: &dyn Storage, id: &SessionId) {
     assert_no_session(storage, id).await;
     assert!(!storage.update_ttl(id, TtlRange::at_least(TTL)).await.unwrap());
     assert_eq!(storage.expires_in(id).await.unwrap(), None);
-    assert!(!storage.rename(id, &SessionId::random()).await.unwrap());
+    assert!(!storage.rename(id, &SessionId::random(), RenameOptions::default()).await.unwrap());
 }
 
 #[tokio::test]
@@ -51,7 +51,7 @@ async fn g10_keys_of_another_type_are_left_as_they_are() {
     for (storage, other) in [(&key_value, "list"), (&hash, "string")] {
         let from = SessionId::random();
         storage.set_session(&from, &changes(r#"{"a":1}"#, &[]), CREATE).await.unwrap();
-        assert!(!storage.rename(&from, &id(other)).await.unwrap());
+        assert!(!storage.rename(&from, &id(other), RenameOptions::default()).await.unwrap());
     }
     assert_eq!(before, ["list", "hash", "string"].map(|name| dump(&server, name)));
 }
@@ -98,7 +98,7 @@ async fn an_empty_value_counts_as_no_session_and_can_be_replaced_by_one() {
         server.cli(&["SET", "session:a", empty]);
         assert!(!storage.update_ttl(&id("a"), TtlRange::at_least(TTL)).await.unwrap());
         assert_eq!(storage.expires_in(&id("a")).await.unwrap(), None);
-        assert!(!storage.rename(&id("a"), &id("b")).await.unwrap());
+        assert!(!storage.rename(&id("a"), &id("b"), RenameOptions::default()).await.unwrap());
         assert_eq!(pttl(&server, "session:a"), -1);
     }
 }

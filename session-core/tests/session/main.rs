@@ -6,6 +6,7 @@ mod expiry;
 mod ids;
 mod items;
 mod late_answers;
+mod overlap;
 #[path = "../support/probe.rs"]
 mod probe;
 mod reads;
@@ -45,5 +46,7 @@ async fn create(manager: &Manager) -> SessionId {
 }
 
 async fn stored(manager: &Manager, id: &SessionId) -> Option<String> {
-    manager.storage().get_session(id).await.unwrap().map(|session| session.to_json().into_owned())
+    let stored = manager.storage().get_session(id).await.unwrap();
+    let session = stored.filter(|stored| !stored.is_marker());
+    session.map(|session| session.to_json().into_owned())
 }

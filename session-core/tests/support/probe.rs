@@ -13,8 +13,8 @@ use std::{
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 use session_core::{
-    Changes, Error, Granularity, MemoryStorage, Result, SessionId, SetOptions, Snapshot, Storage,
-    TtlRange, Written,
+    Changes, Error, Granularity, MemoryStorage, RenameOptions, Result, SessionId, SetOptions,
+    Snapshot, Storage, TtlRange, Written,
 };
 
 /// A memory storage with a choice of granularity.
@@ -126,7 +126,12 @@ impl Storage for Probe {
         self.call("get_size").await?.get_size(id).await
     }
 
-    async fn rename(&self, from: &SessionId, to: &SessionId) -> Result<bool> {
-        self.call("rename").await?.rename(from, to).await
+    async fn rename(
+        &self,
+        from: &SessionId,
+        to: &SessionId,
+        options: RenameOptions,
+    ) -> Result<bool> {
+        self.call("rename").await?.rename(from, to, options).await
     }
 }

@@ -111,9 +111,9 @@ async fn assert_left_alone(storage: &FileStorage, id: &SessionId) {
         assert_eq!(written.unwrap(), Written::Refused);
     }
     let other = SessionId::random();
-    assert!(!storage.rename(id, &other).await.unwrap());
+    assert!(!storage.rename(id, &other, RenameOptions::default()).await.unwrap());
     create(storage, &other, HOUR).await;
-    assert!(!storage.rename(&other, id).await.unwrap());
+    assert!(!storage.rename(&other, id, RenameOptions::default()).await.unwrap());
     storage.remove_all(&other, None).await.unwrap();
     storage.sweep().await.unwrap();
 }
@@ -273,7 +273,7 @@ async fn g12_errors_about_a_missing_directory_name_neither_path_nor_id() {
         storage.expires_in(&id).await.unwrap_err(),
         storage.update_ttl(&id, TtlRange::at_least(HOUR)).await.unwrap_err(),
         storage.remove_all(&id, None).await.unwrap_err(),
-        storage.rename(&id, &SessionId::random()).await.unwrap_err(),
+        storage.rename(&id, &SessionId::random(), RenameOptions::default()).await.unwrap_err(),
         storage.sweep().await.unwrap_err(),
     ] {
         assert!(error.is_unavailable());

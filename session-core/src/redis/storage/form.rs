@@ -8,7 +8,10 @@ use super::{
     super::client::{Effect, Key, Operation},
     lua,
 };
-use crate::{MAX_TTL, Result, TtlRange};
+use crate::{
+    MAX_TTL, RenameOptions, Result, TtlRange,
+    snapshot::{MARKER_META, MARKER_TEXT},
+};
 
 /// How a session is stored.
 #[derive(Clone, Copy)]
@@ -29,6 +32,14 @@ impl Form {
         }
     }
 
+    /// Returns a marker as the scripts take it: as text, or as metadata.
+    fn marker(self) -> &'static [u8] {
+        match self {
+            Self::String => MARKER_TEXT.as_bytes(),
+            Self::Hash => MARKER_META.as_bytes(),
+        }
+    }
+
     /// Brings the time to live into a range. One round trip.
     pub(super) async fn update_ttl(self, operation: &Operation<'_>, ttl: TtlRange) -> Result<bool> {
         let range = [ttl.at_least, ttl.at_most.max(ttl.at_least)].map(millis);
@@ -45,7 +56,7 @@ impl Form {
     async fn clamp_ttl(self, operation: &Operation<'_>, range: [u64; 2]) -> Result<Option<i64>> {
         let [measure, none] = self.measure();
         let [at_least, at_most] = range.map(|millis| millis.to_string());
-        let args = [measure, none, at_least.as_bytes(), at_most.as_bytes()];
+        let args = [measure, none, at_least.as_bytes(), at_most.as_bytes(), self.marker()];
         let call = lua::CLAMP_TTL.call(&[operation.key()], &args);
         Ok(match operation.run(call, Effect::Repeatable).await? {
             Value::Int(left) => Some(left),
@@ -54,10 +65,23 @@ impl Form {
     }
 
     /// Renames a session in one step, on the one server that holds both keys. One round trip.
-    pub(super) async fn rename(self, operation: &Operation<'_>, to: Key<'_>) -> Result<bool> {
-        let call = lua::RENAME.call(&[operation.key(), to], &self.measure());
+    pub(super) async fn rename(
+        self,
+        operation: &Operation<'_>,
+        to: Key<'_>,
+        options: RenameOptions,
+    ) -> Result<bool> {
+        let [measure, none] = self.measure();
+        let grace = grace_millis(options.grace).to_string();
+        let args = [measure, none, self.marker(), grace.as_bytes()];
+        let call = lua::RENAME.call(&[operation.key(), to], &args);
         Ok(operation.run(call, Effect::Once).await? == Value::Int(1))
     }
+}
+
+/// Converts the time that a marker remains to milliseconds: 0 for no marker.
+pub(super) fn grace_millis(grace: Duration) -> u64 {
+    if grace.is_zero() { 0 } else { millis(grace) }
 }
 
 /// Converts a time to live to the milliseconds that Redis takes.

@@ -26,9 +26,9 @@ return set",
     )
 });
 
-/// Removes a text that is certainly an object with items.
+/// Removes a text that is certainly an object with items, and no marker.
 ///
-/// `KEYS[1]`: the session. Answers 1 if it was removed, nil if there is nothing, otherwise the text,
+/// `KEYS[1]`: the session. `ARGV[1]`: the text of a marker. Answers 1 if it was removed, nil if there is nothing, otherwise the text,
 /// which the caller has to examine.
 ///
 /// Only what `Snapshot` can parse may be removed, and cjson accepts more: `NaN`, `0x1` and `01`
@@ -37,7 +37,7 @@ return set",
 pub(super) static REMOVE_OBJECT: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"local text = redis.pcall('GET', KEYS[1])
-if type(text) ~= 'string' or #text > 65536 then return text end
+if type(text) ~= 'string' or #text > 65536 or text == ARGV[1] then return text end
 local ascii = text
 if text:find('[\128-\255]') then
   for _, character in ipairs({
@@ -73,7 +73,8 @@ return redis.pcall('UNLINK', KEYS[1])",
 /// handles fewer than 8,000 values, hence the portions.
 pub(super) static WRITE_FIELDS: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
-        "local last = 3 + ARGV[3]
+        "if redis.pcall('HGET', KEYS[1], '$meta') == '{\"renewed\":true}' then return false end
+local last = 3 + ARGV[3]
 if ARGV[1] == 'update' and last > 3 and last == #ARGV and last < 4000 then
   local added = redis.pcall('HSET', KEYS[1], unpack(ARGV, 4))
   if type(added) == 'table' then return added end
@@ -112,34 +113,45 @@ return size - redis.call('HEXISTS', KEYS[1], ARGV[1])",
     )
 });
 
-/// Removes a hash; with arguments, only if these are its fields and values.
+/// Removes a hash; with fields and values, only if these are its own.
 ///
-/// `KEYS[1]`: the session. `ARGV`: fields and values. Answers 1 if it was removed.
+/// `KEYS[1]`: the session. `ARGV`: the metadata of a marker; how long a marker remains in its place, 0
+/// for none; fields and values. Answers 1 if it was removed.
 pub(super) static REMOVE_FIELDS: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local size = redis.pcall('HLEN', KEYS[1])
 if type(size) == 'table' then return size end
-if #ARGV > 0 then
-  if size * 2 ~= #ARGV then return 0 end
+if size == 1 and redis.call('HGET', KEYS[1], '$meta') == ARGV[1] then return 0 end
+if #ARGV > 2 then
+  if size * 2 + 2 ~= #ARGV then return 0 end
   local now = redis.call('HGETALL', KEYS[1])
   local seen = {}
-  for i = 1, #ARGV, 2 do seen[ARGV[i]] = ARGV[i + 1] end
+  for i = 3, #ARGV, 2 do seen[ARGV[i]] = ARGV[i + 1] end
   for i = 1, #now, 2 do if seen[now[i]] ~= now[i + 1] then return 0 end end
 end
-return redis.pcall('UNLINK', KEYS[1])",
+local removed = redis.pcall('UNLINK', KEYS[1])
+if removed == 1 and ARGV[2] ~= '0' then
+  redis.call('HSET', KEYS[1], '$meta', ARGV[1])
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end
+return removed",
     )
 });
 
 /// Brings the time to live into a range, and returns the time left if that changes nothing.
 ///
 /// `KEYS[1]`: the session. `ARGV`: the command that measures the size of this form of session; the
-/// largest size that counts as no session; the lower and the upper bound, or 0 to change nothing.
+/// largest size that counts as no session; the lower and the upper bound, or 0 to change nothing; a
+/// marker, as text or as metadata.
 /// Answers nil if there is no session, -1 if it has no time to live and gets none.
 pub(super) static CLAMP_TTL: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local size = redis.pcall(ARGV[1], KEYS[1])
 if type(size) == 'table' then return size end
 if size <= tonumber(ARGV[2]) then return false end
+if ARGV[1] == 'STRLEN' then
+  if size == #ARGV[5] and redis.call('GET', KEYS[1]) == ARGV[5] then return false end
+elseif size == 1 and redis.call('HGET', KEYS[1], '$meta') == ARGV[5] then return false end
 local left, least, most = redis.call('PTTL', KEYS[1]), tonumber(ARGV[3]), tonumber(ARGV[4])
 if least == 0 then return left end
 if left < least then return redis.pcall('PEXPIRE', KEYS[1], ARGV[3]) end
@@ -151,12 +163,24 @@ return left",
 /// Renames a session unless the new key is taken. The time to live stays.
 ///
 /// `KEYS`: from, to. `ARGV`: the command that measures the size of this form of session; the largest
-/// size that counts as no session. Answers 1 if renamed.
+/// size that counts as no session; a marker, as text or as metadata; how long the marker remains at
+/// the old key, 0 for none. Answers 1 if renamed.
 pub(super) static RENAME: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         "local size = redis.pcall(ARGV[1], KEYS[1])
 if type(size) == 'table' then return size end
 if size <= tonumber(ARGV[2]) then return 0 end
-return redis.pcall('RENAMENX', KEYS[1], KEYS[2])",
+local is_text = ARGV[1] == 'STRLEN'
+if is_text and size == #ARGV[3] and redis.call('GET', KEYS[1]) == ARGV[3] then return 0 end
+if not is_text and redis.call('HGET', KEYS[1], '$meta') == ARGV[3] then return 0 end
+local renamed = redis.pcall('RENAMENX', KEYS[1], KEYS[2])
+if renamed ~= 1 or ARGV[4] == '0' then return renamed end
+if is_text then
+  redis.pcall('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])
+else
+  redis.call('HSET', KEYS[1], '$meta', ARGV[3])
+  redis.call('PEXPIRE', KEYS[1], ARGV[4])
+end
+return renamed",
     )
 });

@@ -8,14 +8,14 @@ use serde_json::value::RawValue;
 use super::{
     super::{
         super::client::{Call, Effect, Key, Operation},
-        form::millis,
+        form::{grace_millis, millis},
         lua,
     },
     field,
 };
 use crate::{
     Changes, Result, Snapshot, Written,
-    snapshot::{META_KEY, NO_META},
+    snapshot::{MARKER_META, META_KEY, NO_META},
 };
 
 type Fields = Vec<(Vec<u8>, Vec<u8>)>;
@@ -84,23 +84,30 @@ fn write_call(key: Key<'_>, changes: &Changes, condition: &str, ttl: Duration) -
 }
 
 pub(super) async fn remove(operation: &Operation<'_>) -> Result<bool> {
-    let call = lua::REMOVE_FIELDS.call(&[operation.key()], &[]);
+    let call = lua::REMOVE_FIELDS.call(&[operation.key()], &[MARKER_META.as_bytes(), b"0"]);
     Ok(operation.run(call, Effect::Once).await? == Value::Int(1))
 }
 
-/// Removes the session if it still has the items that were seen.
+/// Removes the session if it still has the items that were seen. With a grace, a marker takes its
+/// place.
 ///
 /// A field may hold an item in another text than would be written here, so the session is read, and
 /// then compared in the server field by field.
-pub(super) async fn remove_seen(operation: &Operation<'_>, seen: &Snapshot) -> Result<bool> {
-    let key = operation.key();
+pub(super) async fn remove_seen(
+    operation: &Operation<'_>,
+    seen: &Snapshot,
+    grace: Duration,
+) -> Result<bool> {
+    let (key, grace) = (operation.key(), grace_millis(grace).to_string());
     loop {
         let fields = fields(operation).await?;
-        if snapshot(operation, &fields).is_none_or(|now| now.to_json() != seen.to_json()) {
+        let now = snapshot(operation, &fields).filter(|now| !now.is_marker());
+        if now.is_none_or(|now| !now.is_same_session(seen)) {
             return Ok(false);
         }
+        let fields = fields.iter().flat_map(|(key, text)| [key.as_slice(), text]);
         let args: Vec<&[u8]> =
-            fields.iter().flat_map(|(key, text)| [key.as_slice(), text]).collect();
+            [MARKER_META.as_bytes(), grace.as_bytes()].into_iter().chain(fields).collect();
         let call = lua::REMOVE_FIELDS.call(&[key], &args);
         if operation.run(call, Effect::Once).await? == Value::Int(1) {
             return Ok(true);

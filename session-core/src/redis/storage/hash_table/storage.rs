@@ -16,8 +16,8 @@ use super::{
 use crate::snapshot::META_KEY;
 use crate::storage::rename_by_copying;
 use crate::{
-    Changes, Granularity, Result, SessionId, SetOptions, Snapshot, Storage, TtlRange, WriteMode,
-    Written,
+    Changes, Granularity, RenameOptions, Result, SessionId, SetOptions, Snapshot, Storage,
+    TtlRange, WriteMode, Written,
 };
 
 /// Stores each session as a Redis hash with a field for each item.
@@ -77,6 +77,11 @@ impl Storage for RedisHashTableStorage {
             WriteMode::Create if !changes.creates() => return Ok(Written::Refused),
             WriteMode::Create => "create",
             WriteMode::Update => "update",
+            WriteMode::Retire => {
+                let Some(seen) = options.seen else { return Ok(Written::Refused) };
+                let retired = hash::remove_seen(&self.redis.operation(id), seen, ttl).await?;
+                return Ok(if retired { Written::Saved } else { Written::Refused });
+            }
         };
         if !is_large(changes.size()) {
             return hash::write(&self.redis.operation(id), changes, condition, ttl).await;
@@ -95,11 +100,13 @@ impl Storage for RedisHashTableStorage {
         match if_seen {
             None => hash::remove(&self.redis.operation(id)).await,
             Some(seen) if !self.has_large(id) => {
-                hash::remove_seen(&self.redis.operation(id), seen).await
+                hash::remove_seen(&self.redis.operation(id), seen, Duration::ZERO).await
             }
             Some(seen) => {
                 let (redis, id, seen) = (self.redis.clone(), id.clone(), seen.clone());
-                let remove = async move { hash::remove_seen(&redis.operation(&id), &seen).await };
+                let remove = async move {
+                    hash::remove_seen(&redis.operation(&id), &seen, Duration::ZERO).await
+                };
                 self.redis.client().on_large_thread(remove).await
             }
         }
@@ -142,11 +149,16 @@ impl Storage for RedisHashTableStorage {
         hash::size(&self.redis.operation(id)).await
     }
 
-    async fn rename(&self, from: &SessionId, to: &SessionId) -> Result<bool> {
+    async fn rename(
+        &self,
+        from: &SessionId,
+        to: &SessionId,
+        options: RenameOptions,
+    ) -> Result<bool> {
         let client = self.redis.client();
         if !client.is_single_server() {
-            return client.bounded(rename_by_copying(self, from, to)).await;
+            return client.bounded(rename_by_copying(self, from, to, options)).await;
         }
-        Form::Hash.rename(&self.redis.operation(from), self.redis.key(to)).await
+        Form::Hash.rename(&self.redis.operation(from), self.redis.key(to), options).await
     }
 }

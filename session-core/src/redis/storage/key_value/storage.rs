@@ -16,7 +16,8 @@ use super::{
 };
 use crate::storage::rename_by_copying;
 use crate::{
-    Changes, Result, SessionId, SetOptions, Snapshot, Storage, TtlRange, WriteMode, Written,
+    Changes, RenameOptions, Result, SessionId, SetOptions, Snapshot, Storage, TtlRange, WriteMode,
+    Written,
 };
 
 /// Stores each session as one Redis string: the JSON object of its items, with sorted keys.
@@ -67,6 +68,7 @@ impl RedisKeyValueStorage {
             WriteMode::Update => {
                 update::update(&string, &self.queues, changes, options.seen, ttl).await
             }
+            WriteMode::Retire => Box::pin(update::retire(&string, options)).await,
         }
     }
 }
@@ -129,14 +131,19 @@ impl Storage for RedisKeyValueStorage {
         Some(self.redis.client().response_timeout())
     }
 
-    async fn rename(&self, from: &SessionId, to: &SessionId) -> Result<bool> {
+    async fn rename(
+        &self,
+        from: &SessionId,
+        to: &SessionId,
+        options: RenameOptions,
+    ) -> Result<bool> {
         let client = self.redis.client();
         if !client.is_single_server() {
-            return client.bounded(rename_by_copying(self, from, to)).await;
+            return client.bounded(rename_by_copying(self, from, to, options)).await;
         }
         // Removes the old id from the near cache before the rename is acknowledged.
         let _placeholder = self.redis.near_cache().map(|cache| cache.begin_write(from));
-        Form::String.rename(&self.redis.operation(from), self.redis.key(to)).await
+        Form::String.rename(&self.redis.operation(from), self.redis.key(to), options).await
     }
 }
 

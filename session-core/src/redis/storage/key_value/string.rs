@@ -15,7 +15,7 @@ use super::{
     },
     near_cache::{Lookup, NearCache},
 };
-use crate::{Result, SessionId, Snapshot};
+use crate::{Result, SessionId, Snapshot, snapshot::MARKER_TEXT};
 
 /// One operation on the string of one session.
 pub(super) struct SessionString<'a> {
@@ -110,6 +110,7 @@ impl<'a> SessionString<'a> {
                 Removal::Unsure(session) => session,
             },
         };
+        current = current.filter(|current| !current.is_marker());
         // By compare-and-set, because a record that cannot be read must not be removed.
         while let Some(old) = current {
             match self.swap(old.stored().as_bytes(), None, Duration::ZERO).await? {
@@ -117,7 +118,8 @@ impl<'a> SessionString<'a> {
                 Swap::Gone => return Ok(false),
                 // The same items in another text, edited by hand, are the same session.
                 Swap::Changed(now) => {
-                    let is_wanted = if_seen.is_none_or(|seen| seen.to_json() == now.to_json());
+                    let is_wanted = !now.is_marker()
+                        && if_seen.is_none_or(|seen| seen.to_json() == now.to_json());
                     current = is_wanted.then_some(now);
                 }
             }
@@ -128,7 +130,8 @@ impl<'a> SessionString<'a> {
     /// Removes the session if the server can tell that it is one. One round trip.
     async fn try_remove(&self) -> Result<Removal> {
         let _placeholder = self.near_cache.map(|cache| cache.begin_write(self.id));
-        let call = lua::REMOVE_OBJECT.call(&[self.operation.key()], &[]);
+        let args = [MARKER_TEXT.as_bytes()];
+        let call = lua::REMOVE_OBJECT.call(&[self.operation.key()], &args);
         Ok(match self.operation.run(call, Effect::Once).await? {
             Value::Int(_) => Removal::Done,
             text => Removal::Unsure(self.parse(text)),

@@ -6,7 +6,7 @@ use super::{
     string::{SessionString, Swap},
     write_queue::{QueuedWriter, WriteQueues},
 };
-use crate::{Changes, Result, Snapshot, Written};
+use crate::{Changes, Result, SetOptions, Snapshot, Written};
 
 /// Stores a new session unless the id is taken.
 pub(super) async fn create(
@@ -51,6 +51,20 @@ pub(super) async fn update(
     Box::pin(update_in_turn(string, &writer, changes, base, ttl)).await
 }
 
+/// Replaces the session by a marker, if it still is as it was seen.
+pub(super) async fn retire(string: &SessionString<'_>, options: SetOptions<'_>) -> Result<Written> {
+    let mut stored = options.seen.cloned();
+    while let Some(marker) = options.apply(&Changes::new(), stored.as_ref()) {
+        let old = stored.as_ref().map_or("", Snapshot::stored).as_bytes();
+        match string.swap(old, Some(&marker), options.ttl).await? {
+            Swap::Done => return Ok(Written::Saved),
+            Swap::Gone => break,
+            Swap::Changed(now) => stored = Some(now),
+        }
+    }
+    Ok(Written::Refused)
+}
+
 /// Applies changes once the writers of this process before this one are done.
 async fn update_in_turn(
     string: &SessionString<'_>,
@@ -87,7 +101,7 @@ async fn attempt(
     ttl: Duration,
 ) -> Result<(Swap, Option<Snapshot>)> {
     let base = if base.is_some() { base } else { string.read().await? };
-    let Some(old) = base else { return Ok((Swap::Gone, None)) };
+    let Some(old) = base.filter(|base| !base.is_marker()) else { return Ok((Swap::Gone, None)) };
     let new = changes.apply(Some(&old));
     let swap = string.swap(old.stored().as_bytes(), new.as_ref(), ttl).await?;
     Ok((swap, new))
