@@ -292,11 +292,20 @@ where
                     else {
                         return Poll::Ready(response.map(ServiceResponse::map_into_left_body));
                     };
-                    if let Some(closed) = session.try_close() {
-                        return Poll::Ready(respond::finish(response, closed, slot));
-                    }
-                    let session = session.clone();
-                    let close = Box::pin(async move { session.close().await });
+                    let closed = match session.try_close() {
+                        Some(closed) if !slot.shared().rolls_cookie(&closed) => {
+                            return Poll::Ready(respond::finish(response, closed, slot));
+                        }
+                        closed => closed,
+                    };
+                    let (session, slot) = (session.clone(), slot.clone());
+                    let close = Box::pin(async move {
+                        let closed = match closed {
+                            Some(closed) => closed,
+                            None => session.close().await,
+                        };
+                        slot.shared().prove_cookie(closed).await
+                    });
                     this.state.set(State::Closing { response: Some(response), close });
                 }
                 Stage::Closing { response, close } => {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use session_core::Manager;
+use session_core::{Closed, Manager, Outcome};
 
 use crate::transport::Transport;
 
@@ -10,6 +10,28 @@ use crate::transport::Transport;
 pub(crate) struct Shared {
     pub(crate) manager: Manager,
     pub(crate) transport: Transport,
+}
+
+impl Shared {
+    /// Returns whether the cookie of a session that was closed has to be sent again.
+    pub(crate) fn rolls_cookie(&self, closed: &Closed) -> bool {
+        matches!(closed.outcome, Outcome::Kept { roll: true, .. })
+            && self.transport.has_persistent_cookie()
+    }
+
+    /// Finds out whether the session still exists before its cookie is sent again.
+    ///
+    /// Another request may have renewed or ended it while this one was running. Its cookie must not
+    /// replace the one that the client was sent then.
+    pub(crate) async fn prove_cookie(&self, mut closed: Closed) -> Closed {
+        if self.rolls_cookie(&closed)
+            && let Outcome::Kept { id, .. } = &closed.outcome
+            && !self.manager.extend(id).await
+        {
+            closed.outcome = Outcome::Untouched;
+        }
+        closed
+    }
 }
 
 /// Logs a warning if another live middleware of this process keeps sessions of the same cookie or

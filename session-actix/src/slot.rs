@@ -42,6 +42,10 @@ impl Slot {
         slots.find(|slot| Arc::ptr_eq(&slot.0.shared, shared))
     }
 
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.0.shared
+    }
+
     /// Returns the session if it was asked for.
     pub(crate) fn opened(&self) -> Option<&Session> {
         self.0.opened.get().map(|opened| &opened.session)

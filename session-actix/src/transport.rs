@@ -60,6 +60,11 @@ impl Transport {
         self.header.as_ref().is_some_and(has_sent)
     }
 
+    /// Returns whether the client is sent a cookie with an age, again and again.
+    pub(crate) fn has_persistent_cookie(&self) -> bool {
+        self.cookie.as_ref().is_some_and(CookieConfig::is_persistent)
+    }
+
     /// Adds the headers that tell the client about its session, and caches that the response
     /// depends on it.
     pub(crate) fn add_headers(

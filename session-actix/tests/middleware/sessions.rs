@@ -15,7 +15,7 @@ use actix_web::{
 };
 use futures_util::stream;
 use session_actix::{CookieAge, Session, SessionMiddleware};
-use session_core::Manager;
+use session_core::{Manager, MemoryStorage};
 
 use crate::{app, call, cookie, cookies, manager, plain, routes, sessions, text};
 
@@ -193,4 +193,44 @@ async fn the_session_is_stored_and_closed_before_a_streaming_body() {
         "stored before the body"
     );
     assert_eq!(text(response).await, "Err(Closed)");
+}
+
+/// A rolling cookie of an id that another request has renewed or ended would log the browser out.
+#[actix_web::test]
+async fn g14_a_slow_request_sends_no_cookie_of_an_id_that_was_renewed_or_ended_meanwhile() {
+    const INTERVAL: Duration = Duration::from_millis(1);
+
+    async fn slow(
+        session: Session,
+        manager: web::Data<Manager>,
+        act: web::Path<String>,
+    ) -> Result<&'static str, session_actix::Error> {
+        let other = manager.open(session.id().await?);
+        match act.as_str() {
+            "login" => drop(other.regenerate_id().await?),
+            "logout" => other.remove_all().await?,
+            _ => {}
+        }
+        assert!(other.close().await.failure.is_none());
+        Ok("slow")
+    }
+
+    for (act, expected) in [("login", 0), ("logout", 0), ("nothing", 1)] {
+        // So short that every use sends the cookie again.
+        let manager = Manager::builder(MemoryStorage::new()).touch_interval(INTERVAL);
+        let manager = manager.build().unwrap();
+        let rolling = plain("sid").age(CookieAge::Rolling);
+        let sessions = SessionMiddleware::builder(manager.clone()).cookie(rolling).build().unwrap();
+        let app = App::new()
+            .app_data(web::Data::new(manager))
+            .route("/slow/{act}", web::get().to(slow))
+            .configure(routes)
+            .wrap(sessions);
+        let app = init_service(app).await;
+        let sid = cookie(&call(&app, "/set", None).await);
+        actix_rt::time::sleep(2 * INTERVAL).await;
+        let response = call(&app, &format!("/slow/{act}"), Some(&sid)).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(cookies(&response).len(), expected, "{act}");
+    }
 }

@@ -5,6 +5,7 @@
 
 mod background;
 mod builder;
+mod extend;
 mod handle;
 mod touch_queue;
 

@@ -57,7 +57,9 @@ impl<'a> SessionString<'a> {
     pub(super) async fn fetch(&self, lookup: Lookup) -> Result<Option<Snapshot>> {
         let answer = self.operation.send(&get(self.operation.key()), Effect::Repeatable).await?;
         let session = self.parse(answer);
-        if let (Lookup::Miss(placeholder), Some(session)) = (lookup, &session) {
+        // A marker is not cached: it would be served for longer than it exists.
+        let cacheable = session.as_ref().filter(|session| !session.is_marker());
+        if let (Lookup::Miss(placeholder), Some(session)) = (lookup, cacheable) {
             placeholder.fill(session);
         }
         Ok(session)
