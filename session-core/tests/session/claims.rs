@@ -1,4 +1,4 @@
-//! Several ids that one client has sent.
+//! Sessions opened with several claimed ids.
 
 use session_core::{Outcome, SessionId};
 

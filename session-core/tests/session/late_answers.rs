@@ -1,4 +1,4 @@
-//! Answers of the store that arrive after the request has gone on.
+//! Answers of the store that arrive after the request has continued, and waiting that is given up.
 
 use std::{
     pin::pin,
@@ -23,18 +23,19 @@ use tokio::{
 
 use super::{create, is_whole, managers};
 
-/// A storage of items whose writes take effect at once, and are answered when the test says so.
+/// A storage of items. Its writes take effect at once, but are answered when the test allows it.
 #[derive(Debug, Default)]
 struct LateStorage {
     memory: MemoryStorage,
-    /// Whether writes wait before they take effect instead of after.
+    /// Whether writes wait before they take effect, instead of before their answer.
     is_slow: AtomicBool,
+    /// Whether writes wait for `answer`.
     is_late: AtomicBool,
     answer: Notify,
 }
 
 impl LateStorage {
-    /// Lets the waiting writes go on, and does not make later ones wait.
+    /// Lets the waiting writes continue. Later ones do not wait.
     fn answer(&self) {
         self.is_late.store(false, Ordering::Relaxed);
         self.answer.notify_waiters();
@@ -98,7 +99,7 @@ impl Storage for LateStorage {
     }
 }
 
-/// A session with one item that this request has read.
+/// Opens a stored session, reads it, and makes its writes wait from then on.
 async fn read_session() -> (Arc<LateStorage>, session_core::Session, SessionId) {
     let storage = Arc::new(LateStorage::default());
     let manager = Manager::builder(storage.clone()).build().unwrap();

@@ -1,4 +1,4 @@
-//! Use, and reads that fail.
+//! When a session counts as used, and reads that fail.
 
 use std::time::Duration;
 
@@ -110,7 +110,6 @@ async fn a_session_that_no_operation_was_called_on_was_not_used() {
     }
 }
 
-/// An id function that uses the session itself.
 #[tokio::test(start_paused = true)]
 async fn an_id_function_may_use_its_session() {
     for (manager, _) in managers() {

@@ -1,4 +1,4 @@
-//! Values that are not what they seem.
+//! Values that JSON cannot express, `null`, and items without a type of their own.
 
 use std::collections::BTreeMap;
 
@@ -33,9 +33,9 @@ async fn a_default_takes_the_place_of_null() {
     }
 }
 
-/// What people and GoFrame write into the fields of a hash.
+/// Fields of a hash as people and GoFrame write them.
 #[tokio::test]
-async fn an_item_without_a_type_of_its_own_is_read_as_the_type_that_is_wanted() {
+async fn an_item_without_a_type_of_its_own_is_read_as_the_requested_type() {
     for (manager, _) in managers() {
         let id = SessionId::random();
         let mut changes = Changes::new();
@@ -50,7 +50,7 @@ async fn an_item_without_a_type_of_its_own_is_read_as_the_type_that_is_wanted() 
         let admin = session.get::<bool>("admin").await;
         let guest = session.get::<bool>("guest").await;
         if is_whole(&manager) {
-            // A storage of whole sessions keeps the types.
+            // A storage of whole sessions keeps each item's type.
             assert!(matches!(phone, Err(Error::Decode { .. })));
             assert!(matches!(admin, Err(Error::Decode { .. })));
         } else {
