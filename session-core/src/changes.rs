@@ -152,7 +152,6 @@ impl Changes {
         self.items.extend(later.items);
     }
 
-    /// Returns the total length of all keys and items in bytes.
     /// Returns whether the changes can create a session.
     pub(crate) fn creates(&self) -> bool {
         self.sets_items() || self.meta.is_some()
@@ -171,6 +170,7 @@ impl Changes {
         self.meta.as_deref()
     }
 
+    /// Returns the total length of all keys and items in bytes.
     #[cfg(feature = "redis")]
     pub(crate) fn size(&self) -> usize {
         self.iter().map(|(key, item)| key.len() + item.map_or(0, |item| item.get().len())).sum()

@@ -14,6 +14,10 @@ impl Session {
     /// Decodes no other item. Costs one round trip with a storage of items. A storage of whole
     /// sessions is read once per request.
     ///
+    /// The fields of a Redis hash have no types, and people and GoFrame write strings there without
+    /// quotes. So with a storage of items, a number or a word is also read as a `String`, and `1` or
+    /// `0` as a `bool`. If an item cannot be decoded, its key is logged.
+    ///
     /// # Errors
     ///
     /// [`Error::Decode`](crate::Error::Decode) if the item is not a `T`; otherwise as described
@@ -47,7 +51,8 @@ impl Session {
         session.item(key).map(|item| self.decode(key, item)).transpose()
     }
 
-    /// Reads one item, or returns `default` if there is no such item or no session.
+    /// Reads one item, or returns `default` if there is no such item or no session, or the item is
+    /// `null`.
     ///
     /// # Errors
     ///

@@ -20,8 +20,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::Encode`] if the value cannot be serialized as JSON; otherwise as described
-    /// [above](Self).
+    /// [`Error::Encode`] if the value cannot be serialized as JSON, or contains NaN or an infinity;
+    /// [`Error::ReservedKey`] for the key `$meta`; otherwise as described [above](Self).
     ///
     /// # Examples
     ///
@@ -57,8 +57,8 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::Encode`] if the value does not serialize as a JSON object; otherwise as described
-    /// [above](Self).
+    /// [`Error::Encode`] if the value does not serialize as a JSON object, or contains NaN or an
+    /// infinity; [`Error::ReservedKey`] for the key `$meta`; otherwise as described [above](Self).
     ///
     /// # Examples
     ///
