@@ -1,11 +1,11 @@
 //! What every request, or every stored text, goes through.
 
-use std::hint::black_box;
+use std::{hint::black_box, time::Instant};
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use futures_util::FutureExt;
 use serde_json::value::to_raw_value;
-use session_core::{Changes, Manager, MemoryStorage, SessionId, Snapshot};
+use session_core::{Changes, Closed, Manager, MemoryStorage, Result, SessionId, Snapshot};
 use tokio::runtime::Runtime;
 
 /// A session's text with that many items.
@@ -45,23 +45,13 @@ fn requests(criterion: &mut Criterion) {
     let runtime = Runtime::new().expect("a runtime can be started");
     let (manager, id) = runtime.block_on(async {
         let manager = Manager::builder(MemoryStorage::new()).build().expect("defaults");
-        let session = manager.open(None);
-        session.set("count", 1).await.expect("it is stored");
-        session.set("name", "bob").await.expect("it is stored");
-        let id = session.id().await.expect("it is there").expect("it has an id");
-        assert!(session.close().await.failure.is_none());
+        let id = new_session(&manager).await;
         (manager, id)
     });
     // Its clock is used; otherwise nothing is polled by it, so that it is not measured.
     let _context = runtime.enter();
     criterion.bench_function("a request that reads one item", |bencher| {
-        bencher.iter(|| {
-            at_once(async {
-                let session = manager.open(Some(id.clone()));
-                let count = session.get::<u64>("count").await;
-                (count, session.close().await)
-            })
-        });
+        bencher.iter(|| read(&manager, &id));
     });
     criterion.bench_function("a request that writes one item", |bencher| {
         bencher.iter(|| {
@@ -74,9 +64,53 @@ fn requests(criterion: &mut Criterion) {
     });
 }
 
+/// Every request notes the use of its session: threads must not wait for each other there.
+fn threads(criterion: &mut Criterion) {
+    let runtime = Runtime::new().expect("a runtime can be started");
+    let manager = runtime
+        .block_on(async { Manager::builder(MemoryStorage::new()).build().expect("defaults") });
+    for threads in [1, 2, 8] {
+        let ids: Vec<_> = (0..threads).map(|_| runtime.block_on(new_session(&manager))).collect();
+        let name = format!("requests that read one item, in {threads} threads");
+        criterion.bench_function(&name, |bencher| {
+            bencher.iter_custom(|requests| {
+                let begin = Instant::now();
+                std::thread::scope(|scope| {
+                    for id in &ids {
+                        scope.spawn(|| {
+                            let _context = runtime.enter();
+                            for _ in 0..requests {
+                                let _ = black_box(read(&manager, id));
+                            }
+                        });
+                    }
+                });
+                begin.elapsed()
+            });
+        });
+    }
+}
+
+async fn new_session(manager: &Manager) -> SessionId {
+    let session = manager.open(None);
+    session.set("count", 1).await.expect("it is stored");
+    session.set("name", "bob").await.expect("it is stored");
+    let id = session.id().await.expect("it is there").expect("it has an id");
+    assert!(session.close().await.failure.is_none());
+    id
+}
+
+fn read(manager: &Manager, id: &SessionId) -> (Result<Option<u64>>, Closed) {
+    at_once(async {
+        let session = manager.open(Some(id.clone()));
+        let count = session.get::<u64>("count").await;
+        (count, session.close().await)
+    })
+}
+
 fn at_once<T>(request: impl Future<Output = T>) -> T {
     request.now_or_never().expect("in memory nothing waits")
 }
 
-criterion_group!(hot_paths, texts, ids, requests);
+criterion_group!(hot_paths, texts, ids, requests, threads);
 criterion_main!(hot_paths);

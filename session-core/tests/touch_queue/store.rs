@@ -94,9 +94,9 @@ impl Store {
         expiry.filter(|expiry| *expiry > Instant::now())
     }
 
-    /// Returns the highest number of concurrent writes so far.
+    /// Returns the highest number of concurrent writes since the last call.
     pub(crate) fn max_in_flight(&self) -> usize {
-        self.max_in_flight.load(Ordering::Relaxed)
+        self.max_in_flight.swap(0, Ordering::Relaxed)
     }
 
     pub(crate) fn sweeps(&self) -> usize {

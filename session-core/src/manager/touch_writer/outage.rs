@@ -62,7 +62,7 @@ impl Outage {
 
     /// Records that no write has succeeded since the suspicion arose.
     pub(super) fn confirm(&mut self) {
-        if let Some(reason) = self.suspicion.as_ref().filter(|_| !self.is_down) {
+        if let Some(reason) = &self.suspicion {
             log::warn!("times to live of sessions cannot be written: {reason}");
             self.is_down = true;
         }
