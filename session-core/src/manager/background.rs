@@ -21,7 +21,7 @@ use crate::Storage;
 /// They end when it is dropped. If their runtime ends before, or one of them panics, the next use
 /// of a session starts them again.
 pub(super) struct Background {
-    writer: TouchWriter,
+    pub(super) writer: TouchWriter,
     storage: Arc<dyn Storage>,
     ttl: Duration,
     writing: Arc<AtomicBool>,
@@ -31,7 +31,7 @@ pub(super) struct Background {
     alive: watch::Sender<()>,
 }
 
-/// Says that a task runs, until it is dropped with the task.
+/// Keeps the flag of a task set until it is dropped with the task.
 struct Running(Arc<AtomicBool>);
 
 impl Drop for Running {

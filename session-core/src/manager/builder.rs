@@ -187,8 +187,7 @@ impl ManagerBuilder {
         let touch_interval = self.touch_interval.min(self.ttl / 10);
         let touches = Arc::new(TouchQueue::new(self.ttl, touch_interval));
         let writer = TouchWriter::new(touches.clone(), self.storage.clone(), timeout);
-        let background =
-            Background::start(&runtime, writer.clone(), self.storage.clone(), self.ttl);
+        let background = Background::start(&runtime, writer, self.storage.clone(), self.ttl);
         Ok(Manager(Arc::new(Shared {
             storage: self.storage,
             ttl: self.ttl,
@@ -196,7 +195,6 @@ impl ManagerBuilder {
             timeout,
             id_fn: self.id_fn,
             touches,
-            writer,
             background,
             unknown_claims: AtomicU64::new(0),
         })))

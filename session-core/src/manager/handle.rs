@@ -11,7 +11,7 @@ use std::{
 
 use tokio::time::{Instant, timeout};
 
-use super::{background::Background, touch_queue::TouchQueue, touch_writer::TouchWriter};
+use super::{background::Background, touch_queue::TouchQueue};
 use crate::{SessionId, Storage};
 
 /// Generates the id of a new session. Must not return an id twice.
@@ -50,7 +50,6 @@ pub(super) struct Shared {
     pub(super) timeout: Duration,
     pub(super) id_fn: IdFn,
     pub(super) touches: Arc<TouchQueue>,
-    pub(super) writer: TouchWriter,
     pub(super) background: Background,
     pub(super) unknown_claims: AtomicU64,
 }
@@ -163,9 +162,9 @@ impl Manager {
     /// Writes the times to live that are still owed to the store.
     ///
     /// Await it at shutdown, after the last request. Without it, a session used shortly before may
-    /// expire early, by up to one touch interval. Each write is bounded by the timeout. A session
-    /// whose write fails does not stop the others. If only failures come, at least eight in a row,
-    /// the store is down: no other write starts.
+    /// expire early, by up to one touch interval. Each write is bounded by the timeout, and one
+    /// that fails does not stop the others. If the store is down, only failures come: after eight
+    /// of them no other write starts.
     ///
     /// # Examples
     ///
@@ -178,7 +177,7 @@ impl Manager {
     /// # Ok(()) }
     /// ```
     pub async fn flush(&self) {
-        self.0.writer.flush().await;
+        self.0.background.writer.flush().await;
     }
 
     pub(crate) fn new_id(&self) -> SessionId {

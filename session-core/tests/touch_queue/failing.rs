@@ -11,8 +11,8 @@ use super::{
     use_all,
 };
 
-/// Keeps `healthy` sessions in use while the writes of `sick` others get this answer, for two to ten
-/// minutes. Returns the log lines that are not at debug.
+/// Keeps `healthy` sessions in use while the writes of `sick` others get this answer, for two to
+/// ten minutes. Returns the log lines that are not at debug.
 async fn use_beside(sick: usize, healthy: usize, answer: Answer) -> Vec<String> {
     let lines = log::capture();
     let store = Store::new();

@@ -1,5 +1,6 @@
 //! The store is slower than the sessions are used.
 
+use session_core::Manager;
 use tokio::time::{Instant, sleep};
 
 use super::{
@@ -66,4 +67,17 @@ async fn a_write_is_never_made_for_less_than_a_millisecond() {
     sleep(seconds(60)).await;
     let writes = store.writes();
     assert!(writes.is_empty(), "{writes:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn g9_a_session_that_lives_for_a_few_milliseconds_is_kept_alive_too() {
+    let store = Store::new();
+    let manager = Manager::builder(store.clone()).ttl(millis(20)).build().unwrap();
+    let ids = store.add(10, millis(20));
+    for _ in 0..200 {
+        use_all(&manager, &ids).await;
+        sleep(millis(5)).await;
+    }
+    sleep(millis(20)).await;
+    assert_eq!(store.expiry(&ids[0]), None);
 }

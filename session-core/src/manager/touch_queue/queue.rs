@@ -48,13 +48,10 @@ struct Aligned(Mutex<Shard>);
 
 impl TouchQueue {
     pub(in crate::manager) fn new(ttl: Duration, interval: Duration) -> Self {
-        let shard = |seed| Aligned(Mutex::new(Shard::new(seed)));
+        let shard = |number| Aligned(Mutex::new(Shard::new(number)));
         Self {
             times: Times { ttl, interval },
-            shards: (1..=SHARDS as u64)
-                .map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15))
-                .map(shard)
-                .collect(),
+            shards: (1..=SHARDS as u64).map(shard).collect(),
             hasher: RandomState::new(),
             turn: AtomicUsize::new(0),
             first_use: Notify::new(),

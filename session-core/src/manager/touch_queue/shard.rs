@@ -8,7 +8,7 @@ use super::entry::{Entry, Place, Slots, Times, Visit, time_left};
 use crate::SessionId;
 
 /// The maximum number of entries visited under one lock: tens of microseconds.
-const BATCH: usize = 64;
+const BATCH: usize = 16;
 /// The maximum number of entries searched for one that can probe the store.
 const PROBE_SEARCH: usize = 8;
 
@@ -41,9 +41,11 @@ pub(super) struct Shard {
 }
 
 impl Shard {
-    /// Creates a shard. The seed must not be 0.
-    pub(super) fn new(seed: u64) -> Self {
-        Self { by_id: HashMap::new(), schedule: BTreeSet::new(), random: seed }
+    /// Creates an empty shard. The number seeds its random numbers and must not be 0.
+    pub(super) fn new(number: u64) -> Self {
+        // Bits all over, as the first numbers of a seed with few of them are close to 0.
+        let random = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        Self { by_id: HashMap::new(), schedule: BTreeSet::new(), random }
     }
 
     pub(super) fn insert(&mut self, id: &SessionId, entry: Entry) {

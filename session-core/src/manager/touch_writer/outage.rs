@@ -19,8 +19,8 @@ const PROBE_INTERVAL: Duration = Duration::from_millis(250);
 /// A part of the store may be away, such as a shard or a lock, while the rest answers. So a failure
 /// counts against the store only if its write, and all earlier ones of the session that failed in a
 /// row, began after the last success. Enough such failures raise the suspicion that the store is
-/// down. Then no write begins until those in flight have answered: a part that refuses at once
-/// answers before one that works.
+/// down. Then no write begins until those in flight have answered or become slow: a part that
+/// refuses at once answers before one that works.
 #[derive(Debug, Default)]
 pub(super) struct Outage {
     last_success: Option<Instant>,

@@ -17,8 +17,8 @@ use super::{
 };
 use crate::Storage;
 
-/// The shortest sleep between two looks at what is due.
-const MIN_SLEEP: Duration = Duration::from_millis(10);
+/// The pause between two looks at what is due, unless the interval is shorter.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// Makes the writes that a queue owes to a store.
 #[derive(Clone)]
@@ -54,7 +54,7 @@ impl TouchWriter {
                     if is_full || outage.suspicion().is_some() {
                         next = Instant::now();
                     } else if written.as_ref().is_some_and(|written| written.result.is_err()) {
-                        next = next.min(Instant::now() + MIN_SLEEP);
+                        next = next.min(Instant::now() + PAUSE);
                     }
                     if let Some(written) = written {
                         outage.record(&written);
@@ -94,7 +94,7 @@ impl TouchWriter {
     /// Before that, it is to be called when a write has made room.
     fn begin_due(&self, outage: &mut Outage, in_flight: &mut InFlight) -> Instant {
         let now = Instant::now();
-        let idle = now + self.queue.interval().max(MIN_SLEEP);
+        let idle = now + self.queue.interval();
         if outage.suspicion().is_some() && !outage.is_down() {
             if in_flight.has_quick() {
                 return idle;
@@ -111,7 +111,7 @@ impl TouchWriter {
         };
         // At once if there is more to do now. Otherwise writes that are due a moment apart are made
         // together.
-        if next <= now { next } else { next.clamp(now + MIN_SLEEP, idle) }
+        if next <= now { next } else { next.max(now + PAUSE).min(idle) }
     }
 
     /// Puts off what is due, but for one write that may show that the store is back.
