@@ -1,125 +1,106 @@
 //! The background tasks of a manager.
 
 use std::{
-    ops::ControlFlow,
     sync::{
-        Arc, Weak,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
-use futures_util::{StreamExt, stream};
-use tokio::{
-    runtime::Handle,
-    select,
-    sync::{Notify, watch},
-    time::{Instant, sleep, sleep_until, timeout},
-};
+use tokio::{runtime::Handle, select, sync::watch};
 
 use super::{
-    handle::{Manager, Shared},
-    touch_queue::Owed,
+    sweep::{self, sweep},
+    touch_writer::TouchWriter,
 };
-use crate::TtlRange;
+use crate::Storage;
 
-/// The maximum number of concurrent writes. A Redis connection sends them together.
-const MAX_CONCURRENT_WRITES: usize = 64;
-/// The pause before owed writes are retried after a failure.
-const RETRY_PAUSE: Duration = Duration::from_millis(250);
-const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
-
-pub(super) fn start(runtime: &Handle, shared: &Arc<Shared>) {
-    let alive = shared.alive.subscribe();
-    let owed = shared.owed.clone();
-    runtime.spawn(write_owed_ttls(Arc::downgrade(shared), owed, alive.clone()));
-    runtime.spawn(sweep(Arc::downgrade(shared), alive));
+/// The tasks that write times to live and sweep expired sessions.
+///
+/// They end when it is dropped. If their runtime ends before, or one of them panics, the next use
+/// of a session starts them again.
+pub(super) struct Background {
+    pub(super) writer: TouchWriter,
+    storage: Arc<dyn Storage>,
+    ttl: Duration,
+    writing: Arc<AtomicBool>,
+    sweeping: Arc<AtomicBool>,
+    is_reported: AtomicBool,
+    /// Ends the tasks when it is dropped.
+    alive: watch::Sender<()>,
 }
 
-/// Holds the manager only while writing, so that the task ends with the last clone of it.
-async fn write_owed_ttls(shared: Weak<Shared>, owed: Arc<Notify>, mut alive: watch::Receiver<()>) {
-    while let Some(manager) = shared.upgrade() {
-        let next = manager.write_due().await;
-        drop(manager);
-        let wait = async {
-            match next {
-                ControlFlow::Continue(due) => {
-                    select! { () = sleep_until(due) => {}, () = owed.notified() => {} }
-                }
-                ControlFlow::Break(()) => sleep(RETRY_PAUSE).await,
-            }
+/// Keeps the flag of a task set until it is dropped with the task.
+struct Running(Arc<AtomicBool>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
+impl Background {
+    /// Starts the tasks.
+    pub(super) fn start(
+        runtime: &Handle,
+        writer: TouchWriter,
+        storage: Arc<dyn Storage>,
+        ttl: Duration,
+    ) -> Self {
+        let background = Self {
+            writer,
+            storage,
+            ttl,
+            writing: Arc::default(),
+            sweeping: Arc::default(),
+            is_reported: AtomicBool::new(false),
+            alive: watch::channel(()).0,
         };
-        select! { () = wait => {}, _ = alive.changed() => return }
+        background.start_missing(runtime, Duration::ZERO);
+        background
     }
-}
 
-async fn sweep(shared: Weak<Shared>, mut alive: watch::Receiver<()>) {
-    while let Some(manager) = shared.upgrade() {
-        let interval = manager.ttl.clamp(Duration::from_secs(1), SWEEP_INTERVAL);
-        if let Err(error) = manager.storage.sweep().await {
-            log::warn!("{}", crate::error::chain(&error));
+    /// Starts the tasks again if they have ended. Costs two loads otherwise.
+    pub(super) fn ensure_running(&self) {
+        let runs = |task: &AtomicBool| task.load(Ordering::Relaxed);
+        if !runs(&self.writing) || !runs(&self.sweeping) {
+            self.restart();
         }
-        drop(manager);
-        select! { () = sleep(interval) => {}, _ = alive.changed() => return }
-    }
-}
-
-impl Manager {
-    /// Writes the times to live that are still owed to the store.
-    ///
-    /// Await it at shutdown, after the last request. Without it, a session used shortly before may
-    /// expire early, by up to one touch interval. Each write is bounded by the timeout. No write
-    /// starts after the first failure, because the store is then unreachable.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use session_core::*;
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
-    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
-    /// // When the server shuts down.
-    /// manager.flush().await;
-    /// # Ok(()) }
-    /// ```
-    pub async fn flush(&self) {
-        self.0.flush().await;
-    }
-}
-
-impl Shared {
-    /// Makes the writes that are due and returns when the next are, or breaks if the store fails.
-    async fn write_due(&self) -> ControlFlow<(), Instant> {
-        let (owed, next) = self.touches.take_due();
-        if self.write(owed).await { ControlFlow::Continue(next) } else { ControlFlow::Break(()) }
     }
 
-    async fn flush(&self) {
-        let owed = self.touches.take_all();
-        self.write(owed).await;
-    }
-
-    /// Returns whether all writes succeeded. After the first failure it starts no other.
-    async fn write(&self, owed: Vec<Owed>) -> bool {
-        let healthy = AtomicBool::new(true);
-        stream::iter(owed)
-            .for_each_concurrent(MAX_CONCURRENT_WRITES, async |owed| {
-                if !healthy.load(Ordering::Relaxed) || !self.write_one(&owed).await {
-                    healthy.store(false, Ordering::Relaxed);
-                    self.touches.failed(owed);
-                }
-            })
-            .await;
-        healthy.into_inner()
-    }
-
-    async fn write_one(&self, owed: &Owed) -> bool {
-        // Not longer than this manager's, which reaches a session written under a longer one.
-        let ttl = TtlRange::at_least(owed.ttl).at_most(self.ttl + self.touch_interval);
-        match timeout(self.timeout, self.storage.update_ttl(&owed.id, ttl)).await {
-            Ok(Ok(true)) => self.touches.settled(owed),
-            Ok(Ok(false)) => self.touches.forget(&owed.id),
-            Ok(Err(_)) | Err(_) => return false,
+    #[cold]
+    fn restart(&self) {
+        if let Ok(runtime) = Handle::try_current() {
+            // Not at once: a storage whose sweep panics would be swept with each use.
+            self.start_missing(&runtime, sweep::interval(self.ttl));
+        } else if !self.is_reported.swap(true, Ordering::Relaxed) {
+            log::error!(
+                "times to live of sessions are not written: the runtime of the manager has ended, \
+                 and a session was used outside of a runtime"
+            );
         }
-        true
+    }
+
+    fn start_missing(&self, runtime: &Handle, sweep_delay: Duration) {
+        self.spawn(runtime, &self.writing, || self.writer.clone().run());
+        self.spawn(runtime, &self.sweeping, || sweep(self.storage.clone(), self.ttl, sweep_delay));
+    }
+
+    fn spawn<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        runtime: &Handle,
+        runs: &Arc<AtomicBool>,
+        work: impl FnOnce() -> F,
+    ) {
+        if runs.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (running, work) = (Running(runs.clone()), work());
+        let mut alive = self.alive.subscribe();
+        runtime.spawn(async move {
+            let _running = running;
+            select! { () = work => {}, _ = alive.changed() => {} }
+        });
     }
 }

@@ -6,15 +6,13 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    runtime::Handle,
-    sync::{Notify, watch},
-};
+use tokio::runtime::Handle;
 
 use super::{
-    background,
+    background::Background,
     handle::{IdFn, Manager, Shared},
     touch_queue::TouchQueue,
+    touch_writer::TouchWriter,
 };
 use crate::{Error, MAX_TTL, Result, SessionId, Storage};
 
@@ -213,22 +211,20 @@ impl ManagerBuilder {
             return Err(Error::Config("a manager must be built inside a Tokio runtime".to_owned()));
         };
         let touch_interval = self.touch_interval.min(self.ttl / 10);
-        let owed = Arc::new(Notify::new());
-        let (alive, _) = watch::channel(());
-        let shared = Arc::new(Shared {
-            touches: TouchQueue::new(self.ttl, touch_interval),
+        let touches = Arc::new(TouchQueue::new(self.ttl, touch_interval));
+        let writer = TouchWriter::new(touches.clone(), self.storage.clone(), timeout);
+        let background = Background::start(&runtime, writer, self.storage.clone(), self.ttl);
+        Ok(Manager(Arc::new(Shared {
             storage: self.storage,
             ttl: self.ttl,
             touch_interval,
             grace: self.grace,
             timeout,
             id_fn: self.id_fn,
-            owed,
+            touches,
+            background,
             unknown_claims: AtomicU64::new(0),
-            alive,
-        });
-        background::start(&runtime, &shared);
-        Ok(Manager(shared))
+        })))
     }
 }
 

@@ -9,12 +9,9 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    sync::{Notify, watch},
-    time::{Instant, timeout},
-};
+use tokio::time::{Instant, timeout};
 
-use super::touch_queue::TouchQueue;
+use super::{background::Background, touch_queue::TouchQueue};
 use crate::{SessionId, Storage};
 
 /// Generates the id of a new session. Must not return an id twice.
@@ -24,7 +21,7 @@ pub(crate) type IdFn = Arc<dyn Fn() -> SessionId + Send + Sync>;
 ///
 /// A process needs one manager per storage and shares it by cloning. Background tasks on the
 /// runtime that built it write times to live and sweep expired sessions. They end with the last
-/// clone.
+/// clone. If that runtime ends before, the next use of a session starts them on its own.
 ///
 /// # Examples
 ///
@@ -53,12 +50,9 @@ pub(super) struct Shared {
     pub(super) grace: Duration,
     pub(super) timeout: Duration,
     pub(super) id_fn: IdFn,
-    pub(super) touches: TouchQueue,
-    /// Wakes the background task if a write is owed at once.
-    pub(super) owed: Arc<Notify>,
+    pub(super) touches: Arc<TouchQueue>,
+    pub(super) background: Background,
     pub(super) unknown_claims: AtomicU64,
-    /// Ends the background tasks when it is dropped with the last manager.
-    pub(super) alive: watch::Sender<()>,
 }
 
 impl Manager {
@@ -182,17 +176,36 @@ impl Manager {
         matches!(answer, Ok(Ok(_)))
     }
 
+    /// Writes the times to live that are still owed to the store.
+    ///
+    /// Await it at shutdown, after the last request. Without it, a session used shortly before may
+    /// expire early, by up to one touch interval. Each write is bounded by the timeout, and one
+    /// that fails does not stop the others. If the store is down, only failures come: after eight
+    /// of them no other write starts.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
+    /// // When the server shuts down.
+    /// manager.flush().await;
+    /// # Ok(()) }
+    /// ```
+    pub async fn flush(&self) {
+        self.0.background.writer.flush().await;
+    }
+
     pub(crate) fn new_id(&self) -> SessionId {
         (self.0.id_fn)()
     }
 
     /// Records that a session was used. Returns whether to send a persistent cookie again.
     pub(crate) fn note_used(&self, id: &SessionId) -> bool {
-        let used = self.0.touches.used(id);
-        if used.urgent {
-            self.0.owed.notify_one();
-        }
-        used.roll
+        let roll = self.0.touches.used(id);
+        self.0.background.ensure_running();
+        roll
     }
 
     /// Records that a write begun at `since` has restarted a session's time to live.
@@ -202,7 +215,7 @@ impl Manager {
 
     /// Records that a session has ended.
     pub(crate) fn note_ended(&self, id: &SessionId) {
-        self.0.touches.forget(id);
+        self.0.touches.ended(id);
     }
 
     /// Records that a claimed id is unknown to the store.

@@ -1,13 +1,16 @@
 //! The manager, which opens sessions and extends their times to live when they are used.
 //!
-//! Arrows: `builder` -> `background` (tasks) -> `handle` ([`Manager`]) -> `touch_queue` (the writes
-//! of times to live that are due). No file here uses [`Session`](crate::Session).
+//! Arrows: `builder` -> `handle` ([`Manager`]) -> `background` (tasks) -> `touch_writer` (writes
+//! times to live) and `sweep` (removes expired sessions); `touch_writer` -> `touch_queue` (which
+//! write is due when). No file here uses [`Session`](crate::Session).
 
 mod background;
 mod builder;
 mod extend;
 mod handle;
+mod sweep;
 mod touch_queue;
+mod touch_writer;
 
 pub use builder::ManagerBuilder;
 pub(crate) use handle::IdFn;

@@ -1,0 +1,25 @@
+//! The background task that removes expired sessions from stores that keep them.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::sleep;
+
+use crate::{Storage, error::chain};
+
+const MAX_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Sweeps the storage again and again, first after `delay`. Runs until it is dropped.
+pub(super) async fn sweep(storage: Arc<dyn Storage>, ttl: Duration, delay: Duration) {
+    sleep(delay).await;
+    loop {
+        if let Err(error) = storage.sweep().await {
+            log::warn!("{}", chain(&error));
+        }
+        sleep(interval(ttl)).await;
+    }
+}
+
+/// Returns the time between two sweeps.
+pub(super) fn interval(ttl: Duration) -> Duration {
+    ttl.clamp(Duration::from_secs(1), MAX_INTERVAL)
+}

@@ -1,0 +1,213 @@
+//! One session in the queue.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// The pause after the first failure. It doubles with each further one, up to the interval.
+const FIRST_RETRY: Duration = Duration::from_millis(250);
+/// The shortest pause. Without it, a session about to expire would be visited without end.
+const MIN_PAUSE: Duration = Duration::from_millis(10);
+/// By how many intervals a first use precedes writes that are due now. A write that a slow store
+/// has left overdue for longer comes first: its session may expire within the next interval, as the
+/// time to live is at least ten intervals.
+const FIRST_USE_LEAD: u32 = 8;
+/// A store counts in milliseconds, and a shorter time would pass before the write.
+const MIN_TTL: Duration = Duration::from_millis(1);
+
+/// The settings of a queue.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Times {
+    pub(super) ttl: Duration,
+    /// The minimum time between two writes of a session.
+    pub(super) interval: Duration,
+}
+
+/// The number of writes that may begin.
+#[derive(Debug)]
+pub(in crate::manager) struct Slots {
+    /// For sessions whose last write did not fail.
+    pub(in crate::manager) fresh: usize,
+    /// For sessions whose last write failed. Those that get no slot are put off.
+    pub(in crate::manager) failing: usize,
+    /// Whether fresh sessions that get no slot are put off too, instead of waiting for one.
+    pub(in crate::manager) put_off: bool,
+}
+
+impl Slots {
+    /// Returns whether a visit can do nothing because every slot is taken.
+    pub(super) fn are_taken(&self) -> bool {
+        self.fresh == 0 && !self.put_off
+    }
+}
+
+/// A session's times, and its place in the schedule.
+///
+/// It is *settled* if the store knows of the last use, *owed* if not, and *failing* if it is owed
+/// and its last write failed.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// The last use on this node.
+    pub(super) used: Instant,
+    /// The last use that the store knows of; `None` before the first write by this node.
+    pub(super) stored: Option<Instant>,
+    /// When a persistent cookie was last sent; `None` if not since the entry exists.
+    rolled: Option<Instant>,
+    /// When an owed write is due. A settled entry is removed then.
+    pub(super) due: Instant,
+    pub(super) place: Place,
+    /// The writes that failed since the last that succeeded.
+    failing: Option<Failing>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Failing {
+    /// When the first of these writes began.
+    since: Instant,
+    times: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// In the schedule under this time. It may be earlier than `due`, which a request's write moves
+    /// without reordering the schedule.
+    Scheduled(Instant),
+    /// Not in the schedule, because the write that makes this use known is in flight.
+    Writing(Instant),
+}
+
+/// The result of a visit.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Visit {
+    /// The write begins.
+    Write,
+    /// The write waits for a slot.
+    Wait,
+    /// The entry is to be visited again at this time.
+    Again(Instant),
+    /// The entry is settled and was not used for an interval, or it has expired.
+    Remove,
+}
+
+impl Entry {
+    /// Creates the entry of a session whose first use on this node is owed at once.
+    pub(super) fn used(now: Instant, times: Times) -> Self {
+        // The store may keep the session for only a moment longer: nothing here tells.
+        let lead = times.interval * FIRST_USE_LEAD;
+        let place = Place::Scheduled(now.checked_sub(lead).unwrap_or(now));
+        Self { used: now, stored: None, rolled: Some(now), due: now, place, failing: None }
+    }
+
+    /// Creates the entry of a session that a request has stored.
+    pub(super) fn stored(since: Instant, times: Times) -> Self {
+        let due = since + times.interval;
+        let (stored, place) = (Some(since), Place::Scheduled(due));
+        Self { used: since, stored, rolled: None, due, place, failing: None }
+    }
+
+    /// Records a use. Returns whether a persistent cookie has to be sent again.
+    ///
+    /// The cookie is due before the next write, because the request that sends it extends the session
+    /// itself. So a session in steady use is written by one of the two.
+    pub(super) fn note_used(&mut self, now: Instant, times: Times) -> bool {
+        self.used = self.used.max(now);
+        let pause = times.interval - times.interval / 10;
+        let roll = self.rolled.is_none_or(|rolled| now.duration_since(rolled) >= pause);
+        if roll {
+            self.rolled = Some(now);
+        }
+        roll
+    }
+
+    /// Records that a request has stored the full time to live, counted from `since`.
+    pub(super) fn note_stored(&mut self, since: Instant, times: Times) {
+        self.used = self.used.max(since);
+        self.note_known(since);
+        self.due = self.due.max(since + times.interval);
+    }
+
+    /// Records that the store knows of a use.
+    pub(super) fn note_known(&mut self, used: Instant) {
+        self.stored = self.stored.max(Some(used));
+        self.failing = None;
+    }
+
+    /// Records that a write has failed, the first of its row at `since`, and puts the next one off
+    /// for longer.
+    pub(super) fn note_failed(&mut self, since: Instant, now: Instant, times: Times, random: f64) {
+        if !self.is_owed() {
+            return;
+        }
+        let failing = self.failing.get_or_insert(Failing { since, times: 0 });
+        let doubled = FIRST_RETRY.saturating_mul(1 << failing.times.min(16));
+        failing.times = failing.times.saturating_add(1);
+        let pause = doubled.min(times.interval).mul_f64(1.0 - random / 4.0);
+        self.due = now + self.in_time(pause, now, times);
+    }
+
+    /// Records that the write of the last use begins.
+    pub(super) fn begin_write(&mut self, now: Instant, times: Times) {
+        self.place = Place::Writing(self.used);
+        self.due = now + times.interval;
+    }
+
+    pub(super) fn is_owed(&self) -> bool {
+        self.stored.is_none_or(|stored| stored < self.used)
+    }
+
+    pub(super) fn is_failing(&self) -> bool {
+        self.failing.is_some()
+    }
+
+    /// Returns when the first of the writes began that have failed in a row.
+    pub(super) fn failing_since(&self) -> Option<Instant> {
+        self.failing.map(|failing| failing.since)
+    }
+
+    /// Decides what to do with an entry whose place in the schedule has come up.
+    pub(super) fn visit(
+        &mut self,
+        now: Instant,
+        times: Times,
+        slots: &mut Slots,
+        random: f64,
+    ) -> Visit {
+        if self.due > now {
+            return Visit::Again(self.due);
+        }
+        if !self.is_owed() || time_left(self.used, now, times).is_none() {
+            return Visit::Remove;
+        }
+        let slots_left = if self.is_failing() { &mut slots.failing } else { &mut slots.fresh };
+        if *slots_left > 0 {
+            *slots_left -= 1;
+            self.begin_write(now, times);
+            Visit::Write
+        } else if self.is_failing() || slots.put_off {
+            // Spread, so that sessions used together are not written together when the store is
+            // back. Sooner if nothing tells how long the store still keeps the session.
+            let pause = times.interval.mul_f64(0.5 + random / 2.0);
+            let pause = if self.stored.is_some() { pause } else { pause / 4 };
+            self.due = now + self.in_time(pause, now, times);
+            Visit::Again(self.due)
+        } else {
+            Visit::Wait
+        }
+    }
+
+    /// Shortens a pause, so that the next visit comes before the session expires in the store.
+    ///
+    /// At most half of the time that is left there: however late the store comes back, the sessions
+    /// with the least time left are written first, and in time.
+    fn in_time(&self, pause: Duration, now: Instant, times: Times) -> Duration {
+        let left = self.stored.and_then(|stored| time_left(stored, now, times));
+        let pause = left.map_or(pause, |left| pause.min(left / 2));
+        pause.max(MIN_PAUSE)
+    }
+}
+
+/// Returns the time to live that is left after a use, or `None` if it is too short to be stored.
+pub(super) fn time_left(used: Instant, now: Instant, times: Times) -> Option<Duration> {
+    let left = (used + times.ttl).saturating_duration_since(now);
+    (left >= MIN_TTL).then_some(left)
+}

@@ -1,0 +1,14 @@
+//! The schedule of the writes of times to live.
+//!
+//! Arrows: `queue` ([`TouchQueue`], all sessions) -> `shard` (the sessions under one lock) ->
+//! `entry` (one session).
+
+mod entry;
+mod queue;
+mod shard;
+#[cfg(test)]
+mod tests;
+
+pub(super) use entry::Slots;
+pub(super) use queue::TouchQueue;
+pub(super) use shard::Owed;

@@ -1,0 +1,214 @@
+//! The queue of all sessions.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{sync::Notify, time::Instant};
+
+use super::{
+    entry::{Entry, Slots, Times, time_left},
+    shard::{Owed, Shard},
+};
+use crate::SessionId;
+
+/// Many shards, so that threads seldom meet at one, and the writer blocks few sessions at a time.
+const SHARDS: usize = 64;
+
+/// Limits the writes of each session's time to live to one per interval.
+///
+/// The first use of a session on this node is written at once. Later uses within the interval are
+/// written when it ends, with the time to live that is then left after the last use. So a session
+/// in steady use costs one write per interval, and still expires exactly.
+///
+/// Each session has one entry, however often it is used and however long the store is away. The
+/// entry is removed when the session has not been used for an interval, or has expired.
+#[derive(Debug)]
+pub(in crate::manager) struct TouchQueue {
+    times: Times,
+    shards: Box<[Aligned]>,
+    // Not the hasher of the maps: ids that share a shard would also collide in its map.
+    hasher: RandomState,
+    /// The shard whose turn it is.
+    turn: AtomicUsize,
+    /// Wakes the writer for a first use.
+    first_use: Notify,
+}
+
+/// A shard on cache lines of its own: threads that use different shards do not slow each other.
+// A std mutex: a few map operations, never held across an await.
+#[derive(Debug)]
+#[repr(align(128))]
+struct Aligned(Mutex<Shard>);
+
+impl TouchQueue {
+    pub(in crate::manager) fn new(ttl: Duration, interval: Duration) -> Self {
+        let shard = |number| Aligned(Mutex::new(Shard::new(number)));
+        Self {
+            times: Times { ttl, interval },
+            shards: (1..=SHARDS as u64).map(shard).collect(),
+            hasher: RandomState::new(),
+            turn: AtomicUsize::new(0),
+            first_use: Notify::new(),
+        }
+    }
+
+    /// Records that a session has just been used. Returns whether to send a persistent cookie
+    /// again.
+    ///
+    /// Takes one lock, and allocates only for a session without an entry.
+    pub(in crate::manager) fn used(&self, id: &SessionId) -> bool {
+        let now = Instant::now();
+        let mut shard = self.shard(id);
+        if let Some(entry) = shard.by_id.get_mut(id) {
+            return entry.note_used(now, self.times);
+        }
+        shard.insert(id, Entry::used(now, self.times));
+        drop(shard);
+        self.first_use.notify_one();
+        true
+    }
+
+    /// Records that the full time to live, counted from `since`, has been stored.
+    pub(in crate::manager) fn stored(&self, id: &SessionId, since: Instant) {
+        let mut shard = self.shard(id);
+        match shard.by_id.get_mut(id) {
+            Some(entry) => entry.note_stored(since, self.times),
+            None => shard.insert(id, Entry::stored(since, self.times)),
+        }
+    }
+
+    /// Removes a session that has ended.
+    pub(in crate::manager) fn ended(&self, id: &SessionId) {
+        self.shard(id).remove(id);
+    }
+
+    /// Returns how long a session still lives, counted from its last use on this node.
+    pub(in crate::manager) fn remaining(&self, id: &SessionId) -> Option<Duration> {
+        let used = self.shard(id).by_id.get(id)?.used;
+        Some((used + self.times.ttl).saturating_duration_since(Instant::now()))
+    }
+
+    /// Waits until a session is used for the first time.
+    pub(in crate::manager) async fn first_use(&self) {
+        self.first_use.notified().await;
+    }
+
+    pub(in crate::manager) fn interval(&self) -> Duration {
+        self.times.interval
+    }
+
+    /// Takes on the writes that are due and for which there are slots.
+    ///
+    /// Returns when the next call is due, or `None` if only a free slot or a first use changes
+    /// anything.
+    pub(in crate::manager) fn take_due(&self, mut slots: Slots) -> (Vec<Owed>, Option<Instant>) {
+        let now = Instant::now();
+        let (mut owed, mut next) = (Vec::new(), None::<Instant>);
+        let first = self.turn.load(Ordering::Relaxed);
+        for turn in first..first + SHARDS {
+            if slots.are_taken() {
+                self.turn.store(turn % SHARDS, Ordering::Relaxed);
+                return (owed, None);
+            }
+            let mut shard = lock(&self.shards[turn % SHARDS].0);
+            let due = shard.visit(now, self.times, &mut slots, &mut owed);
+            next = match (next, due) {
+                (Some(next), Some(due)) => Some(next.min(due)),
+                (next, due) => next.or(due),
+            };
+        }
+        (owed, next)
+    }
+
+    /// Takes on one owed write, due or not, to find out whether the store is back.
+    ///
+    /// A fresh session is preferred: if only some sessions fail, the probe must not be one of them.
+    /// Each call begins behind the shard of the last one, so that another session is tried.
+    pub(in crate::manager) fn take_probe(&self) -> Option<Owed> {
+        let first = self.turn.load(Ordering::Relaxed);
+        let mut found = None;
+        for turn in first..first + SHARDS {
+            let Some((id, is_fresh)) = lock(&self.shards[turn % SHARDS].0).probe() else {
+                continue;
+            };
+            if is_fresh || found.is_none() {
+                found = Some((turn, id));
+            }
+            if is_fresh {
+                break;
+            }
+        }
+        let (turn, id) = found?;
+        self.turn.store((turn + 1) % SHARDS, Ordering::Relaxed);
+        self.take(&id)
+    }
+
+    /// Takes on the write of a session, whether due or not, or returns `None` if it owes none.
+    pub(in crate::manager) fn take(&self, id: &SessionId) -> Option<Owed> {
+        self.shard(id).take(id, Instant::now(), self.times)
+    }
+
+    /// Returns the sessions that owe a write: fresh ones first, and those that the store keeps for
+    /// the shortest time.
+    pub(in crate::manager) fn owed(&self) -> Vec<SessionId> {
+        let mut owed = Vec::new();
+        for Aligned(shard) in &self.shards {
+            let shard = lock(shard);
+            let entries = shard.by_id.iter().filter(|(_, entry)| entry.is_owed());
+            owed.extend(entries.map(|(id, entry)| (entry.is_failing(), entry.stored, id.clone())));
+        }
+        // Not by id too: those of a part of the store that hangs may begin alike.
+        owed.sort_by_key(|(is_failing, stored, _)| (*is_failing, *stored));
+        owed.into_iter().map(|(_, _, id)| id).collect()
+    }
+
+    /// Returns the time to live to write now, or `None` if the session has expired.
+    pub(in crate::manager) fn ttl_of(&self, owed: &Owed) -> Option<Duration> {
+        time_left(owed.used, Instant::now(), self.times)
+    }
+
+    /// Returns the upper bound of a time to live. The store keeps a session for longer only if it was
+    /// written under a longer time to live than this manager's.
+    pub(in crate::manager) fn longest_ttl(&self) -> Duration {
+        self.times.ttl + self.times.interval
+    }
+
+    /// Records that an owed write has succeeded.
+    pub(in crate::manager) fn settled(&self, owed: &Owed) {
+        self.shard(&owed.id).settled(owed);
+    }
+
+    /// Records that the store has no such session.
+    pub(in crate::manager) fn absent(&self, owed: &Owed) {
+        self.shard(&owed.id).absent(owed);
+    }
+
+    /// Records that an owed write has failed, so that it is retried.
+    pub(in crate::manager) fn failed(&self, owed: &Owed) {
+        self.shard(&owed.id).failed(owed, Instant::now(), self.times);
+    }
+
+    fn shard(&self, id: &SessionId) -> MutexGuard<'_, Shard> {
+        lock(&self.shards[self.hasher.hash_one(id) as usize % SHARDS].0)
+    }
+
+    /// Counts the entries, and their places in the schedule.
+    #[cfg(test)]
+    pub(in crate::manager) fn len(&self) -> (usize, usize) {
+        let shards = self.shards.iter().map(|Aligned(shard)| lock(shard));
+        shards.fold((0, 0), |(entries, places), shard| {
+            (entries + shard.by_id.len(), places + shard.schedule.len())
+        })
+    }
+}
+
+/// Ignores poisoning: the writer's task is started again after a panic.
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,72 @@
+//! One write of a time to live.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{FutureExt, future::BoxFuture};
+use tokio::time::{Instant, timeout};
+
+use super::super::touch_queue::{Owed, TouchQueue};
+use crate::{Error, Result, Storage, TtlRange, error::chain};
+
+/// The result of a write.
+#[derive(Debug)]
+pub(super) struct Written {
+    /// When this write began, or the first of those of its session that failed in a row.
+    pub(super) since: Instant,
+    pub(super) result: Result<()>,
+}
+
+/// Returns the future that makes a write, within the limit, and records its result in the queue.
+pub(super) fn write(
+    queue: Arc<TouchQueue>,
+    storage: Arc<dyn Storage>,
+    owed: Owed,
+    limit: Duration,
+) -> BoxFuture<'static, Written> {
+    Claim { queue, owed, is_recorded: false }.write(storage, limit).boxed()
+}
+
+/// A write that was taken from the queue.
+///
+/// If it is dropped unfinished, because a flush was given up or the runtime has ended, the queue
+/// counts it as failed. Without that, the session would never be written again.
+struct Claim {
+    queue: Arc<TouchQueue>,
+    owed: Owed,
+    is_recorded: bool,
+}
+
+impl Claim {
+    async fn write(self, storage: Arc<dyn Storage>, limit: Duration) -> Written {
+        // Computed now, not when the write became due: a slow store must not prolong the session.
+        let Some(ttl) = self.queue.ttl_of(&self.owed) else {
+            return self.record(Ok(false));
+        };
+        // Not longer than this manager's, which reaches a session written under a longer one.
+        let ttl = TtlRange::at_least(ttl).at_most(self.queue.longest_ttl());
+        let update = timeout(limit, storage.update_ttl(&self.owed.id, ttl)).await;
+        self.record(update.unwrap_or(Err(Error::Timeout)))
+    }
+
+    fn record(mut self, exists: Result<bool>) -> Written {
+        let (queue, owed) = (&self.queue, &self.owed);
+        match &exists {
+            Ok(true) => queue.settled(owed),
+            Ok(false) => queue.absent(owed),
+            Err(error) => {
+                log::debug!("time to live of session {:?} not written: {}", owed.id, chain(error));
+                queue.failed(owed);
+            }
+        }
+        self.is_recorded = true;
+        Written { since: self.owed.since, result: exists.map(drop) }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if !self.is_recorded {
+            self.queue.failed(&self.owed);
+        }
+    }
+}
