@@ -47,7 +47,10 @@ pub(super) fn lost(history: &History, partitions: &[Partition]) -> Result<usize,
     if violations.is_empty() {
         return Ok(0);
     }
-    check_before(history, partitions[0])?;
+    let Some(first) = partitions.first() else {
+        return Err(unexplained(copy(history), violations));
+    };
+    check_before(history, *first)?;
     let sessions = sessions(history);
     let touched: BTreeSet<usize> = violations
         .iter()

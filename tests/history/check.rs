@@ -55,7 +55,7 @@ impl Checker<'_> {
             let Some(claim) = &event.claim else { continue };
             match of_id.get(claim) {
                 Some(&session) => traces[session].events.push(at),
-                None if evidence(event) == Evidence::Present => {
+                None if evidence(event, false) == Evidence::Present => {
                     self.broken(Rule::OnlyIssuedIds, [at]);
                 }
                 None => {}

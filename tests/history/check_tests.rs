@@ -267,11 +267,20 @@ fn a_session_that_vanishes_without_a_reason_is_detected() {
 }
 
 #[test]
-fn removing_the_last_item_ends_a_session_and_removing_another_does_not() {
-    let last = Event { cookie: Cookie::Expired, ..removed(2, 3, "anchor") };
-    assert_eq!(broken(&[born(), last, got(4, 5, "s", &[])]), NONE);
-    let uncertain = removed(2, 3, "anchor").uncertain();
-    assert_eq!(broken(&[born(), uncertain, got(4, 5, "s", &[])]), NONE);
+fn removing_the_last_item_empties_a_session_and_does_not_end_it() {
+    let last = removed(2, 3, "anchor");
+    let write = set(6, 7, "s", &[("a", "1")]);
+    let empty = got(4, 5, "s", &[]);
+    let all = got(8, 9, "s", &[("a", "1")]);
+    assert_eq!(broken(&[born(), last.clone(), empty.clone(), write.clone(), all]), NONE);
+    let uncertain = last.clone().uncertain();
+    assert_eq!(broken(&[born(), uncertain, empty]), NONE);
+    let ended = Event { cookie: Cookie::Expired, ..last.clone() };
+    assert_eq!(broken(&[born(), ended]), [Rule::OnlyEndedSessionsEnd]);
+    let replaced = set(4, 5, "s", &[("a", "1")]).issuing("t");
+    assert_eq!(broken(&[born(), last.clone(), replaced]), [Rule::OnlyEndedSessionsEnd]);
+    let lost = [born(), last, write, got(8, 9, "s", &[])];
+    assert_eq!(broken(&lost), [Rule::NothingLost]);
     let other = removed(2, 3, "a").uncertain();
     assert_eq!(broken(&[born(), other, got(4, 5, "s", &[])]), [Rule::OnlyEndedSessionsEnd]);
 }

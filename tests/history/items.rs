@@ -97,10 +97,15 @@ impl<'h> Checker<'h> {
                 write(key, None);
             }
         }
+        // Of an anchored session, an answer without items is a matter of its presence.
+        let is_anchored = self.is_anchored(trace);
         for &at in &trace.events {
             let event = self.event(at);
             match (&event.operation, &event.answer) {
-                (Operation::Get, Answer::Items(items)) if !items.is_empty() => {
+                (Operation::Get, Answer::Items(items))
+                    if !items.is_empty()
+                        || !is_anchored && self.is_certainly_present(event, ends) =>
+                {
                     // All items were read at one moment, after each of their writes was sent.
                     let shown = items.values().filter_map(|value| self.writes.get(value.as_str()));
                     let from = shown.map(|written| self.event(written.event).sent);

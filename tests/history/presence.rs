@@ -12,12 +12,11 @@ use super::{
 impl Checker<'_> {
     /// Returns everything that ended the session or may have ended it.
     pub(super) fn ends(&self, trace: &SessionTrace) -> Vec<End> {
-        let is_anchored = self.is_anchored(trace);
         let ends = trace.events.iter().filter_map(|&at| {
             // The event that issued the first id may claim the session before this one.
             let event = self.event(at);
             let claimed = event.claim.as_ref().is_some_and(|claim| trace.ids.contains(claim));
-            claimed.then(|| End::of(at, event, is_anchored)).flatten()
+            claimed.then(|| End::of(at, event)).flatten()
         });
         let lost = self.history.losses.iter();
         let lost = lost.map(|&from| End { event: None, of: None, from, to: None });
@@ -25,7 +24,7 @@ impl Checker<'_> {
     }
 
     /// Returns whether the first write of the session set an item that is never removed.
-    fn is_anchored(&self, trace: &SessionTrace) -> bool {
+    pub(super) fn is_anchored(&self, trace: &SessionTrace) -> bool {
         let removed: BTreeSet<&str> = trace
             .events
             .iter()
@@ -41,7 +40,7 @@ impl Checker<'_> {
     /// Checks that the session existed when it had to, and only then.
     pub(super) fn check_presence(&mut self, trace: &SessionTrace, ends: &[End]) {
         let mut first_absence: HashMap<&Id, (Moment, usize)> = HashMap::new();
-        let mut uses = Uses::default();
+        let (mut uses, is_anchored) = (Uses::default(), self.is_anchored(trace));
         // In the order of answers, so `first_absence` is complete for each request.
         for &at in &trace.events {
             let event = self.event(at);
@@ -49,7 +48,7 @@ impl Checker<'_> {
                 uses.add(event, true);
                 continue;
             };
-            let evidence = evidence(event);
+            let evidence = evidence(event, is_anchored);
             let may_have_ended = ends
                 .iter()
                 .filter(|end| end.event != Some(at))

@@ -37,7 +37,9 @@ pub(crate) struct End {
     pub(crate) to: Option<Moment>,
 }
 
-pub(crate) fn evidence(event: &Event) -> Evidence {
+/// Draws the conclusion from an answer. `is_anchored` means that the session has an item that is never
+/// removed: only then is an answer without items one without a session.
+pub(crate) fn evidence(event: &Event, is_anchored: bool) -> Evidence {
     if event.claim.is_none() {
         return Evidence::Unknown;
     }
@@ -46,20 +48,27 @@ pub(crate) fn evidence(event: &Event) -> Evidence {
     match (&event.operation, &event.answer) {
         (_, Answer::Refused) => Evidence::Vanished,
         (_, Answer::Renewed) => Evidence::Present,
-        (_, Answer::Items(items)) if items.is_empty() => Evidence::Absent,
+        (_, Answer::Items(items)) if items.is_empty() => {
+            if is_anchored {
+                Evidence::Absent
+            } else {
+                Evidence::Unknown
+            }
+        }
         (_, Answer::Items(_) | Answer::Item(Some(_))) => Evidence::Present,
         (Operation::Set(_) | Operation::Login(_), Answer::Done) if issued => Evidence::Absent,
         (Operation::Set(_), Answer::Done) => Evidence::Present,
-        (Operation::Logout | Operation::Remove(_), Answer::Done) if expired => Evidence::Present,
+        (Operation::Logout, Answer::Done) if expired => Evidence::Present,
+        // Removing an item, the last one too, ends no session.
+        (Operation::Remove(_), Answer::Done) if expired => Evidence::Vanished,
         // A logout that finds no session may have ended it itself: a storage may retry.
         _ => Evidence::Unknown,
     }
 }
 
 impl End {
-    /// Returns the end that `event` causes or may cause. `is_anchored` means that the session has
-    /// an item that is never removed, so that removing other items cannot end it.
-    pub(crate) fn of(at: usize, event: &Event, is_anchored: bool) -> Option<Self> {
+    /// Returns the end that `event` causes or may cause.
+    pub(crate) fn of(at: usize, event: &Event) -> Option<Self> {
         let end = |of: Option<&Id>, to| {
             Some(Self { event: Some(at), of: of.cloned(), from: event.sent, to })
         };
@@ -78,7 +87,6 @@ impl End {
             (Operation::Login(_) | Operation::Logout, ..) if event.is_uncertain() => {
                 end(claim, None)
             }
-            (Operation::Remove(_), ..) if event.is_uncertain() && !is_anchored => end(claim, None),
             _ => None,
         }
     }
