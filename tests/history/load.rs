@@ -18,7 +18,7 @@ use crate::demo::client::Client;
 
 /// The keys that are set and removed at random.
 const KEYS: [&str; 5] = ["a", "b", "c", "d", "e"];
-/// A key that is never removed. Most sessions have it, so that only a logout ends them.
+/// A key that is never removed. Most sessions have it, so that a read shows whether they exist.
 const ANCHOR: &str = "anchor";
 
 /// The parameters of a load. The seed determines the requests of each client, but not their
