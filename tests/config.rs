@@ -20,6 +20,7 @@ fn refused(settings: &[(&str, &str)], arguments: &[&str], file: &str, words: &[&
         assert!(errors.contains(word), "{word:?} is not in {errors}");
     }
     assert!(!errors.contains("secret"), "{errors}");
+    assert!(!errors.contains("   "), "a break in the source shows: {errors}");
 }
 
 #[test]

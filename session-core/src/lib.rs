@@ -85,8 +85,8 @@
 //! decodes one item without touching the others.
 //!
 //! A session begins with its first item; before that it has no id and takes no space. It ends with
-//! [`remove_all`](Session::remove_all) or by expiry. Removing its last item leaves a session without
-//! items, so that a flash message that was shown is no logout for another tab.
+//! [`remove_all`](Session::remove_all) or by expiry. Removing its last item leaves a session
+//! without items, so that a flash message that was shown is no logout for another tab.
 //!
 //! # Features
 //!

@@ -138,7 +138,8 @@ impl Settings {
             None if cookie.enabled => Ok(sessions.cookie(cookie.config())),
             None => Err(self.problem(
                 &["session.cookie.enabled"],
-                "without a cookie the id needs a header; allowed is true, or false if                  session.header is set",
+                "without a cookie the id needs a header; allowed is true, or false if \
+                 session.header is set",
             )),
         }
     }

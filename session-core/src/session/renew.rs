@@ -128,10 +128,8 @@ impl Session {
     }
 
     async fn copy(&self, old: &SessionId, new: &SessionId) -> Result<bool> {
-        let Some(session) = self.wait_for(Access::Write, self.storage().get_session(old)).await?
-        else {
-            return Ok(false);
-        };
+        let found = self.wait_for(Access::Write, self.storage().get_session(old)).await?;
+        let Some(session) = found.filter(|found| !found.is_marker()) else { return Ok(false) };
         let items = Changes::between(None, &session);
         let create = SetOptions::create(self.manager().ttl());
         let set = self.storage().set_session(new, &items, create);

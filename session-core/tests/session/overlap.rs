@@ -55,6 +55,19 @@ async fn a_read_alone_with_the_id_before_a_login_is_answered_and_told_no_cookie(
 }
 
 #[tokio::test]
+async fn a_copy_of_the_id_before_a_login_copies_no_marker() {
+    for (manager, _) in managers() {
+        let old = create(&manager).await;
+        log_in(&manager, &old).await;
+        let session = manager.open(Some(old));
+        assert_eq!(session.regenerate_id_keeping_old().await.unwrap(), None);
+        session.set("n", 2).await.unwrap();
+        let Outcome::Issued { id } = close(&session).await else { panic!("no id was issued") };
+        assert_eq!(stored(&manager, &id).await.unwrap(), r#"{"n":2}"#);
+    }
+}
+
+#[tokio::test]
 async fn a_login_with_the_id_before_another_login_starts_anew() {
     for (manager, _) in managers() {
         let old = create(&manager).await;

@@ -13,11 +13,9 @@ use super::{
     },
     hash,
 };
-use crate::snapshot::META_KEY;
-use crate::storage::rename_by_copying;
 use crate::{
     Changes, Granularity, RenameOptions, Result, SessionId, SetOptions, Snapshot, Storage,
-    TtlRange, WriteMode, Written,
+    TtlRange, WriteMode, Written, snapshot::META_KEY, storage::rename_by_copying,
 };
 
 /// Stores each session as a Redis hash with a field for each item.
@@ -53,6 +51,15 @@ impl RedisHashTableStorage {
     fn has_large(&self, id: &SessionId) -> bool {
         self.redis.client().has_large(self.redis.key(id))
     }
+
+    async fn remove_seen(&self, id: &SessionId, seen: &Snapshot, grace: Duration) -> Result<bool> {
+        if !self.has_large(id) {
+            return hash::remove_seen(&self.redis.operation(id), seen, grace).await;
+        }
+        let (redis, id, seen) = (self.redis.clone(), id.clone(), seen.clone());
+        let remove = async move { hash::remove_seen(&redis.operation(&id), &seen, grace).await };
+        self.redis.client().on_large_thread(remove).await
+    }
 }
 
 #[async_trait]
@@ -79,7 +86,7 @@ impl Storage for RedisHashTableStorage {
             WriteMode::Update => "update",
             WriteMode::Retire => {
                 let Some(seen) = options.seen else { return Ok(Written::Refused) };
-                let retired = hash::remove_seen(&self.redis.operation(id), seen, ttl).await?;
+                let retired = self.remove_seen(id, seen, ttl).await?;
                 return Ok(if retired { Written::Saved } else { Written::Refused });
             }
         };
@@ -99,16 +106,7 @@ impl Storage for RedisHashTableStorage {
     async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
         match if_seen {
             None => hash::remove(&self.redis.operation(id)).await,
-            Some(seen) if !self.has_large(id) => {
-                hash::remove_seen(&self.redis.operation(id), seen, Duration::ZERO).await
-            }
-            Some(seen) => {
-                let (redis, id, seen) = (self.redis.clone(), id.clone(), seen.clone());
-                let remove = async move {
-                    hash::remove_seen(&redis.operation(&id), &seen, Duration::ZERO).await
-                };
-                self.redis.client().on_large_thread(remove).await
-            }
+            Some(seen) => self.remove_seen(id, seen, Duration::ZERO).await,
         }
     }
 

@@ -14,10 +14,9 @@ use super::{
     update,
     write_queue::WriteQueues,
 };
-use crate::storage::rename_by_copying;
 use crate::{
     Changes, RenameOptions, Result, SessionId, SetOptions, Snapshot, Storage, TtlRange, WriteMode,
-    Written,
+    Written, storage::rename_by_copying,
 };
 
 /// Stores each session as one Redis string: the JSON object of its items, with sorted keys.
