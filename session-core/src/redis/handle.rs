@@ -12,7 +12,8 @@ use crate::SessionId;
 /// group of sentinels, or to a cluster. Redis 6 or newer.
 ///
 /// Each thread opens one connection to each server on first need, and its requests share that
-/// connection. Once sessions of 256 KiB or more are seen, a separate thread reads and writes them,
+/// connection. A thread that gets none, because the server or
+/// [`max_connections`](super::RedisBuilder::max_connections) allows no more, uses those of others. Once sessions of 256 KiB or more are seen, a separate thread reads and writes them,
 /// so that they do not delay others. The servers need not be up: a lost connection is dialled again
 /// in the background for as long as it takes. Meanwhile requests for that server fail at once; in a
 /// cluster these are only the requests for sessions in its slots.

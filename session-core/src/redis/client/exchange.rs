@@ -1,16 +1,25 @@
 //! Sending one command until an answer counts: routing, retries, redirections, confirmation.
 
-use std::{future::Future, sync::Arc, time::Duration};
+use std::{
+    future::Future,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use deadpool_redis::redis::{Cmd, RedisError, RedisResult, Value};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::{
+    select,
+    time::{Instant, sleep, timeout_at},
+};
 
 use super::{
-    connection::{Connection, InFlight, SupervisedConnection},
+    connection::{Connection, ConnectionRole, ConnectionWatch, SupervisedConnection},
     effect::Effect,
     failure::{self, DEMOTED, ExchangeError, Verdict},
     operation::Operation,
-    topology::{self, ConnectionRole, Node},
+    patience,
+    topology::{self, Node},
 };
 use crate::{Error, Result};
 
@@ -19,6 +28,9 @@ const BEFORE_RETRY: Duration = Duration::from_millis(50);
 /// How many redirections in a row are followed without a pause. Nodes that have not heard of the
 /// latest election may redirect in circles.
 const REDIRECTS: u32 = 3;
+/// After this time without a command, a connection is proven before it is trusted with a write. Load
+/// balancers forget idle connections after minutes.
+const IDLE: Duration = Duration::from_secs(5);
 
 impl Operation<'_> {
     pub(super) async fn exchange(
@@ -41,7 +53,7 @@ impl Operation<'_> {
                 Some(open) => open,
                 None => self.rarely(supervised.wait(broken)).await?,
             };
-            let (mut connection, epoch) = match open {
+            let mut connection = match open {
                 Ok(open) => open,
                 Err(down) => {
                     if self.rarely(self.has_moved(&node, supervised)).await?? {
@@ -53,20 +65,34 @@ impl Operation<'_> {
             if effect == Effect::Once && self.takes_no_writes(supervised) {
                 return Err(Error::storage("redis", DEMOTED).into());
             }
-            let in_flight = InFlight::new(supervised, epoch);
-            // Not by `within`: each function in between would double the future.
-            let answer =
-                timeout_at(self.deadline, attempt(command, asking, &mut connection, in_flight));
-            let error = match answer.await.map_err(|_| Error::Timeout)? {
-                Ok(value) => {
+            let began = self.deadline - self.client.limits.response_timeout;
+            let is_idle = connection.note_use(began) >= IDLE;
+            if is_idle && !self.rarely(self.prove(&connection, effect)).await? {
+                continue;
+            }
+            let watch = connection.watch();
+            let suspicious = began + watch.patience(self.client.limits.response_timeout);
+            let answer = {
+                let mut answer = pin!(attempt(command, asking, &mut connection));
+                // Not by `within`: each function in between would double the future.
+                match timeout_at(suspicious, &mut answer).await {
+                    Ok(answer) => Some(answer),
+                    Err(_) => Box::pin(self.outwait(answer.as_mut(), &watch, effect)).await?,
+                }
+            };
+            let error = match answer {
+                Some(Ok(value)) => {
                     self.note_size(size(&value));
                     if effect == Effect::Once && self.client.wait_replicas > 0 {
-                        let in_flight = InFlight::new(supervised, epoch);
-                        Box::pin(self.confirm(connection, in_flight)).await?;
+                        Box::pin(self.confirm(connection)).await?;
                     }
                     return Ok(value);
                 }
-                Err(error) => error,
+                Some(Err(error)) => error,
+                None => {
+                    broken = watch.epoch();
+                    continue;
+                }
             };
             match failure::judge(&error) {
                 Verdict::WrongType => {
@@ -75,7 +101,7 @@ impl Operation<'_> {
                 }
                 Verdict::NoScript => return Err(ExchangeError::NoScript),
                 Verdict::Refused => {
-                    supervised.request_check(epoch, false);
+                    watch.request_check();
                     Box::pin(self.pause(&error)).await?;
                 }
                 // A repeatable command may extend a time to live, which a replica refuses too.
@@ -83,7 +109,7 @@ impl Operation<'_> {
                     return Err(failure::report(&error).into());
                 }
                 Verdict::Demoted => {
-                    supervised.request_check(epoch, true);
+                    supervised.demote();
                     Box::pin(self.pause(&error)).await?;
                 }
                 Verdict::Redirected { for_good } => {
@@ -94,7 +120,7 @@ impl Operation<'_> {
                     let target = self.redirection_target(&error, &node, for_good);
                     redirected = Some((target.ok_or_else(|| failure::report(&error))?, !for_good));
                 }
-                Verdict::Lost if effect == Effect::Repeatable => broken = epoch,
+                Verdict::Lost if effect == Effect::Repeatable => broken = watch.epoch(),
                 Verdict::Lost | Verdict::Failed => return Err(failure::report(&error).into()),
             }
         }
@@ -154,17 +180,44 @@ impl Operation<'_> {
     }
 
     /// Waits until enough replicas have the write that `connection` has just answered.
-    async fn confirm(&self, mut connection: Connection, in_flight: InFlight<'_>) -> Result<()> {
-        let replicas = self.client.wait_replicas;
-        let confirmed = timeout_at(self.deadline, connection.confirm(replicas)).await;
-        match confirmed {
-            Ok(Ok(())) => {
-                in_flight.answered();
-                Ok(())
-            }
+    async fn confirm(&self, mut connection: Connection) -> Result<()> {
+        let confirm = connection.confirm(self.client.wait_replicas);
+        match patience::until(self.deadline, confirm).await {
+            Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(failure::report(&error)),
             Err(_) => Err(Error::storage("redis", "too few replicas have confirmed the write")),
         }
+    }
+
+    /// Proves a connection that nobody has used for long: something between here and the server may
+    /// have forgotten it without a word. Returns whether to use it.
+    ///
+    /// A write waits for the proof, because it cannot be sent twice. A read does not.
+    async fn prove(&self, connection: &Connection, effect: Effect) -> bool {
+        if effect == Effect::Repeatable {
+            connection.watch().request_check();
+            return true;
+        }
+        connection.clone().proves_alive(self.client.limits.response_timeout).await
+    }
+
+    /// Waits for an answer that takes long, while the connection is checked. Returns `None` if the
+    /// command has to be sent again over another connection.
+    async fn outwait(
+        &self,
+        mut answer: Pin<&mut impl Future<Output = RedisResult<Value>>>,
+        connection: &ConnectionWatch,
+        effect: Effect,
+    ) -> Result<Option<RedisResult<Value>>> {
+        connection.request_check();
+        let answer = async {
+            select! {
+                biased;
+                answer = &mut answer => Some(answer),
+                () = connection.until_lost(), if effect == Effect::Repeatable => None,
+            }
+        };
+        patience::until(self.deadline, answer).await.map_err(|_| Error::Timeout)
     }
 
     /// Pauses before the next attempt. Fails with the refusal if the deadline comes first.
@@ -177,22 +230,8 @@ impl Operation<'_> {
     }
 }
 
-async fn attempt(
-    command: &Cmd,
-    asking: bool,
-    connection: &mut Connection,
-    in_flight: InFlight<'_>,
-) -> RedisResult<Value> {
-    let answer = if asking {
-        Box::pin(connection.ask(command)).await
-    } else {
-        connection.send(command).await
-    };
-    match &answer {
-        Err(error) if failure::judge(error) == Verdict::Lost => drop(in_flight),
-        _ => in_flight.answered(),
-    }
-    answer
+async fn attempt(command: &Cmd, asking: bool, connection: &mut Connection) -> RedisResult<Value> {
+    if asking { Box::pin(connection.ask(command)).await } else { connection.send(command).await }
 }
 
 /// Returns the size of an answer's texts in bytes.

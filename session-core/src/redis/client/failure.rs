@@ -1,5 +1,7 @@
 //! What an error of the redis crate means for the command it answers.
 
+use std::{fmt, sync::Arc};
+
 use deadpool_redis::redis::{ErrorKind, RedisError, ServerErrorKind as Server};
 
 use crate::Error;
@@ -69,7 +71,62 @@ impl From<ExchangeError> for Error {
     }
 }
 
-/// Names an error by its kind and code alone: the server's own words may quote ids and values.
+/// Why a server cannot be used at all: a predicate such as "is not reachable: timed out".
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    fault: Fault,
+    reason: Arc<str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    Unreachable,
+    Refusing,
+    Idle,
+}
+
+impl Problem {
+    pub(crate) fn of(error: &RedisError) -> Self {
+        let fault = match judge(error) {
+            Verdict::Lost => Fault::Unreachable,
+            Verdict::Refused => Fault::Idle,
+            _ => Fault::Refusing,
+        };
+        Self { fault, reason: reason(error).into() }
+    }
+
+    pub(crate) fn unreachable(reason: impl Into<Arc<str>>) -> Self {
+        Self { fault: Fault::Unreachable, reason: reason.into() }
+    }
+
+    /// Returns whether both call for the same remedy.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        self.fault == other.fault && (self.fault == Fault::Unreachable || self == other)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fault = match self.fault {
+            Fault::Unreachable => "is not reachable",
+            Fault::Refusing => "refuses the connection",
+            Fault::Idle => "executes no commands",
+        };
+        write!(f, "{fault}: {}", self.reason)
+    }
+}
+
+/// Returns whether a server does not let this client in, so that it refuses every command.
+pub(super) fn is_admission(error: &RedisError) -> bool {
+    matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "DENIED")) || has_too_many_clients(error)
+}
+
+fn has_too_many_clients(error: &RedisError) -> bool {
+    error.detail().is_some_and(|detail| detail.contains("max number of clients"))
+}
+
+/// Names an error by its kind and code, and where permission is missing the command: the server's
+/// own words may quote ids and values.
 pub(crate) fn reason(error: &RedisError) -> String {
     if error.is_connection_refusal() {
         return "connection refused".to_owned();
@@ -84,11 +141,41 @@ pub(crate) fn reason(error: &RedisError) -> String {
     if let Some(reason) = tls_reason(error) {
         return reason;
     }
-    match error.code() {
-        Some(code) if is_code(code) => format!("answered {code}"),
-        Some(_) => "answered an error".to_owned(),
-        None => error.category().to_owned(),
+    if has_too_many_clients(error) {
+        return "it has too many clients (maxclients)".to_owned();
     }
+    let Some(code) = error.code() else { return error.category().to_owned() };
+    let meaning = match code {
+        "NOPERM" => match denied_command(error) {
+            Some(command) => return format!("no permission for {command} (NOPERM)"),
+            None => "no permission for the keys",
+        },
+        "WRONGPASS" => "wrong user or password",
+        "NOAUTH" => "a password is required",
+        "DENIED" => "protected mode",
+        "OOM" => "out of memory",
+        "MISCONF" => "it cannot save its data and takes no writes",
+        "NOREPLICAS" => "too few replicas",
+        "READONLY" => DEMOTED,
+        "LOADING" => "it is loading its data",
+        "BUSY" => "it is busy with a script",
+        "CLUSTERDOWN" => "the cluster is down",
+        "MASTERDOWN" => "its master is down",
+        _ if is_code(code) => return format!("answered {code}"),
+        _ => return "answered an error".to_owned(),
+    };
+    format!("{meaning} ({code})")
+}
+
+/// Returns the command that the user has no permission for, if the server names one.
+///
+/// A command is no secret. Its name is checked, since it is part of the server's own words.
+pub(super) fn denied_command(error: &RedisError) -> Option<String> {
+    let (_, quoted) = error.detail()?.split_once("run the '")?;
+    let (name, _) = quoted.split_once('\'')?;
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"|_-.".contains(&byte);
+    let is_command = (1..=40).contains(&name.len()) && name.bytes().all(is_name);
+    is_command.then(|| name.to_ascii_lowercase())
 }
 
 /// Names an error of the TLS layer, whose text cannot contain what was encrypted.
@@ -141,9 +228,41 @@ mod tests {
     }
 
     #[test]
+    fn a_reason_names_the_command_that_is_not_permitted() {
+        for answered in [
+            "NOPERM User shop has no permissions to run the 'pexpire' command",
+            "NOPERM this user has no permissions to run the 'pexpire' command or its subcommand",
+            "NOPERM ACL failure in script: User shop has no permissions to run the 'PEXPIRE' command",
+        ] {
+            let expected = "no permission for pexpire (NOPERM)";
+            assert_eq!(reason(&answer(answered)), expected, "{answered}");
+        }
+    }
+
+    #[test]
+    fn a_problem_tells_a_server_that_refuses_from_one_that_is_away() {
+        let problem = |line: &str| Problem::of(&answer(line)).to_string();
+        assert_eq!(
+            problem("WRONGPASS x"),
+            "refuses the connection: wrong user or password (WRONGPASS)"
+        );
+        assert_eq!(
+            problem("ERR max number of clients reached"),
+            "refuses the connection: it has too many clients (maxclients)"
+        );
+        assert_eq!(problem("LOADING x"), "executes no commands: it is loading its data (LOADING)");
+        let refused: RedisError = io::Error::from(io::ErrorKind::ConnectionRefused).into();
+        assert_eq!(Problem::of(&refused).to_string(), "is not reachable: connection refused");
+    }
+
+    #[test]
     fn g12_a_reason_never_quotes_the_server() {
         assert_eq!(reason(&answer("ERR bad value 'secret'")), "answered ERR");
-        assert_eq!(reason(&answer("OOM secret")), "answered OOM");
+        assert_eq!(reason(&answer("OOM secret")), "out of memory (OOM)");
+        let keys = "NOPERM No permissions to access a key secret";
+        assert_eq!(reason(&answer(keys)), "no permission for the keys (NOPERM)");
+        let odd = "NOPERM User s has no permissions to run the 'a secret' command";
+        assert_eq!(reason(&answer(odd)), "no permission for the keys (NOPERM)");
         assert_eq!(reason(&answer("secret secret")), "answered an error");
         let refused = io::Error::new(io::ErrorKind::ConnectionRefused, "secret");
         assert_eq!(reason(&refused.into()), "connection refused");

@@ -7,11 +7,13 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::watch, time::timeout};
+use tokio::{sync::watch, time::Instant};
 
 use super::{
+    connection::Limits,
     key::Key,
     large::{self, LargeValues},
+    patience,
     topology::Servers,
 };
 use crate::{Error, Result};
@@ -25,7 +27,7 @@ pub(crate) struct Client {
     /// Tells this client from others in a thread's list of connections.
     pub(super) number: u64,
     pub(super) servers: Servers,
-    pub(super) response_timeout: Duration,
+    pub(super) limits: Limits,
     pub(super) wait_replicas: usize,
     pub(super) large: LargeValues,
     /// Dropped with the client, which ends the supervisors of all its connections.
@@ -33,13 +35,13 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    pub(crate) fn new(servers: Servers, response_timeout: Duration, wait_replicas: usize) -> Self {
+    pub(crate) fn new(servers: Servers, limits: Limits, wait_replicas: usize) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
 
         Self {
             number: NUMBER.fetch_add(1, Ordering::Relaxed),
             servers,
-            response_timeout,
+            limits,
             wait_replicas,
             large: LargeValues::default(),
             owned: watch::Sender::new(()),
@@ -48,7 +50,7 @@ impl Client {
 
     /// Returns the upper bound on the duration of one operation.
     pub(crate) fn response_timeout(&self) -> Duration {
-        self.response_timeout
+        self.limits.response_timeout
     }
 
     /// Returns whether one server holds all keys.
@@ -78,7 +80,8 @@ impl Client {
 
     /// Bounds an operation that consists of several others, or runs on another thread.
     pub(crate) async fn bounded<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
-        timeout(self.response_timeout, work).await.unwrap_or(Err(Error::Timeout))
+        let deadline = Instant::now() + self.limits.response_timeout;
+        patience::until(deadline, work).await.unwrap_or(Err(Error::Timeout))
     }
 }
 

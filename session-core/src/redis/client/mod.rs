@@ -7,7 +7,10 @@
 //! - [`Client`]: what all operations of one handle share, among it the thread that reads and writes
 //!   large values (`large`).
 //! - `topology`: which server holds a key, and this thread's connections to it.
-//! - `connection`: one supervised connection: dialling, health checks, reconnecting.
+//! - `connection`: supervised connections: dialling, health checks, reconnecting; and what all
+//!   threads know about a server.
+//! - `schedule`: turns that the threads take, for attempts that one of them has to make.
+//! - `patience`: time limits that a busy thread does not turn into failures.
 //! - [`Key`], [`Script`], [`failure`]: keys and scripts as parts of commands, and what an error of
 //!   the server means.
 //!
@@ -21,10 +24,14 @@ mod handle;
 mod key;
 mod large;
 mod operation;
+mod patience;
+mod schedule;
 mod script;
 mod topology;
 
-pub(crate) use connection::{PushListener, Sentinels, Server, Target};
+pub(crate) use connection::{
+    Endpoint, Limits, PasswordSource, PushListener, Sentinels, Server, Target,
+};
 pub(crate) use effect::Effect;
 pub(crate) use handle::Client;
 pub(crate) use key::Key;

@@ -3,7 +3,7 @@
 use std::{future::Future, sync::Arc};
 
 use deadpool_redis::redis::{Cmd, Value};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use super::{
     effect::Effect,
@@ -11,6 +11,7 @@ use super::{
     handle::Client,
     key::Key,
     large::{self, is_large},
+    patience,
     script::Call,
     topology::ThreadConnections,
 };
@@ -27,7 +28,7 @@ pub(crate) struct Operation<'a> {
 impl<'a> Operation<'a> {
     /// Begins an operation. Its time runs from here.
     pub(crate) fn begin(client: &'a Client, key: Key<'a>) -> Self {
-        let deadline = Instant::now() + client.response_timeout;
+        let deadline = Instant::now() + client.limits.response_timeout;
         let connections =
             ThreadConnections::of_this_thread(client.number, &client.servers, &client.owned);
         Self { client, key, connections, deadline }
@@ -73,7 +74,7 @@ impl<'a> Operation<'a> {
 
     /// Awaits something other than a command, within the operation's deadline.
     pub(crate) async fn within<F: Future>(&self, future: F) -> Result<F::Output> {
-        timeout_at(self.deadline, future).await.map_err(|_| Error::Timeout)
+        patience::until(self.deadline, future).await.map_err(|_| Error::Timeout)
     }
 
     /// Logs that the record counts as no session. It is left as it is.

@@ -1,11 +1,19 @@
 //! The addresses of servers.
 
+use std::time::Duration;
+
 use deadpool_redis::redis::{
     ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo,
+    io::tcp::socket2::TcpKeepalive,
 };
 
 use super::super::client::failure;
 use crate::{Error, Result};
+
+/// The idle time before the first keepalive probe. Load balancers forget connections after some
+/// minutes.
+const IDLE: Duration = Duration::from_secs(30);
+const BETWEEN_PROBES: Duration = Duration::from_secs(5);
 
 /// Parses a URL. `what` names the setting in errors.
 pub(super) fn parse(what: &str, url: &str) -> Result<ConnectionInfo> {
@@ -25,6 +33,21 @@ pub(super) fn parse(what: &str, url: &str) -> Result<ConnectionInfo> {
     // Nagle's algorithm would delay a request until the one before it is acknowledged.
     let tcp = info.tcp_settings().clone().set_nodelay(true);
     Ok(info.set_redis_settings(settings).set_tcp_settings(tcp))
+}
+
+/// Sets what the system does with connections that nothing arrives over.
+///
+/// Keepalive probes keep load balancers from forgetting idle connections, which they do after some
+/// minutes, and find out that a peer is gone. The user timeout ends a connection whose data the
+/// peer does not acknowledge.
+pub(super) fn with_keepalive(info: ConnectionInfo, user_timeout: Duration) -> ConnectionInfo {
+    let keepalive = TcpKeepalive::new().with_time(IDLE).with_interval(BETWEEN_PROBES);
+    let tcp = info.tcp_settings().clone().set_keepalive(keepalive);
+    #[cfg(any(target_os = "android", target_os = "fuchsia", target_os = "linux"))]
+    let tcp = tcp.set_user_timeout(user_timeout);
+    #[cfg(not(any(target_os = "android", target_os = "fuchsia", target_os = "linux")))]
+    let _ = user_timeout;
+    info.set_tcp_settings(tcp)
 }
 
 /// Parses the URLs of servers that name other servers. All must use TLS or none, because the others

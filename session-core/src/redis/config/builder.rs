@@ -1,25 +1,29 @@
 //! Setting up a [`Redis`].
 
-#[cfg(feature = "redis-tls")]
-use std::path::PathBuf;
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, io, ops::RangeInclusive, path::PathBuf, sync::Arc, time::Duration};
 
 #[cfg(feature = "redis-tls")]
 use super::tls::Tls;
 use super::{
     super::{
-        client::{Client, PushListener},
+        client::{Client, Limits, PushListener},
         handle::Redis,
         storage::NearCache,
     },
-    credentials::Credentials,
+    credentials::{self, Credentials, Password},
     deployment::{ConnectionSettings, Deployment},
 };
 use crate::{Error, Result};
 
+/// Longer timeouts would keep requests waiting that nobody waits for.
+const TIMEOUTS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(3600);
+/// The smallest near cache whose parts hold a session each.
+const SMALLEST_NEAR_CACHE: usize = 16 * 1024;
+
 impl Redis {
     /// Starts with the URL of a single server:
-    /// `redis://[[user]:password@]host[:port][/database]`, or `rediss://` with TLS.
+    /// `redis://[[user]:password@]host[:port][/database]`, `rediss://` with TLS, or
+    /// `unix:///path/to/socket[?db=database&user=user&pass=password]`.
     ///
     /// # Examples
     ///
@@ -39,7 +43,8 @@ impl Redis {
     /// Starts with the URLs of sentinels and the name of the master they monitor.
     ///
     /// User and password in a URL are for that sentinel only. With `rediss://`, both the sentinels
-    /// and the servers are connected to with TLS.
+    /// and the servers are connected to with TLS, unless [`servers_tls`](RedisBuilder::servers_tls)
+    /// says otherwise.
     ///
     /// # Examples
     ///
@@ -85,8 +90,9 @@ impl Redis {
 pub struct RedisBuilder {
     deployment: Deployment,
     connections: ConnectionSettings,
+    password_file: Option<PathBuf>,
     prefix: String,
-    response_timeout: Duration,
+    max_connections: Option<usize>,
     wait_replicas: usize,
     near_cache: usize,
 }
@@ -97,13 +103,20 @@ impl RedisBuilder {
             credentials: Credentials::default(),
             #[cfg(feature = "redis-tls")]
             tls: Tls::default(),
-            connect_timeout: Duration::from_secs(1),
+            servers_tls: None,
+            limits: Limits {
+                connect_timeout: Duration::from_secs(1),
+                response_timeout: Duration::from_secs(1),
+                main_connections: None,
+                confirmed_writes_connections: None,
+            },
         };
         Self {
             deployment,
             connections,
+            password_file: None,
             prefix: "session:".to_owned(),
-            response_timeout: Duration::from_secs(1),
+            max_connections: None,
             wait_replicas: 0,
             near_cache: 0,
         }
@@ -133,7 +146,47 @@ impl RedisBuilder {
     /// # Ok::<(), session_core::Error>(())
     /// ```
     pub fn password(mut self, password: impl Into<String>) -> Self {
-        self.connections.credentials.password = Some(password.into());
+        self.connections.credentials.password = Some(Password::Fixed(password.into()));
+        self
+    }
+
+    /// Sets the file with the password to sign in with. A line break at its end does not count.
+    ///
+    /// The file is read at each attempt to connect, so a running server follows a changed password:
+    /// change it in Redis (whose users may have several passwords), then in the file. Connections
+    /// that are open stay.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use session_core::Redis;
+    /// let redis = Redis::builder("redis://10.0.0.1").password_file("/run/secrets/redis").build()?;
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
+    pub fn password_file(mut self, file: impl Into<PathBuf>) -> Self {
+        self.password_file = Some(file.into());
+        self
+    }
+
+    /// Sets a function that returns the password to sign in with, for tokens that expire.
+    ///
+    /// Called at each attempt to connect, on a thread that serves requests, so it must not block. If
+    /// it fails, the attempt fails with the error's [kind](io::Error::kind).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::Redis;
+    /// # fn current_token() -> std::io::Result<String> { Ok("token".to_owned()) }
+    /// let redis = Redis::builder("redis://10.0.0.1").password_from(current_token).build()?;
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
+    pub fn password_from(
+        mut self,
+        source: impl Fn() -> io::Result<String> + Send + Sync + 'static,
+    ) -> Self {
+        let source = move || source().map_err(|error| format!("no password: {}", error.kind()));
+        self.connections.credentials.password = Some(Password::Changing(Arc::new(source)));
         self
     }
 
@@ -164,6 +217,75 @@ impl RedisBuilder {
     #[cfg(feature = "redis-tls")]
     pub fn tls_ca(mut self, file: impl Into<PathBuf>) -> Self {
         self.connections.tls.ca = Some(file.into());
+        self
+    }
+
+    /// Trusts the authorities that this system trusts, instead of those that browsers trust. Only for
+    /// `rediss://` addresses.
+    ///
+    /// # Examples
+    ///
+    /// ```no_run
+    /// # use session_core::Redis;
+    /// let redis = Redis::builder("rediss://redis.example.com").tls_system_roots(true).build()?;
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
+    #[cfg(feature = "redis-tls")]
+    pub fn tls_system_roots(mut self, is_wanted: bool) -> Self {
+        self.connections.tls.system_roots = is_wanted;
+        self
+    }
+
+    /// Sets the name that the certificates of all servers must be for. Default: the host of each
+    /// address.
+    ///
+    /// For servers that announce addresses which are not in their certificates, as behind sentinels
+    /// and in clusters. Only for `rediss://` addresses.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::Redis;
+    /// let nodes = ["rediss://10.0.0.1:7000", "rediss://10.0.0.2:7000"];
+    /// let redis = Redis::cluster(nodes).tls_server_name("redis.example.com").build()?;
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
+    #[cfg(feature = "redis-tls")]
+    pub fn tls_server_name(mut self, name: impl Into<String>) -> Self {
+        self.connections.tls.server_name = Some(name.into());
+        self
+    }
+
+    /// Sets whether the servers that sentinels name speak TLS. Default: like the sentinels.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::Redis;
+    /// let sentinels = ["redis://10.0.0.1:26379", "redis://10.0.0.2:26379"];
+    /// let redis = Redis::sentinel(sentinels, "mymaster").servers_tls(false).build()?;
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
+    pub fn servers_tls(mut self, is_spoken: bool) -> Self {
+        self.connections.servers_tls = Some(is_spoken);
+        self
+    }
+
+    /// Sets how many connections to each server may be open at once. Default: one for each thread,
+    /// and with [`wait_replicas`](Self::wait_replicas) two.
+    ///
+    /// For servers that accept few clients (`maxclients`). Beyond the limit, threads share the
+    /// connections of others. At least 1, with `wait_replicas` 2.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::Redis;
+    /// let redis = Redis::builder("redis://127.0.0.1").max_connections(4).build()?;
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
+    pub fn max_connections(mut self, number: usize) -> Self {
+        self.max_connections = Some(number);
         self
     }
 
@@ -202,10 +324,11 @@ impl RedisBuilder {
         self
     }
 
-    /// Sets the longest time an attempt to connect may take. Default: 1 s.
+    /// Sets the longest time an attempt to connect may take, with TLS, signing in and the first
+    /// `PING`. Default: 1 s. From 1 ms to 1 hour.
     ///
-    /// Attempts never take longer than 0.5 s, so that a server that is back is noticed within a
-    /// second.
+    /// An attempt that hangs does not delay the next one, so with up to 5 s a server that is back is
+    /// noticed within a second.
     ///
     /// # Examples
     ///
@@ -218,14 +341,15 @@ impl RedisBuilder {
     /// # Ok::<(), session_core::Error>(())
     /// ```
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.connections.connect_timeout = timeout;
+        self.connections.limits.connect_timeout = timeout;
         self
     }
 
     /// Sets the longest time an operation of a storage may take, however many commands it sends.
-    /// Default: 1 s.
+    /// Default: 1 s. From 1 ms to 1 hour.
     ///
-    /// A [`Manager`](crate::Manager) uses it as its own timeout unless it is given another.
+    /// A read that is not answered within a quarter of it is sent again if its connection turns out
+    /// to be dead. A [`Manager`](crate::Manager) uses it as its own timeout unless it is given another.
     ///
     /// # Examples
     ///
@@ -238,7 +362,7 @@ impl RedisBuilder {
     /// # Ok::<(), session_core::Error>(())
     /// ```
     pub fn response_timeout(mut self, timeout: Duration) -> Self {
-        self.response_timeout = timeout;
+        self.connections.limits.response_timeout = timeout;
         self
     }
 
@@ -301,10 +425,13 @@ impl RedisBuilder {
     /// assert!(Redis::builder("redis://no-such-host.invalid").build().is_ok(), "it is not asked yet");
     /// assert!(matches!(Redis::builder("127.0.0.1:6379").build(), Err(Error::Config(_))));
     /// ```
-    pub fn build(self) -> Result<Redis> {
-        if self.connections.connect_timeout.is_zero() || self.response_timeout.is_zero() {
-            return Err(Error::Config("redis timeouts must be longer than zero".to_owned()));
+    pub fn build(mut self) -> Result<Redis> {
+        self.check()?;
+        if let Some(file) = self.password_file.take() {
+            let source = credentials::from_file(&file)?;
+            self.connections.credentials.password = Some(Password::Changing(source));
         }
+        self.share_connections()?;
         let near_cache = (self.near_cache > 0)
             .then(|| Arc::new(NearCache::new(self.prefix.clone(), self.near_cache)));
         let listener = near_cache.clone().map(|cache| cache as Arc<dyn PushListener>);
@@ -314,8 +441,36 @@ impl RedisBuilder {
                 "redis {servers}: without a prefix any key can be requested as a session id"
             );
         }
-        let client = Client::new(servers, self.response_timeout, self.wait_replicas);
+        let client = Client::new(servers, self.connections.limits, self.wait_replicas);
         Ok(Redis::new(client, near_cache, self.prefix))
+    }
+
+    fn check(&self) -> Result<()> {
+        let refused = |problem: &str| Err(Error::Config(problem.to_owned()));
+        let Limits { connect_timeout, response_timeout, .. } = self.connections.limits;
+        if ![connect_timeout, response_timeout].iter().all(|timeout| TIMEOUTS.contains(timeout)) {
+            return refused("redis timeouts must be from 1 ms to 1 hour");
+        }
+        if (1..SMALLEST_NEAR_CACHE).contains(&self.near_cache) {
+            return refused("redis near_cache: must be 0 or at least 16 KiB");
+        }
+        if self.password_file.is_some() && self.connections.credentials.password.is_some() {
+            return refused("redis password: is in the file as well");
+        }
+        Ok(())
+    }
+
+    /// Divides the connections that may be open between reads and writes that replicas confirm.
+    fn share_connections(&mut self) -> Result<()> {
+        let Some(limit) = self.max_connections else { return Ok(()) };
+        let confirmed = if self.wait_replicas > 0 { limit / 2 } else { 0 };
+        if limit == 0 || (self.wait_replicas > 0 && confirmed == 0) {
+            let problem = "redis max_connections: must be at least 1, with wait_replicas 2";
+            return Err(Error::Config(problem.to_owned()));
+        }
+        self.connections.limits.main_connections = Some(limit - confirmed);
+        self.connections.limits.confirmed_writes_connections = Some(confirmed);
+        Ok(())
     }
 }
 
@@ -324,8 +479,9 @@ impl fmt::Debug for RedisBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedisBuilder")
             .field("prefix", &self.prefix)
-            .field("connect_timeout", &self.connections.connect_timeout)
-            .field("response_timeout", &self.response_timeout)
+            .field("connect_timeout", &self.connections.limits.connect_timeout)
+            .field("response_timeout", &self.connections.limits.response_timeout)
+            .field("max_connections", &self.max_connections)
             .field("wait_replicas", &self.wait_replicas)
             .field("near_cache", &self.near_cache)
             .finish_non_exhaustive()
@@ -367,8 +523,18 @@ mod tests {
             }
         }
         let redis = Redis::builder("redis://localhost");
-        refusal(redis.clone().response_timeout(Duration::ZERO));
-        refusal(redis.connect_timeout(Duration::ZERO));
+        for timeout in [Duration::ZERO, Duration::from_micros(999), Duration::MAX] {
+            refusal(redis.clone().response_timeout(timeout));
+            refusal(redis.clone().connect_timeout(timeout));
+        }
+        refusal(redis.clone().max_connections(0));
+        refusal(redis.clone().max_connections(1).wait_replicas(1));
+        refusal(redis.clone().near_cache(100));
+        refusal(redis.clone().password_file("/no/such/file"));
+        refusal(redis.clone().servers_tls(true));
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let problem = refusal(redis.password_file(file.path()));
+        assert!(problem.ends_with("is empty"), "{problem}");
     }
 
     #[test]

@@ -5,44 +5,82 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use deadpool_redis::redis::{
-    Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, TlsCertificates,
-};
+use deadpool_redis::redis::{Client, ClientTlsConfig, ConnectionAddr, TlsCertificates};
+use pem::Pem;
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::{CryptoProvider, ring},
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
+use rustls_native_certs::load_native_certs;
 
+use super::super::client::Endpoint;
 use crate::{Error, Result};
 
 #[derive(Clone, Default)]
 pub(super) struct Tls {
     /// The file of trusted authorities.
     pub(super) ca: Option<PathBuf>,
+    /// Trust the authorities that this system trusts.
+    pub(super) system_roots: bool,
     /// The files of the client certificate and its key.
     pub(super) client: Option<(PathBuf, PathBuf)>,
+    /// The name that certificates must be for.
+    pub(super) server_name: Option<String>,
 }
 
 impl Tls {
-    /// Reads the files and adds their certificates to an address.
-    pub(super) fn secure(&self, info: ConnectionInfo) -> Result<ConnectionInfo> {
-        if !matches!(info.addr(), ConnectionAddr::TcpTls { .. }) {
-            let is_asked_for = self.ca.is_some() || self.client.is_some();
-            let problem = "redis tls: is spoken at rediss:// addresses only";
-            return if is_asked_for { Err(Error::Config(problem.to_owned())) } else { Ok(info) };
+    pub(super) fn is_asked_for(&self) -> bool {
+        let has_authorities = self.ca.is_some() || self.system_roots;
+        has_authorities || self.client.is_some() || self.server_name.is_some()
+    }
+
+    /// Reads the files and adds their certificates to an address with TLS.
+    pub(super) fn secure(&self, endpoint: Endpoint) -> Result<Endpoint> {
+        if !matches!(endpoint.info.addr(), ConnectionAddr::TcpTls { .. }) {
+            return Ok(endpoint);
         }
         if CryptoProvider::get_default().is_none() {
             // Fails if the application has installed a provider meanwhile, which is as good.
             let _ = ring::default_provider().install_default();
         }
-        let root_cert = self.ca.as_deref().map(authorities).transpose()?;
+        if let Some(name) = &self.server_name
+            && ServerName::try_from(name.as_str()).is_err()
+        {
+            let problem = format!("redis tls_server_name: {name:?} is no host name");
+            return Err(Error::Config(problem));
+        }
+        let root_cert = match (&self.ca, self.system_roots) {
+            (Some(_), true) => {
+                let problem = "redis tls_ca: the system's authorities are asked for as well";
+                return Err(Error::Config(problem.to_owned()));
+            }
+            (Some(file), false) => Some(authorities(file)?),
+            (None, true) => Some(system_authorities()?),
+            (None, false) => None,
+        };
         let client = self.client.as_ref().map(|(cert, key)| identity(cert, key));
-        let client_tls = client.transpose()?;
-        let client = Client::build_with_tls(info, TlsCertificates { client_tls, root_cert });
+        let certificates = TlsCertificates { client_tls: client.transpose()?, root_cert };
+        let client = Client::build_with_tls(endpoint.info, certificates);
         let client = client.map_err(|_| Error::Config("redis tls: not usable".to_owned()))?;
-        Ok(client.get_connection_info().clone())
+        let info = client.get_connection_info().clone();
+        Ok(Endpoint { info, tls_name: self.server_name.clone(), ..endpoint })
     }
+}
+
+/// Returns the certificates that this system trusts.
+fn system_authorities() -> Result<Vec<u8>> {
+    let found = load_native_certs();
+    let mut trusted = RootCertStore::empty();
+    // Systems have certificates that no library accepts; one that is left out is not trusted.
+    let usable = found.certs.into_iter().filter(|cert| trusted.add(cert.clone()).is_ok());
+    let pem: String =
+        usable.map(|cert| pem::encode(&Pem::new("CERTIFICATE", cert.to_vec()))).collect();
+    if pem.is_empty() {
+        let problem = "redis tls_system_roots: this system trusts no authority";
+        return Err(Error::Config(problem.to_owned()));
+    }
+    Ok(pem.into_bytes())
 }
 
 fn authorities(file: &Path) -> Result<Vec<u8>> {

@@ -3,59 +3,60 @@
 use std::time::Duration;
 
 use deadpool_redis::redis::{Cmd, RedisResult, Value, cmd};
-use tokio::time::timeout;
+use tokio::time::Instant;
 
 use super::{
-    super::failure::{self, Verdict},
+    super::{
+        failure::{self, Problem, Verdict},
+        patience,
+    },
     multiplexed::Connection,
 };
-
-/// How soon a connection being checked has to answer.
-const ANSWER: Duration = Duration::from_millis(500);
 
 /// The result of a check.
 pub(super) enum Health {
     Alive,
-    /// The connection has ended.
+    /// The connection has ended, or nothing arrives over it.
     Lost,
-    /// There was no answer, or one that shows that the server answers nothing else either.
-    Unresponsive(String),
+    /// The server answers that it does not execute commands.
+    Refusing(Problem),
 }
 
 /// Sends a `PING`.
-pub(super) async fn ping(connection: &mut Connection) -> Health {
+pub(super) async fn ping(connection: &mut Connection, limit: Duration) -> Health {
     let ping: Cmd = cmd("PING");
-    let answer: Result<RedisResult<Value>, _> = timeout(ANSWER, ping.query_async(connection)).await;
+    let answer: RedisResult<Value> =
+        match patience::until(Instant::now() + limit, ping.query_async(connection)).await {
+            Ok(answer) => answer,
+            Err(_) => return Health::Lost,
+        };
     match answer {
-        Ok(Ok(_)) => Health::Alive,
-        Ok(Err(error)) => match failure::judge(&error) {
+        Ok(_) => Health::Alive,
+        Err(error) => match failure::judge(&error) {
             Verdict::Lost => Health::Lost,
-            Verdict::Refused => Health::Unresponsive(failure::reason(&error)),
+            Verdict::Refused => Health::Refusing(Problem::of(&error)),
             // PING may be forbidden, but the server has answered.
+            _ if failure::is_admission(&error) => Health::Refusing(Problem::of(&error)),
             _ => Health::Alive,
         },
-        Err(_) => Health::Unresponsive("timed out".to_owned()),
     }
 }
 
-/// Asks for the server's `ROLE`. `false` if that is forbidden or not answered in time.
-pub(super) async fn is_replica(connection: &mut Connection) -> bool {
+/// Asks for the server's `ROLE`. `None` if that is forbidden or not answered in time.
+pub(super) async fn is_replica(connection: &mut Connection, limit: Duration) -> Option<bool> {
     let role: Cmd = cmd("ROLE");
-    let answer = timeout(ANSWER, role.query_async::<Vec<Value>>(connection)).await;
-    let role = answer.ok().and_then(Result::ok).and_then(|role| role.into_iter().next());
-    matches!(role, Some(Value::BulkString(role)) if role == b"slave")
+    let answer = role.query_async::<Vec<Value>>(connection);
+    let role = patience::until(Instant::now() + limit, answer).await.ok()?.ok()?;
+    match role.into_iter().next()? {
+        Value::BulkString(role) => Some(role == b"slave"),
+        _ => None,
+    }
 }
 
 /// Turns tracking on: from then on the server announces every change to what is read over this
 /// connection, including changes made over it.
-pub(super) async fn track(
-    mut connection: Connection,
-    limit: Duration,
-) -> Result<Connection, String> {
+pub(super) async fn track(connection: &mut Connection) -> RedisResult<()> {
     let mut tracking: Cmd = cmd("CLIENT");
     tracking.arg("TRACKING").arg("ON");
-    match timeout(limit, tracking.exec_async(&mut connection)).await {
-        Ok(answer) => answer.map(|()| connection).map_err(|error| failure::reason(&error)),
-        Err(_) => Err("timed out".to_owned()),
-    }
+    tracking.exec_async(connection).await
 }

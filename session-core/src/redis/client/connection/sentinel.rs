@@ -1,73 +1,96 @@
 //! Sentinels, which know the address of the current master.
 
-use std::{collections::HashMap, fmt, pin::pin, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt,
+    pin::pin,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use deadpool_redis::redis::{ConnectionInfo, PushInfo, RedisResult, Value, cmd, pipe};
+use deadpool_redis::redis::{ProtocolVersion, RedisResult, pipe};
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::{
     select,
-    time::{sleep, timeout},
+    sync::watch,
+    time::{Instant, sleep},
 };
 
-use super::{super::failure, address::connection_info_at, multiplexed::Connection};
+use super::{
+    super::{
+        failure::{self, Problem},
+        patience,
+        schedule::Schedule,
+    },
+    endpoint::Endpoint,
+    multiplexed::Connection,
+    target::Limits,
+};
 
-/// How long to wait for all sentinels. Shorter than an attempt to connect may take.
+/// How long to wait for the other sentinels once one has answered.
 const ALL_ANSWER: Duration = Duration::from_millis(200);
-/// How long to wait for a first answer if none has come by then.
-const ONE_ANSWERS: Duration = Duration::from_millis(500);
 /// The pause between two enquiries whether the master is still the same.
 const BETWEEN_ENQUIRIES: Duration = Duration::from_secs(1);
+/// How long an answer is used again, by other threads that connect at the same time.
+const FRESH: Duration = Duration::from_millis(100);
 
-/// The sentinels of one master.
+/// The sentinels of one master. All threads share what they answer.
 pub(crate) struct Sentinels {
-    pub(crate) infos: Vec<ConnectionInfo>,
-    pub(crate) master: String,
+    endpoints: Vec<Endpoint>,
+    master: String,
     /// How to connect to the servers that the sentinels name; the address is replaced.
-    pub(crate) servers: ConnectionInfo,
+    servers: Endpoint,
+    /// One for each sentinel, in their order; kept open.
+    // A std mutex: a connection is taken out or put back, never held across an await.
+    connections: Mutex<Vec<Option<Connection>>>,
+    /// The enquiries while the master is connected to.
+    enquiries: Schedule,
+    known: watch::Sender<Option<Known>>,
 }
 
-/// What one supervisor has learned about its master.
-#[derive(Default)]
-pub(super) struct Enquiry {
-    /// One for each sentinel, in their order; kept open.
-    connections: Vec<Option<Connection>>,
-    /// The address last dialled.
-    dialled: String,
+/// The latest answer.
+#[derive(Clone)]
+struct Known {
+    address: String,
+    asked: Instant,
 }
 
 impl Sentinels {
-    /// Connects to the current master, or says why not.
-    pub(super) async fn dial(
-        &self,
-        enquiry: &mut Enquiry,
-        timeout: Duration,
-        on_push: impl Fn(PushInfo) + Send + Sync + 'static,
-    ) -> Result<Connection, String> {
-        enquiry.dialled = self.master(enquiry).await?;
-        let info = connection_info_at(&enquiry.dialled, &self.servers).ok_or(UNEXPECTED)?;
-        let connection = Connection::dial(&info, timeout, on_push).await;
-        let mut connection = connection.map_err(|error| failure::reason(&error))?;
-        // The sentinels may not know of a failover yet. Where ROLE is forbidden, a READONLY error
-        // will tell.
-        let role: RedisResult<Vec<Value>> = cmd("ROLE").query_async(&mut connection).await;
-        match role.as_deref().map(<[_]>::first) {
-            Ok(Some(Value::BulkString(role))) if role != b"master" => {
-                Err("the sentinels name a replica".to_owned())
-            }
-            _ => Ok(connection),
-        }
+    pub(crate) fn new(endpoints: Vec<Endpoint>, master: String, servers: Endpoint) -> Self {
+        let connections = Mutex::new(endpoints.iter().map(|_| None).collect());
+        let enquiries = Schedule::new(BETWEEN_ENQUIRIES, BETWEEN_ENQUIRIES);
+        let known = watch::Sender::new(None);
+        Self { endpoints, master, servers, connections, enquiries, known }
     }
 
-    /// Returns once the sentinels name another master than the one dialled.
+    /// Returns where the current master is.
+    pub(super) async fn master(&self, limits: Limits) -> Result<Endpoint, Problem> {
+        let fresh = self.known.borrow().clone().filter(|known| known.asked.elapsed() < FRESH);
+        let address = match fresh {
+            Some(known) => known.address,
+            None => self.enquire(limits).await.map_err(Problem::unreachable)?,
+        };
+        self.servers.at(&address).ok_or_else(|| Problem::unreachable(UNEXPECTED))
+    }
+
+    /// Returns once the sentinels name another master than the one at `address`.
     ///
     /// A master that was cut off and is back needs some seconds to learn that it has been replaced,
     /// and keeps its connections open until then.
-    pub(super) async fn until_superseded(&self, enquiry: &mut Enquiry) {
-        loop {
-            sleep(BETWEEN_ENQUIRIES).await;
-            if self.master(enquiry).await.is_ok_and(|master| master != enquiry.dialled) {
-                return;
+    pub(super) async fn until_superseded(&self, address: &str, limits: Limits) {
+        let mut known = self.known.subscribe();
+        let is_other =
+            |known: &Option<Known>| known.as_ref().is_some_and(|known| known.address != address);
+        let enquire = async {
+            loop {
+                self.enquiries.turn().await;
+                // The connections' own supervisors find out whether the master is away.
+                let _ = self.enquire(limits).await;
             }
+        };
+        select! {
+            _ = known.wait_for(is_other) => {}
+            () = enquire => {}
         }
     }
 
@@ -76,17 +99,16 @@ impl Sentinels {
     ///
     /// If the answers differ, the one from the latest election counts, because a sentinel that is
     /// cut off from the others keeps naming an old master.
-    async fn master(&self, enquiry: &mut Enquiry) -> Result<String, String> {
-        enquiry.connections.resize_with(self.infos.len(), || None);
-        let asked = self.infos.iter().zip(&mut enquiry.connections);
-        let mut asked: FuturesUnordered<_> =
-            asked.map(|(info, connection)| self.ask(info, connection)).collect();
-        let mut all_answer = pin!(sleep(ALL_ANSWER));
+    async fn enquire(&self, limits: Limits) -> Result<String, String> {
+        let asked = Instant::now();
+        let mut answers: FuturesUnordered<_> =
+            (0..self.endpoints.len()).map(|number| self.ask(number, limits)).collect();
+        let mut all_answer = pin!(sleep(ALL_ANSWER.min(limits.connect_timeout / 2)));
         let mut failure = "no sentinel".to_owned();
         let mut latest = None;
         while latest.is_none() || !all_answer.is_elapsed() {
             select! {
-                answer = asked.next() => match answer {
+                answer = answers.next() => match answer {
                     Some(Ok(answer)) => latest = latest.max(Some(answer)),
                     Some(Err(reason)) => failure = reason,
                     None => break,
@@ -94,23 +116,29 @@ impl Sentinels {
                 () = &mut all_answer, if !all_answer.is_elapsed() => {}
             }
         }
-        latest.map(|(_, address)| address).ok_or_else(|| format!("sentinels: {failure}"))
+        let (_, address) = latest.ok_or_else(|| format!("sentinels: {failure}"))?;
+        self.known.send_replace(Some(Known { address: address.clone(), asked }));
+        Ok(address)
     }
 
     /// Asks one sentinel for the number of the latest election and the address of its winner.
-    async fn ask(
-        &self,
-        info: &ConnectionInfo,
-        open: &mut Option<Connection>,
-    ) -> Result<(u64, String), String> {
+    async fn ask(&self, number: usize, limits: Limits) -> Result<(u64, String), String> {
+        let open = self.connections()[number].take().filter(|open| !open.is_lost());
+        // What a sentinel that hangs may take of an attempt to connect.
+        let limit = limits.connect_timeout / 2;
         let exchange = async {
-            let mut connection = match open.take() {
+            let mut connection = match open {
                 Some(connection) => connection,
-                None => Connection::dial(info, ONE_ANSWERS, |_| {}).await?,
+                None => {
+                    let endpoint = &self.endpoints[number];
+                    let resp3 = ProtocolVersion::RESP3;
+                    let dialled = Connection::dial(endpoint, resp3, limit, None).await?;
+                    dialled.map_err(|error| failure::reason(&error))?
+                }
             };
             // Two questions: the first answer names the old address until all replicas have been
             // reconfigured, the second has no election number.
-            let answers: (HashMap<String, String>, (String, String)) = pipe()
+            let answers: RedisResult<(HashMap<String, String>, (String, String))> = pipe()
                 .cmd("SENTINEL")
                 .arg("MASTER")
                 .arg(&self.master)
@@ -118,17 +146,20 @@ impl Sentinels {
                 .arg("GET-MASTER-ADDR-BY-NAME")
                 .arg(&self.master)
                 .query_async(&mut connection)
-                .await?;
+                .await;
+            let answers = answers.map_err(|error| failure::reason(&error))?;
             // Kept only after an answer, so that a hung connection is not reused.
-            *open = Some(connection);
-            RedisResult::Ok(answers)
+            self.connections()[number] = Some(connection);
+            Ok::<_, String>(answers)
         };
-        let (master, (host, port)) = match timeout(ONE_ANSWERS, exchange).await {
-            Ok(answers) => answers.map_err(|error| failure::reason(&error))?,
-            Err(_) => return Err("timed out".to_owned()),
-        };
+        let answers = patience::until(Instant::now() + limit, exchange).await;
+        let (master, (host, port)) = answers.unwrap_or_else(|_| Err("timed out".to_owned()))?;
         let election = master.get("config-epoch").and_then(|number| number.parse().ok());
         Ok((election.ok_or(UNEXPECTED)?, format!("{host}:{port}")))
+    }
+
+    fn connections(&self) -> MutexGuard<'_, Vec<Option<Connection>>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -138,8 +169,8 @@ const UNEXPECTED: &str = "answered something unexpected";
 impl fmt::Display for Sentinels {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.master)?;
-        for (index, info) in self.infos.iter().enumerate() {
-            write!(f, "{}{}", if index == 0 { " of " } else { "," }, info.addr())?;
+        for (index, endpoint) in self.endpoints.iter().enumerate() {
+            write!(f, "{}{endpoint}", if index == 0 { " of " } else { "," })?;
         }
         Ok(())
     }

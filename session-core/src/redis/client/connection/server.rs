@@ -1,44 +1,36 @@
 //! Where a connection leads: to an address, or to the master that sentinels name.
 
-use std::{fmt, future::pending, time::Duration};
+use std::{fmt, future::pending};
 
-use deadpool_redis::redis::{ConnectionInfo, PushInfo};
-
-use super::{
-    super::failure,
-    multiplexed::Connection,
-    sentinel::{Enquiry, Sentinels},
-};
+use super::{super::failure::Problem, endpoint::Endpoint, sentinel::Sentinels, target::Limits};
 
 pub(crate) enum Server {
     /// A fixed address.
-    At(Box<ConnectionInfo>),
+    At(Box<Endpoint>),
     /// The current master of a name.
     Master(Box<Sentinels>),
 }
 
 impl Server {
-    /// Connects, or says why not. `enquiry` belongs to the caller, who keeps it for the next call.
-    pub(super) async fn dial(
-        &self,
-        enquiry: &mut Enquiry,
-        timeout: Duration,
-        on_push: impl Fn(PushInfo) + Send + Sync + 'static,
-    ) -> Result<Connection, String> {
+    /// Returns where to connect to now, or why that is not known.
+    pub(super) async fn endpoint(&self, limits: Limits) -> Result<Endpoint, Problem> {
         match self {
-            Self::At(info) => {
-                let connection = Connection::dial(info, timeout, on_push).await;
-                connection.map_err(|error| failure::reason(&error))
-            }
-            Self::Master(sentinels) => sentinels.dial(enquiry, timeout, on_push).await,
+            Self::At(endpoint) => Ok((**endpoint).clone()),
+            Self::Master(sentinels) => sentinels.master(limits).await,
         }
     }
 
-    /// Returns once another server has replaced the one dialled. Never returns for an address.
-    pub(super) async fn until_superseded(&self, enquiry: &mut Enquiry) {
+    /// Returns whether another server may be elected in its place.
+    pub(super) fn is_elected(&self) -> bool {
+        matches!(self, Self::Master(_))
+    }
+
+    /// Returns once another server has replaced the one at `address`. Never returns for a fixed
+    /// address.
+    pub(super) async fn until_superseded(&self, address: &str, limits: Limits) {
         match self {
             Self::At(_) => pending().await,
-            Self::Master(sentinels) => sentinels.until_superseded(enquiry).await,
+            Self::Master(sentinels) => sentinels.until_superseded(address, limits).await,
         }
     }
 }
@@ -47,7 +39,7 @@ impl Server {
 impl fmt::Display for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::At(info) => info.addr().fmt(f),
+            Self::At(endpoint) => endpoint.fmt(f),
             Self::Master(sentinels) => sentinels.fmt(f),
         }
     }

@@ -1,93 +1,116 @@
 //! One thread's connection to a server, as its requests see it.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
-use tokio::{runtime::Handle, sync::watch, time::Instant};
+use tokio::{runtime::Handle, select, sync::watch, time::Instant};
 
 use super::{
     multiplexed::Connection,
-    state::{CheckRequest, ConnectionState},
     supervisor,
-    target::Target,
+    target::{ConnectionRole, Target},
 };
 use crate::{Error, Result};
 
+/// The state of a thread's own connection.
+pub(super) enum Own {
+    /// Being dialled. Requests wait, within their time: this is decided in a moment.
+    Dialing,
+    Open(Connection),
+    /// Not to be had at present. Requests use the connection of another thread.
+    Missing,
+}
+
 /// A connection that a supervisor task keeps open.
 pub(crate) struct SupervisedConnection {
-    state: watch::Receiver<ConnectionState>,
-    /// A watch, not a queue: many requests to check one connection are one check.
-    checks: watch::Sender<CheckRequest>,
+    own: watch::Receiver<Own>,
+    target: Arc<Target>,
+    role: ConnectionRole,
+    /// Spreads the threads without a connection over those with one.
+    number: usize,
 }
 
 impl SupervisedConnection {
     /// Starts a supervisor, which dials at once and runs until the sender of `owned` is dropped.
-    pub(crate) fn open(target: &Arc<Target>, runtime: &Handle, owned: watch::Receiver<()>) -> Self {
-        let state = watch::Sender::new(ConnectionState::Dialing);
-        let checks = watch::Sender::new(CheckRequest::default());
-        let supervised = Self { state: state.subscribe(), checks: checks.clone() };
-        let checks = checks.subscribe();
-        runtime.spawn(supervisor::supervise(target.clone(), state, checks, owned));
+    pub(crate) fn open(
+        target: &Arc<Target>,
+        role: ConnectionRole,
+        runtime: &Handle,
+        owned: watch::Receiver<()>,
+    ) -> Self {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+
+        let own = watch::Sender::new(Own::Dialing);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let supervised = Self { own: own.subscribe(), target: target.clone(), role, number };
+        runtime.spawn(supervisor::supervise(target.clone(), role, own, owned));
         supervised
     }
 
     /// Returns whether the supervisor still runs.
     pub(crate) fn is_supervised(&self) -> bool {
-        !self.checks.is_closed()
+        self.own.has_changed().is_ok()
     }
 
-    /// Returns the connection and its epoch, or why it is down. `None` while it is being dialled,
-    /// or if its epoch is `broken`.
-    pub(crate) fn current(&self, broken: u64) -> Option<Result<(Connection, u64)>> {
-        current(&self.state.borrow(), broken)
+    /// Returns an open connection other than the `broken` one, or why there is none. `None` while
+    /// one is being dialled.
+    pub(crate) fn current(&self, broken: u64) -> Option<Result<Connection>> {
+        let is_missing = match &*self.own.borrow() {
+            Own::Open(own) if own.epoch() != broken && !own.is_lost() => {
+                return Some(Ok(own.clone()));
+            }
+            Own::Missing => true,
+            Own::Open(_) | Own::Dialing => false,
+        };
+        if !is_missing {
+            return self.failure().map(Err);
+        }
+        let other = self.target.any_connection(self.role, self.number, broken);
+        other.map(Ok).or_else(|| self.failure().map(Err))
     }
 
     /// Waits until [`current`](Self::current) has an answer, and returns it.
-    pub(crate) async fn wait(&self, broken: u64) -> Result<(Connection, u64)> {
-        // A receiver of its own, because waiting marks values as seen.
-        let mut state = self.state.clone();
-        let state = state.wait_for(|state| current(state, broken).is_some()).await;
-        match state {
-            Ok(state) => current(&state, broken).expect("just waited for"),
-            Err(_) => Err(Error::storage("redis", "the connection's runtime has ended")),
+    pub(crate) async fn wait(&self, broken: u64) -> Result<Connection> {
+        // Receivers of its own, because waiting marks values as seen.
+        let (mut own, mut condition) = (self.own.clone(), self.target.condition());
+        loop {
+            own.mark_unchanged();
+            condition.mark_unchanged();
+            if let Some(current) = self.current(broken) {
+                return current;
+            }
+            select! {
+                changed = own.changed() => if changed.is_err() {
+                    return Err(Error::storage("redis", "the connection's runtime has ended"));
+                },
+                _ = condition.changed() => {}
+            }
         }
     }
 
     /// Returns whether the server is known to be a replica.
     pub(crate) fn is_read_only(&self) -> bool {
-        matches!(*self.state.borrow(), ConnectionState::ReadOnly(..))
+        self.target.is_demoted()
     }
 
-    /// Returns since when the connection is down, or `None` if it is not.
+    /// Notes that the server has refused a write as a replica.
+    pub(crate) fn demote(&self) {
+        self.target.demote();
+    }
+
+    /// Returns since when requests fail at once, or `None` if they do not.
     pub(crate) fn down_since(&self) -> Option<Instant> {
-        match *self.state.borrow() {
-            ConnectionState::Down(_, since) => Some(since),
-            _ => None,
-        }
+        self.target.down().map(|(_, since)| since)
     }
 
-    /// Returns once the connection is down, or its supervisor has ended.
+    /// Returns once requests fail at once.
     pub(crate) async fn until_down(&self) {
-        let mut state = self.state.clone();
-        let _ = state.wait_for(|state| matches!(state, ConnectionState::Down(..))).await;
+        self.target.until_down().await;
     }
 
-    /// Asks the supervisor to check the connection of this epoch, or with `redial` to replace it.
-    pub(crate) fn request_check(&self, epoch: u64, redial: bool) {
-        self.checks.send_if_modified(|check| {
-            if epoch > check.epoch {
-                *check = CheckRequest { epoch, redial };
-            } else if epoch == check.epoch {
-                check.redial |= redial;
-            }
-            epoch == check.epoch
-        });
+    fn failure(&self) -> Option<Error> {
+        self.target.down().map(|(problem, _)| Error::storage("redis", problem.to_string()))
     }
-}
-
-fn current(state: &ConnectionState, broken: u64) -> Option<Result<(Connection, u64)>> {
-    if let ConnectionState::Down(reason, _) = state {
-        return Some(Err(Error::storage("redis", reason.as_ref())));
-    }
-    let usable = state.connection().filter(|(_, epoch)| *epoch != broken);
-    usable.map(|(connection, epoch)| Ok((connection.clone(), epoch)))
 }

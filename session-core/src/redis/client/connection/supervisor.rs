@@ -1,203 +1,212 @@
 //! The task that keeps one connection open: dials, checks, dials again.
 
-use std::{
-    pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{pin::pin, sync::Arc, time::Duration};
 
-use deadpool_redis::redis::{PushInfo, PushKind};
+use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 use tokio::{
-    sync::watch,
-    time::{Instant, sleep_until, timeout},
+    select,
+    sync::{OwnedSemaphorePermit, watch},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{
-    super::failure::DEMOTED,
-    health::{Health, is_replica, ping, track},
+    super::failure::Problem,
+    dial::Dialled,
+    health::{Health, is_replica, ping},
     multiplexed::Connection,
-    outage::Outage,
-    sentinel::Enquiry,
-    state::{CheckRequest, ConnectionState},
-    target::Target,
+    supervised::Own,
+    target::{ConnectionRole, Target},
 };
 
-/// The time from the start of one attempt to connect to the start of the next.
-const BETWEEN_DIALS: Duration = Duration::from_millis(100);
+/// The shortest time between two attempts to connect of one supervisor. An attempt that hangs does
+/// not keep it from making another one, which a server that is back answers at once.
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(500);
+/// The most attempts that hang at the same time, however long an attempt may take.
+const HANGING_ATTEMPTS: u32 = 10;
+/// How often a connection is checked whose end the library does not report.
+const BETWEEN_CHECKS: Duration = Duration::from_secs(1);
 
 /// Supervises one connection until the sender of `owned` is dropped, or the thread that uses the
 /// connection or its runtime ends.
 pub(super) async fn supervise(
     target: Arc<Target>,
-    state: watch::Sender<ConnectionState>,
-    checks: watch::Receiver<CheckRequest>,
+    role: ConnectionRole,
+    own: watch::Sender<Own>,
     mut owned: watch::Receiver<()>,
 ) {
-    let mut user = checks.clone();
-    let supervisor = Supervisor {
-        target,
-        state,
-        checks,
-        enquiry: Enquiry::default(),
-        outage: None,
-        demotion: None,
-        next_dial: Instant::now(),
-    };
-    tokio::select! {
+    let supervisor = Supervisor { target, role, own: own.clone() };
+    select! {
         () = supervisor.run() => {}
         // Nothing is ever sent: this returns when the sender is dropped.
         _ = owned.changed() => {}
-        // Ends when the using thread drops its sender.
-        () = async { while user.changed().await.is_ok() {} } => {}
+        // Ends when the using thread drops its receiver.
+        () = own.closed() => {}
     }
 }
 
 struct Supervisor {
     target: Arc<Target>,
-    state: watch::Sender<ConnectionState>,
-    checks: watch::Receiver<CheckRequest>,
-    enquiry: Enquiry,
-    outage: Option<Outage>,
-    /// The server has refused a write as a replica, and was not seen to be a master since.
-    demotion: Option<Outage>,
-    next_dial: Instant,
+    role: ConnectionRole,
+    own: watch::Sender<Own>,
+}
+
+/// Why a connection is given up.
+enum End {
+    /// It has ended, or nothing arrives over it.
+    Lost,
+    /// The server executes no commands.
+    Refusing(Problem),
+    /// Another server has taken the place of this one.
+    Replaced,
 }
 
 impl Supervisor {
-    async fn run(mut self) {
-        static EPOCHS: AtomicU64 = AtomicU64::new(1);
-
+    async fn run(self) {
         loop {
-            let epoch = EPOCHS.fetch_add(1, Ordering::Relaxed);
-            let connection = self.connect(epoch).await;
-            let is_read_only = self.is_still_demoted(&connection).await;
-            let open = if is_read_only { ConnectionState::ReadOnly } else { ConnectionState::Open };
-            self.state.send_replace(open(connection.clone(), epoch));
-            if let Some(listener) = &self.target.listener {
-                // Not earlier: a reader takes its placeholder first and then the connection, so
-                // what was read over the old connection is discarded too.
-                listener.on_reconnect();
-            }
-            if let Some(outage) = self.outage.take() {
-                outage.end();
-            }
-            if let Some(reason) = self.keep(connection, epoch, is_read_only).await {
-                self.down(&reason);
-            }
-        }
-    }
-
-    /// Dials until an attempt succeeds. One attempt at a time, however many requests wait.
-    async fn connect(&mut self, epoch: u64) -> Connection {
-        loop {
-            sleep_until(self.next_dial).await;
-            self.next_dial = Instant::now() + BETWEEN_DIALS;
-            match self.attempt(epoch).await {
-                Ok(connection) => return connection,
-                Err(reason) => self.down(&reason),
-            }
-        }
-    }
-
-    async fn attempt(&mut self, epoch: u64) -> Result<Connection, String> {
-        let (state, target) = (self.state.clone(), self.target.clone());
-        let on_push = move |push: PushInfo| {
-            if let Some(listener) = &target.listener {
-                listener.on_push(&push);
-            }
-            if push.kind == PushKind::Disconnection {
-                state.send_if_modified(|state| state.lose(epoch));
-            }
-        };
-        let limit = self.target.dial_timeout;
-        let dial = self.target.server.dial(&mut self.enquiry, limit, on_push);
-        let mut connection = match timeout(limit, dial).await {
-            Ok(dialled) => dialled?,
-            Err(_) => return Err("timed out".to_owned()),
-        };
-        // A server that loads its data accepts connections long before it accepts commands.
-        match ping(&mut connection).await {
-            Health::Alive if self.target.listener.is_some() => track(connection, limit).await,
-            Health::Alive => Ok(connection),
-            Health::Lost => Err("connection lost".to_owned()),
-            Health::Unresponsive(reason) => Err(reason),
-        }
-    }
-
-    /// Returns whether a server that has refused a write as a replica is still one. Where `ROLE` is
-    /// forbidden, the next write finds out.
-    async fn is_still_demoted(&mut self, connection: &Connection) -> bool {
-        if self.demotion.is_none() {
-            return false;
-        }
-        let is_demoted = is_replica(&mut connection.clone()).await;
-        if !is_demoted && let Some(demotion) = self.demotion.take() {
-            demotion.end();
-        }
-        is_demoted
-    }
-
-    /// Returns when `connection` has to be replaced, with the reason if the server is down.
-    async fn keep(
-        &mut self,
-        mut connection: Connection,
-        epoch: u64,
-        is_read_only: bool,
-    ) -> Option<String> {
-        // Reconnecting to a read-only server finds out whether it has become a master again, or
-        // another server answers at its address.
-        let mut reconnect = pin!(sleep_until(self.next_dial));
-        let mut state = self.state.subscribe();
-        let mut alarm = self.target.alarm.subscribe();
-        let mut superseded = pin!(self.target.server.until_superseded(&mut self.enquiry));
-        loop {
-            tokio::select! {
-                _ = state.wait_for(|state| state.connection().is_none()) => return None,
-                () = &mut reconnect, if is_read_only => return None,
-                () = &mut superseded => {
-                    self.state.send_if_modified(|state| state.lose(epoch));
-                    return None;
+            let _permit = self.permit().await;
+            let dialled = self.connect().await;
+            match self.serve(dialled).await {
+                End::Lost => self.target.suspect(),
+                End::Refusing(problem) => {
+                    self.target.suspect();
+                    // The others find out by themselves; the last one to do so tells.
+                    if self.target.pool(self.role).is_empty() {
+                        self.target.note_failure(&problem);
+                    }
                 }
+                End::Replaced => {}
+            }
+        }
+    }
+
+    /// Waits until another connection may be open.
+    async fn permit(&self) -> Option<OwnedSemaphorePermit> {
+        match self.target.pool(self.role).permit() {
+            Ok(permit) => permit,
+            Err(permits) => {
+                self.own.send_replace(Own::Missing);
+                permits.acquire_owned().await.ok()
+            }
+        }
+    }
+
+    /// Dials until an attempt succeeds.
+    async fn connect(&self) -> Dialled {
+        self.own.send_replace(Own::Dialing);
+        let pause = BETWEEN_ATTEMPTS.max(self.target.limits.connect_timeout / HANGING_ATTEMPTS);
+        let (mut attempts, mut earliest) = (FuturesUnordered::new(), Instant::now());
+        let mut condition = self.target.condition();
+        loop {
+            let overdue = self.target.overdue();
+            select! {
+                Some(dialled) = attempts.next(), if !attempts.is_empty() => match dialled {
+                    Ok(dialled) => {
+                        self.target.note_success();
+                        return dialled;
+                    }
+                    Err(problem) => {
+                        self.target.note_failure(&problem);
+                        self.own.send_if_modified(give_up);
+                        earliest = Instant::now();
+                    }
+                },
+                () = self.turn(earliest) => {
+                    earliest = Instant::now() + pause;
+                    self.target.note_attempt();
+                    attempts.push(self.target.dial());
+                }
+                () = sleep_until(overdue.unwrap_or(earliest)), if overdue.is_some() => {
+                    self.target.note_failure(&Problem::unreachable("timed out"));
+                    self.own.send_if_modified(give_up);
+                }
+                // The moment at which waiting is overdue may have changed.
+                _ = condition.changed() => {}
+            }
+        }
+    }
+
+    /// Waits until this thread may make an attempt: at any time while the server is reachable,
+    /// otherwise in turn with the other threads.
+    async fn turn(&self, earliest: Instant) {
+        sleep_until(earliest).await;
+        if !self.target.is_reachable() {
+            self.target.dials.turn().await;
+        }
+    }
+
+    /// Keeps a connection until it has to be given up.
+    async fn serve(&self, dialled: Dialled) -> End {
+        let Dialled { connection, address } = dialled;
+        let promotions = self.target.condition().borrow().promotions;
+        let _pooled = self.target.pool(self.role).add(connection.clone());
+        self.own.send_replace(Own::Open(connection.clone()));
+        self.target.announce_connection();
+        if let Some(listener) = &self.target.listener {
+            // Not earlier: a reader takes its placeholder first and then the connection, so what
+            // was read over the old connection is discarded too.
+            listener.on_reconnect();
+        }
+        let end = self.keep(connection.clone(), &address, promotions).await;
+        connection.watch().lose();
+        // Not later: whoever waits for the next connection must not find this one.
+        self.own.send_replace(Own::Dialing);
+        end
+    }
+
+    async fn keep(&self, mut connection: Connection, address: &str, promotions: u64) -> End {
+        let target = &*self.target;
+        let mut alarm = target.alarm.subscribe();
+        let (watch, reports_end) = (connection.watch(), connection.reports_end());
+        let mut superseded = pin!(target.server.until_superseded(address, target.limits));
+        let mut promoted = pin!(target.until_promoted(promotions));
+        // Boxed: rarely polled far, and it holds a whole attempt to connect.
+        let mut questions = self.ask_for_promotion().boxed();
+        loop {
+            select! {
+                () = watch.until_lost() => return End::Lost,
+                () = &mut superseded => return End::Replaced,
+                () = &mut promoted => return End::Replaced,
+                () = &mut questions => {}
+                () = sleep(BETWEEN_CHECKS), if !reports_end => {}
                 _ = alarm.changed() => {}
-                _ = self.checks.changed() => {
-                    let check = *self.checks.borrow_and_update();
-                    if check.epoch != epoch {
-                        continue;
-                    }
-                    if check.redial {
-                        let target = self.target.clone();
-                        self.demotion.get_or_insert_with(|| Outage::begin(target, DEMOTED));
-                        // Reads use the old connection meanwhile.
-                        return None;
-                    }
-                }
+                () = watch.until_check_requested() => {}
             }
-            match ping(&mut connection).await {
+            let limit = watch.patience(target.limits.response_timeout);
+            match ping(&mut connection, limit).await {
                 Health::Alive => {}
-                Health::Lost => {
-                    self.state.send_if_modified(|state| state.lose(epoch));
-                    return None;
-                }
-                Health::Unresponsive(reason) => return Some(reason),
+                Health::Lost => return End::Lost,
+                Health::Refusing(problem) => return End::Refusing(problem),
             }
         }
     }
 
-    fn down(&mut self, reason: &str) {
+    /// Asks a server that takes no writes, in turn with the other threads, whether it has become a
+    /// master, or another server answers at its address. Never returns.
+    async fn ask_for_promotion(&self) {
         let target = &self.target;
-        let begin = || Outage::begin(target.clone(), &format!("is not reachable: {reason}"));
-        let outage = self.outage.get_or_insert_with(begin);
-        let reason = format!("not reachable: {reason}");
-        self.state.send_replace(ConnectionState::Down(reason.into(), outage.since));
+        loop {
+            target.until_demoted().await;
+            target.promotions.turn().await;
+            let Ok(mut dialled) = target.dial().await else { continue };
+            let limit = target.limits.response_timeout;
+            // Where ROLE is forbidden, the next write finds out.
+            if is_replica(&mut dialled.connection, limit).await != Some(true) {
+                target.promote();
+            }
+        }
     }
+}
+
+/// Makes requests use the connections of other threads.
+fn give_up(own: &mut Own) -> bool {
+    let is_new = !matches!(own, Own::Missing);
+    *own = Own::Missing;
+    is_new
 }
 
 /// Releases the connection: the threads' ends stay in thread-locals, where they would keep it open.
 impl Drop for Supervisor {
     fn drop(&mut self) {
-        self.state.send_replace(ConnectionState::Down("closed".into(), Instant::now()));
+        self.own.send_replace(Own::Missing);
     }
 }

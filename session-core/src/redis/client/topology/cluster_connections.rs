@@ -25,9 +25,9 @@ impl ClusterConnections {
     pub(super) fn open(cluster: Arc<Cluster>, opener: NodeOpener) -> Self {
         let slots = watch::Sender::new(SlotMap::Loading);
         let refresh = watch::Sender::new(None);
-        let nodes = Arc::new(Nodes::new(cluster, opener.clone()));
+        let nodes = Arc::new(Nodes::new(cluster.clone(), opener.clone()));
         let connections = Self { slots: slots.subscribe(), nodes: nodes.clone(), refresh };
-        opener.spawn(refresher::run(nodes, slots, connections.refresh.subscribe()));
+        opener.spawn(refresher::run(cluster, nodes, slots, connections.refresh.subscribe()));
         connections
     }
 

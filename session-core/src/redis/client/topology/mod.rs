@@ -19,7 +19,7 @@ mod slot_range;
 mod thread_connections;
 
 pub(crate) use cluster::Cluster;
-pub(super) use node::{ConnectionRole, Node};
+pub(super) use node::Node;
 pub(crate) use servers::Servers;
 pub(super) use slot::slot;
 pub(super) use slot_range::with_host;

@@ -4,17 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::{runtime::Handle, sync::watch};
 
-use super::super::connection::{SupervisedConnection, Target};
-
-/// Which of a thread's connections to a server a command uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum ConnectionRole {
-    /// The connection for everything else.
-    Main,
-    /// The connection for writes that replicas confirm. The server executes nothing else of a
-    /// connection while it waits for them.
-    ConfirmedWrites,
-}
+use super::super::connection::{ConnectionRole, SupervisedConnection, Target};
 
 pub(crate) struct Node {
     target: Arc<Target>,
@@ -26,7 +16,7 @@ pub(crate) struct Node {
 
 impl Node {
     pub(crate) fn connection(&self, role: ConnectionRole) -> &SupervisedConnection {
-        let open = || self.opener.connection(&self.target);
+        let open = || self.opener.connection(&self.target, role);
         match role {
             ConnectionRole::Main => &self.main,
             ConnectionRole::ConfirmedWrites => self.confirmed_writes.get_or_init(open),
@@ -53,12 +43,12 @@ impl NodeOpener {
     }
 
     pub(super) fn node(&self, target: Arc<Target>) -> Node {
-        let main = self.connection(&target);
+        let main = self.connection(&target, ConnectionRole::Main);
         Node { target, opener: self.clone(), main, confirmed_writes: OnceLock::new() }
     }
 
-    fn connection(&self, target: &Arc<Target>) -> SupervisedConnection {
-        SupervisedConnection::open(target, &self.runtime, self.owned.clone())
+    fn connection(&self, target: &Arc<Target>, role: ConnectionRole) -> SupervisedConnection {
+        SupervisedConnection::open(target, role, &self.runtime, self.owned.clone())
     }
 
     /// Runs a task until it ends, or the sender of `owned` is dropped.

@@ -3,7 +3,7 @@
 use deadpool_redis::redis::{FromRedisValue, Value};
 
 /// Consecutive slots that one master serves.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SlotRange {
     pub(super) first: u16,
     pub(super) last: u16,

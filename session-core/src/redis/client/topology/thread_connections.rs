@@ -8,8 +8,9 @@ use tokio::{
 };
 
 use super::{
+    super::connection::ConnectionRole,
     cluster_connections::ClusterConnections,
-    node::{ConnectionRole, Node, NodeOpener},
+    node::{Node, NodeOpener},
     servers::Servers,
 };
 use crate::Result;

@@ -4,7 +4,7 @@ use std::{
     hash::{BuildHasher, RandomState},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -28,6 +28,8 @@ pub(crate) struct NearCache {
     prefix: String,
     shard_capacity: usize,
     tokens: AtomicU64,
+    /// The number of servers that do not announce changes. Nothing is cached while there are any.
+    silent: AtomicUsize,
     counts: Counts,
 }
 
@@ -79,6 +81,7 @@ impl NearCache {
             prefix,
             shard_capacity: capacity / SHARDS,
             tokens: AtomicU64::new(0),
+            silent: AtomicUsize::new(0),
             counts: Counts::default(),
         }
     }
@@ -127,6 +130,16 @@ impl NearCache {
         }
     }
 
+    /// Takes in that one more server does not announce changes, or one fewer.
+    pub(super) fn note_silence(&self, is_silent: bool) {
+        if is_silent {
+            self.silent.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.silent.fetch_sub(1, Ordering::Relaxed);
+        }
+        self.clear();
+    }
+
     /// Removes everything.
     pub(super) fn clear(&self) {
         for shard in &self.shards {
@@ -168,6 +181,9 @@ fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
 impl Placeholder {
     /// Caches the answer if the placeholder still exists.
     pub(crate) fn fill(self, session: &Snapshot) {
+        if self.cache.silent.load(Ordering::Relaxed) > 0 {
+            return;
+        }
         let mut shard = self.cache.shard_of(self.id.as_str());
         // The guard is dropped before `self`, which locks the shard again.
         shard.fill(&self.id, self.token, session, self.cache.shard_capacity);

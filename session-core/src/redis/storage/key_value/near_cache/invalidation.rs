@@ -25,4 +25,8 @@ impl PushListener for NearCache {
     fn on_reconnect(&self) {
         self.clear();
     }
+
+    fn on_silence(&self, is_silent: bool) {
+        self.note_silence(is_silent);
+    }
 }
