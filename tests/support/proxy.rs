@@ -27,6 +27,12 @@ struct State {
     /// Whether the last bytes were an answer, so that the next command begins a round trip.
     answered: bool,
     connections: Vec<(TcpStream, TcpStream)>,
+    /// How many connections have been accepted.
+    accepted: usize,
+    /// Connections with a lower number are forgotten.
+    forgotten: usize,
+    /// A word in what clients send, and the one of equal length that is forwarded instead.
+    replaced: Option<(&'static str, &'static str)>,
     ended: bool,
 }
 
@@ -58,6 +64,9 @@ impl Proxy {
             round_trips: 0,
             answered: true,
             connections: Vec::new(),
+            accepted: 0,
+            forgotten: 0,
+            replaced: None,
             ended: false,
         }));
         let shared = state.clone();
@@ -68,6 +77,7 @@ impl Proxy {
                 if state.ended {
                     return;
                 }
+                state.accepted += 1;
                 let Ok(server) = TcpStream::connect(("127.0.0.1", server)) else { continue };
                 if state.harm != Harm::Refuse {
                     state.forward(&client, &server, &shared);
@@ -87,6 +97,24 @@ impl Proxy {
         if harm == Harm::Refuse {
             self.cut();
         }
+    }
+
+    /// Forgets the connections that are open now, as load balancers do: discards everything sent over
+    /// them in either direction, without closing them. New connections are forwarded.
+    pub fn forget_connections(&self) {
+        let mut state = lock(&self.state);
+        state.forgotten = state.accepted + 1;
+    }
+
+    /// Forwards another word of equal length instead of `word` from now on.
+    pub fn replace(&self, word: &'static str, by: &'static str) {
+        assert_eq!(word.len(), by.len());
+        lock(&self.state).replaced = Some((word, by));
+    }
+
+    /// Counts the connections that have been accepted.
+    pub fn accepted(&self) -> usize {
+        lock(&self.state).accepted
     }
 
     /// Closes all connections.
@@ -145,7 +173,7 @@ impl State {
             stream.try_clone().expect("a socket can be cloned")
         };
         self.connections.push((copy(client), copy(server)));
-        let peer = client.peer_addr();
+        let (peer, number) = (client.peer_addr(), self.accepted);
         let is_reset = Arc::<AtomicBool>::default();
         let (from, to, state) = (copy(client), copy(server), shared.clone());
         let other_resets = is_reset.clone();
@@ -153,19 +181,32 @@ impl State {
             let mut commands = Commands::default();
             pump(from, to, &other_resets, |bytes| {
                 let mut state = lock(&state);
+                if number < state.forgotten {
+                    return Forwarded::Nothing;
+                }
                 for command in commands.feed(bytes) {
                     if std::mem::take(&mut state.answered) {
                         state.round_trips += 1;
                     }
                     state.commands.push(command);
                 }
-                if state.harm == Harm::Swallow { Forwarded::Nothing } else { Forwarded::All }
+                match state.replaced {
+                    _ if state.harm == Harm::Swallow => Forwarded::Nothing,
+                    Some((word, by)) => Forwarded::Instead(replace(bytes, word, by)),
+                    None => Forwarded::All,
+                }
             });
         });
         let (from, to, state) = (copy(server), copy(client), shared.clone());
         thread::spawn(move || {
             pump(from, to, &is_reset, |_| {
-                let harm = lock(&state).harm;
+                let (harm, forgotten) = {
+                    let state = lock(&state);
+                    (state.harm, state.forgotten)
+                };
+                if number < forgotten {
+                    return Forwarded::Nothing;
+                }
                 match harm {
                     Harm::None | Harm::Refuse => {}
                     Harm::Swallow => return Forwarded::Nothing,
@@ -197,6 +238,8 @@ impl State {
 enum Forwarded {
     All,
     Nothing,
+    /// Other bytes.
+    Instead(Vec<u8>),
     /// This number of bytes; then the connection is closed.
     Part(usize),
     /// This number of bytes; then the connection is reset.
@@ -215,6 +258,7 @@ fn pump(
         let passed = match inspect(bytes) {
             Forwarded::All => to.write_all(bytes),
             Forwarded::Nothing => Ok(()),
+            Forwarded::Instead(bytes) => to.write_all(&bytes),
             Forwarded::Part(length) => {
                 let _ = to.write_all(&bytes[..length.min(bytes.len())]);
                 break;
@@ -237,6 +281,17 @@ fn pump(
     }
     let _ = from.shutdown(Shutdown::Both);
     let _ = to.shutdown(Shutdown::Both);
+}
+
+/// Replaces a word that is not split over two reads.
+fn replace(bytes: &[u8], word: &str, by: &str) -> Vec<u8> {
+    let mut replaced = bytes.to_vec();
+    for at in 0..bytes.len().saturating_sub(word.len() - 1) {
+        if bytes[at..].starts_with(word.as_bytes()) {
+            replaced[at..at + by.len()].copy_from_slice(by.as_bytes());
+        }
+    }
+    replaced
 }
 
 /// Extracts the names of commands, which are arrays of bulk strings, from a stream.

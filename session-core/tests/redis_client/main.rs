@@ -6,8 +6,12 @@ mod common;
 
 mod confirmations;
 mod connections;
+mod credentials;
 mod failover;
 mod faults;
+mod idle;
+mod refusals;
+mod threads;
 #[cfg(feature = "redis-tls")]
 mod tls;
 mod topologies;

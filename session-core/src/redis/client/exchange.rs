@@ -239,6 +239,7 @@ fn size(value: &Value) -> usize {
     match value {
         Value::BulkString(text) => text.len(),
         Value::Map(pairs) => pairs.iter().map(|(key, text)| size(key) + size(text)).sum(),
+        Value::Array(texts) => texts.iter().map(size).sum(),
         _ => 0,
     }
 }

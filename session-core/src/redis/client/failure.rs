@@ -145,11 +145,13 @@ pub(crate) fn reason(error: &RedisError) -> String {
         return "it has too many clients (maxclients)".to_owned();
     }
     let Some(code) = error.code() else { return error.category().to_owned() };
+    if is_denial(error) {
+        let is_about_keys = error.detail().is_some_and(|detail| detail.contains("access"));
+        let unnamed = if is_about_keys { "the keys" } else { "a command of a script" };
+        let command = denied_command(error);
+        return format!("no permission for {} (NOPERM)", command.as_deref().unwrap_or(unnamed));
+    }
     let meaning = match code {
-        "NOPERM" => match denied_command(error) {
-            Some(command) => return format!("no permission for {command} (NOPERM)"),
-            None => "no permission for the keys",
-        },
         "WRONGPASS" => "wrong user or password",
         "NOAUTH" => "a password is required",
         "DENIED" => "protected mode",
@@ -165,6 +167,13 @@ pub(crate) fn reason(error: &RedisError) -> String {
         _ => return "answered an error".to_owned(),
     };
     format!("{meaning} ({code})")
+}
+
+/// Returns whether the user lacks a permission. In a script the code is `ERR`.
+fn is_denial(error: &RedisError) -> bool {
+    let in_script = ["ACL failure in script", "The user executing the script can't"];
+    let is_in_script = |detail: &str| in_script.iter().any(|start| detail.starts_with(start));
+    error.code() == Some("NOPERM") || error.detail().is_some_and(is_in_script)
 }
 
 /// Returns the command that the user has no permission for, if the server names one.
@@ -232,7 +241,7 @@ mod tests {
         for answered in [
             "NOPERM User shop has no permissions to run the 'pexpire' command",
             "NOPERM this user has no permissions to run the 'pexpire' command or its subcommand",
-            "NOPERM ACL failure in script: User shop has no permissions to run the 'PEXPIRE' command",
+            "ERR ACL failure in script: User shop has no permissions to run the 'PEXPIRE' command",
         ] {
             let expected = "no permission for pexpire (NOPERM)";
             assert_eq!(reason(&answer(answered)), expected, "{answered}");
@@ -262,7 +271,7 @@ mod tests {
         let keys = "NOPERM No permissions to access a key secret";
         assert_eq!(reason(&answer(keys)), "no permission for the keys (NOPERM)");
         let odd = "NOPERM User s has no permissions to run the 'a secret' command";
-        assert_eq!(reason(&answer(odd)), "no permission for the keys (NOPERM)");
+        assert_eq!(reason(&answer(odd)), "no permission for a command of a script (NOPERM)");
         assert_eq!(reason(&answer("secret secret")), "answered an error");
         let refused = io::Error::new(io::ErrorKind::ConnectionRefused, "secret");
         assert_eq!(reason(&refused.into()), "connection refused");

@@ -33,7 +33,8 @@ return set",
 ///
 /// Only what `Snapshot` can parse may be removed, and cjson accepts more: `NaN`, `0x1` and `01`
 /// unless told not to, and `1.`, `-.5`, control characters and invalid UTF-8 in strings. A long text
-/// is left to the caller too, because the server serves no one else while a script runs.
+/// is left to the caller too, because the server serves no one else while a script runs. So is every
+/// text on a server without cjson.
 pub(super) static REMOVE_OBJECT: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"local text = redis.pcall('GET', KEYS[1])
@@ -51,7 +52,8 @@ end
 if not ascii:find('^{') or ascii:find('[^ -~]') or ascii:find('%d%.%D') or ascii:find('%-%.') then
   return text
 end
-local json = cjson.new()
+local has_json, json = pcall(function() return cjson.new() end)
+if not has_json then return text end
 json.decode_invalid_numbers(false)
 local is_json, items = pcall(json.decode, text)
 if not is_json or next(items) == nil then return text end

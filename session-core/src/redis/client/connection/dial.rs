@@ -1,17 +1,17 @@
 //! One attempt to connect: address, greeting, and whether the server executes commands.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use deadpool_redis::redis::{ProtocolVersion, PushInfo};
 use tokio::time::Instant;
 
 use super::{
     super::{
-        failure::{self, Problem},
+        failure::{self, Problem, Verdict},
         patience,
     },
     endpoint::Endpoint,
-    health::{Health, is_replica, ping, track},
+    health::{Health, is_replica, ping, select, track},
     multiplexed::{Connection, OnPush, is_resp3_refusal},
     target::Target,
 };
@@ -42,6 +42,10 @@ impl Target {
             Health::Lost => return Err(Problem::unreachable("connection lost")),
             Health::Refusing(problem) => return Err(problem),
         }
+        if endpoint.database() != 0 {
+            let selected = select(&mut connection, endpoint.database()).await;
+            selected.map_err(|error| Problem::of(&error))?;
+        }
         if self.server.is_elected()
             && is_replica(&mut connection, self.left(deadline)).await == Some(true)
         {
@@ -50,24 +54,28 @@ impl Target {
             return Err(Problem::unreachable("the sentinels name a replica"));
         }
         if self.listener.is_some() {
-            let tracked = if announces {
-                track(&mut connection).await
-            } else {
-                self.set_silent(Some("does not speak RESP3"));
-                return Ok(Dialled { connection, address: endpoint.to_string() });
-            };
-            match tracked {
-                Ok(()) => self.set_silent(None),
-                Err(error) if failure::judge(&error) == failure::Verdict::Lost => {
-                    return Err(Problem::of(&error));
-                }
-                Err(error) => {
-                    let reason = failure::reason(&error);
-                    self.set_silent(Some(&format!("refuses CLIENT TRACKING: {reason}")));
-                }
-            }
+            self.track(&mut connection, announces).await?;
         }
         Ok(Dialled { connection, address: endpoint.to_string() })
+    }
+
+    /// Asks the server to announce changes, or notes why it does not.
+    async fn track(&self, connection: &mut Connection, announces: bool) -> Result<(), Problem> {
+        if !announces {
+            self.set_silent(Some("does not speak RESP3"));
+            return Ok(());
+        }
+        match track(connection).await {
+            Ok(()) => self.set_silent(None),
+            Err(error) if failure::judge(&error) == Verdict::Lost => {
+                return Err(Problem::of(&error));
+            }
+            Err(error) => {
+                let reason = failure::reason(&error);
+                self.set_silent(Some(&format!("refuses CLIENT TRACKING: {reason}")));
+            }
+        }
+        Ok(())
     }
 
     /// Opens a connection with RESP3, or with RESP2 if the server refuses that. Returns whether the
@@ -98,7 +106,7 @@ impl Target {
         Some(Arc::new(move |push: &PushInfo| listener.on_push(push)))
     }
 
-    fn left(&self, deadline: Instant) -> std::time::Duration {
+    fn left(&self, deadline: Instant) -> Duration {
         deadline.saturating_duration_since(Instant::now())
     }
 }

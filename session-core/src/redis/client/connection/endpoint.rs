@@ -40,6 +40,11 @@ impl Endpoint {
         Some(Self { info: self.info.clone().set_addr(addr), ..self.clone() })
     }
 
+    /// Returns the number of the database.
+    pub(super) fn database(&self) -> i64 {
+        self.info.redis_settings().db()
+    }
+
     /// Returns the settings for one attempt to connect, with the password as it is now.
     ///
     /// With a name for the certificate, that name replaces the host, and the resolver leads back.
@@ -47,7 +52,10 @@ impl Endpoint {
         &self,
         protocol: ProtocolVersion,
     ) -> Result<(ConnectionInfo, Option<Resolver>), String> {
-        let mut settings = self.info.redis_settings().clone().set_protocol(protocol);
+        // The greeting is one command, because the library does not say what a server has answered
+        // that closes the connection in the middle of several.
+        let settings = self.info.redis_settings().clone().set_db(0).set_skip_set_lib_name();
+        let mut settings = settings.set_protocol(protocol);
         if let Some(password) = &self.password {
             settings = settings.set_password(password()?);
         }

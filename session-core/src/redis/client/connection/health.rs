@@ -53,6 +53,13 @@ pub(super) async fn is_replica(connection: &mut Connection, limit: Duration) -> 
     }
 }
 
+/// Selects the numbered database.
+pub(super) async fn select(connection: &mut Connection, database: i64) -> RedisResult<()> {
+    let mut select: Cmd = cmd("SELECT");
+    select.arg(database);
+    select.exec_async(connection).await
+}
+
 /// Turns tracking on: from then on the server announces every change to what is read over this
 /// connection, including changes made over it.
 pub(super) async fn track(connection: &mut Connection) -> RedisResult<()> {

@@ -125,12 +125,22 @@ pub(super) async fn size(operation: &Operation<'_>) -> Result<usize> {
 }
 
 async fn fields(operation: &Operation<'_>) -> Result<Fields> {
-    let Value::Map(map) = ask(operation, "HGETALL", None).await? else { return Ok(Vec::new()) };
-    let texts = map.into_iter().filter_map(|pair| match pair {
+    let pairs = match ask(operation, "HGETALL", None).await? {
+        Value::Map(pairs) => pairs,
+        Value::Array(list) => pairs(list),
+        _ => return Ok(Vec::new()),
+    };
+    let texts = pairs.into_iter().filter_map(|pair| match pair {
         (Value::BulkString(key), Value::BulkString(text)) => Some((key, text)),
         _ => None,
     });
     Ok(texts.collect())
+}
+
+/// Returns the pairs of a map as RESP2 has it: a list of keys and values in turn.
+fn pairs(list: Vec<Value>) -> Vec<(Value, Value)> {
+    let mut list = list.into_iter();
+    std::iter::from_fn(|| Some((list.next()?, list.next()?))).collect()
 }
 
 fn snapshot(operation: &Operation<'_>, fields: &Fields) -> Option<Snapshot> {
