@@ -1,6 +1,7 @@
 //! A server for the walkthrough in GoFrame's session documentation: `/set`, `/get` and `/del` on
 //! a configurable storage.
 
+mod advice;
 mod arguments;
 mod loopback;
 mod redis_commands;

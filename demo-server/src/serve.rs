@@ -11,6 +11,7 @@ use session_actix::SessionMiddleware;
 use session_core::Manager;
 
 use crate::{
+    advice::Advice,
     redis_commands, routes,
     settings::{Problem, Settings},
     storage,
@@ -93,16 +94,16 @@ fn bind_problem(settings: &Settings, error: &io::Error) -> Problem {
     settings.problem(&keys, format_args!("{host}:{port} cannot be used: {reason}; {allowed}"))
 }
 
-/// Logs a warning with the command that starts Redis, if one is known.
+/// Logs a warning that says what is wrong with Redis and what to do about it.
 async fn warn_if_redis_is_down(manager: Manager, start_command: Option<String>) {
-    if !manager.is_ready().await {
-        let advice = start_command.map_or_else(
-            || "start it on its own machine".to_owned(),
-            |command| format!("`{command}` starts one on this machine"),
-        );
+    if let Err(error) = manager.check().await {
+        let Advice { problem, help, is_down } = Advice::on(&error);
+        let start = start_command.filter(|_| is_down);
+        let start = start.map(|command| format!(" `{command}` starts one on this machine."));
         log::warn!(
-            "Redis is not ready: /set, /get and /del answer 503 and recover by themselves once \
-             it is; {advice}"
+            "Redis is not ready: {problem}. {help}{} /set, /get and /del answer 503 and recover by \
+             themselves once it is",
+            start.unwrap_or_default()
         );
     }
 }

@@ -41,6 +41,9 @@ pub(crate) fn redis(settings: &Settings) -> Result<Redis, Problem> {
     if let Some(password) = &chosen.password {
         redis = redis.password(password.reveal());
     }
+    if let Some(file) = &chosen.password_file {
+        redis = redis.password_file(file);
+    }
     if let Some(database) = chosen.database {
         redis = redis.database(database);
     }
@@ -50,7 +53,17 @@ pub(crate) fn redis(settings: &Settings) -> Result<Redis, Problem> {
     if let (Some(cert), Some(key)) = (&chosen.tls_cert, &chosen.tls_key) {
         redis = redis.tls_client(cert, key);
     }
+    if let Some(name) = &chosen.tls_server_name {
+        redis = redis.tls_server_name(name);
+    }
+    if let Some(is_spoken) = chosen.servers_tls {
+        redis = redis.servers_tls(is_spoken);
+    }
+    if let Some(number) = chosen.max_connections {
+        redis = redis.max_connections(number as usize);
+    }
     redis
+        .tls_system_roots(chosen.tls_system_roots)
         .wait_replicas(chosen.wait_replicas)
         .prefix(&chosen.prefix)
         .connect_timeout(chosen.connect_timeout)
@@ -61,12 +74,26 @@ pub(crate) fn redis(settings: &Settings) -> Result<Redis, Problem> {
 }
 
 /// What the library calls a setting, the keys that make it here, and what is allowed.
-const SETTINGS: [(&str, &[&str], &str); 9] = [
+const SETTINGS: &[(&str, &[&str], &str)] = &[
     ("redis url: ", &["redis.url"], "redis[s]://[user[:password]@]host[:port][/database]"),
     ("redis sentinels: ", &["redis.sentinels"], "host:port or redis[s]://[:password@]host:port"),
     ("redis cluster: ", &["redis.cluster"], "host:port or redis[s]://host:port"),
     ("redis username: ", &["redis.user", "redis.url"], "a user in one place, with a password"),
     ("redis password: ", &["redis.password", "redis.url"], "a password in one place"),
+    ("redis password_file: ", &["redis.password_file"], "a file with the password"),
+    (
+        "redis max_connections: ",
+        &["redis.max_connections", "redis.wait_replicas"],
+        "1 or more, with wait_replicas 2 or more",
+    ),
+    ("redis near_cache: ", &["redis.near_cache"], "\"0\" or at least \"16KiB\""),
+    ("redis tls_server_name: ", &["redis.tls_server_name"], "a host name"),
+    (
+        "redis tls_system_roots: ",
+        &["redis.tls_system_roots"],
+        "false, or true on a system with \
+      certificate authorities",
+    ),
     ("redis database: ", &["redis.database", "redis.url"], "a database in one place"),
     ("redis tls_ca: ", &["redis.tls_ca"], "a file of certificates in PEM form"),
     ("redis tls_cert: ", &["redis.tls_cert"], "a file of a certificate in PEM form"),
@@ -78,7 +105,13 @@ fn refused(problem: &str, settings: &Settings) -> Problem {
         .iter()
         .find_map(|(name, keys, allowed)| Some((problem.strip_prefix(name)?, *keys, *allowed)));
     let (what, keys, allowed) = named.unwrap_or_else(|| {
-        let keys: &[&str] = &["redis.tls_ca", "redis.tls_cert", "redis.tls_key"];
+        let keys: &[&str] = &[
+            "redis.tls_ca",
+            "redis.tls_cert",
+            "redis.tls_key",
+            "redis.tls_server_name",
+            "redis.tls_system_roots",
+        ];
         (problem, keys, "rediss://host:port wherever TLS is to be spoken")
     });
     settings.problem(keys, format_args!("{what}; allowed is {allowed}"))

@@ -124,7 +124,7 @@ pub use error::{Error, Result, StorageError};
 #[cfg(feature = "file")]
 pub use file::FileStorage;
 pub use id::SessionId;
-pub use manager::{Manager, ManagerBuilder};
+pub use manager::{Manager, ManagerBuilder, StoreFailure};
 #[cfg(feature = "memory")]
 pub use memory::MemoryStorage;
 #[cfg(feature = "redis")]

@@ -13,7 +13,13 @@ pub struct Certificates {
 }
 
 impl Certificates {
+    /// Issues certificates for this machine.
     pub fn issue() -> Self {
+        Self::issue_for(&["127.0.0.1", "localhost"])
+    }
+
+    /// Issues certificates for these names.
+    pub fn issue_for(names: &[&str]) -> Self {
         let issued = Self { directory: tempfile::tempdir().expect("a temporary directory") };
         let key = KeyPair::generate().expect("a key");
         let mut authority = CertificateParams::new(Vec::new()).expect("no names");
@@ -24,7 +30,7 @@ impl Certificates {
         let issuer = Issuer::new(authority, key);
         for name in ["server", "client"] {
             let key = KeyPair::generate().expect("a key");
-            let names = vec!["127.0.0.1".to_owned(), "localhost".to_owned()];
+            let names: Vec<String> = names.iter().map(|&name| name.to_owned()).collect();
             let mut params = CertificateParams::new(names).expect("names");
             params.distinguished_name.push(DnType::CommonName, name);
             let certificate = params.signed_by(&key, &issuer).expect("a certificate");

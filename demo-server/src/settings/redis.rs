@@ -23,11 +23,18 @@ pub(crate) struct Redis {
     cluster: Vec<Secret>,
     pub(crate) user: Option<String>,
     pub(crate) password: Option<Secret>,
+    pub(crate) password_file: Option<PathBuf>,
     #[serde(deserialize_with = "number::<_, _, 0, { i32::MAX as u32 }>")]
     pub(crate) database: Option<u32>,
     pub(crate) tls_ca: Option<PathBuf>,
     pub(crate) tls_cert: Option<PathBuf>,
     pub(crate) tls_key: Option<PathBuf>,
+    pub(crate) tls_server_name: Option<String>,
+    pub(crate) tls_system_roots: bool,
+    /// For the servers that sentinels name.
+    pub(crate) servers_tls: Option<bool>,
+    #[serde(deserialize_with = "number::<_, _, 1, 10_000>")]
+    pub(crate) max_connections: Option<u32>,
     #[serde(deserialize_with = "number::<_, _, 0, 100>")]
     pub(crate) wait_replicas: usize,
     #[default = "session:"]
@@ -67,11 +74,17 @@ impl Redis {
         let half_tls = self.tls_cert.is_some() != self.tls_key.is_some();
         // A cluster has no numbered databases.
         let numbered = cluster && self.database.is_some();
+        let two_passwords = self.password.is_some() && self.password_file.is_some();
+        let two_authorities = self.tls_ca.is_some() && self.tls_system_roots;
+        let no_sentinels = self.servers_tls.is_some() && !sentinels;
         let checks = [
             (sentinels && cluster, ["redis.sentinels", "redis.cluster"], "one of the two"),
             (half_named, ["redis.sentinels", "redis.master"], "both or neither"),
             (half_tls, ["redis.tls_cert", "redis.tls_key"], "both or neither"),
             (numbered, ["redis.cluster", "redis.database"], "one of the two"),
+            (two_passwords, ["redis.password", "redis.password_file"], "one of the two"),
+            (two_authorities, ["redis.tls_ca", "redis.tls_system_roots"], "one of the two"),
+            (no_sentinels, ["redis.servers_tls", "redis.sentinels"], "both or neither"),
         ];
         checks.into_iter().find(|(found, ..)| *found).map(|(_, keys, allowed)| (keys, allowed))
     }
@@ -134,6 +147,13 @@ mod tests {
             "cluster = [\"a:1\"]\ndatabase = 1",
             &["redis.cluster = [\"a:1\"]", "redis.database = 1", "allowed is one"],
         );
+        bad(
+            "password = \"x\"\npassword_file = \"y\"",
+            &["redis.password_file = \"y\"", "allowed is one"],
+        );
+        bad("tls_ca = \"x\"\ntls_system_roots = true", &["redis.tls_system_roots", "one of"]);
+        bad("servers_tls = true", &["redis.servers_tls = true", "redis.sentinels"]);
+        bad("max_connections = 0", &["redis.max_connections = 0", "1 to 10000"]);
         bad("wait_replicas = -1", &["redis.wait_replicas = -1", "0 to 100"]);
         bad("database = \"x\"", &["redis.database = \"x\"", "whole number"]);
     }

@@ -10,6 +10,7 @@ use tokio::runtime::Handle;
 
 use super::{
     background::Background,
+    failure_log::FailureLog,
     handle::{IdFn, Manager, Shared},
     touch_queue::TouchQueue,
     touch_writer::TouchWriter,
@@ -224,6 +225,7 @@ impl ManagerBuilder {
             touches,
             background,
             unknown_claims: AtomicU64::new(0),
+            failures: FailureLog::default(),
         })))
     }
 }

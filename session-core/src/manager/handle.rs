@@ -11,8 +11,12 @@ use std::{
 
 use tokio::time::{Instant, timeout};
 
-use super::{background::Background, touch_queue::TouchQueue};
-use crate::{SessionId, Storage};
+use super::{
+    background::Background,
+    failure_log::{FailureLog, StoreFailure},
+    touch_queue::TouchQueue,
+};
+use crate::{Error, Result, SessionId, Storage};
 
 /// Generates the id of a new session. Must not return an id twice.
 pub(crate) type IdFn = Arc<dyn Fn() -> SessionId + Send + Sync>;
@@ -53,6 +57,7 @@ pub(super) struct Shared {
     pub(super) touches: Arc<TouchQueue>,
     pub(super) background: Background,
     pub(super) unknown_claims: AtomicU64,
+    pub(super) failures: FailureLog,
 }
 
 impl Manager {
@@ -156,10 +161,11 @@ impl Manager {
         self.0.unknown_claims.load(Ordering::Relaxed)
     }
 
-    /// Returns whether the storage answers within the manager's timeout.
+    /// Returns whether the storage answers within the manager's timeout, and takes the times to live
+    /// that are owed to it.
     ///
-    /// Reads the time to live of a session that does not exist: one round trip. Meant for a
-    /// readiness probe; a liveness probe should not depend on the store.
+    /// [`check`](Self::check) says why not. Meant for a readiness probe; a liveness probe should not
+    /// depend on the store.
     ///
     /// # Examples
     ///
@@ -171,9 +177,59 @@ impl Manager {
     /// # Ok(()) }
     /// ```
     pub async fn is_ready(&self) -> bool {
+        self.check().await.is_ok()
+    }
+
+    /// Checks whether the storage answers and takes the times to live that are owed to it.
+    ///
+    /// Reads the time to live of a session that does not exist: one round trip. A store that is full
+    /// or read-only answers it; [`last_failure`](Self::last_failure) tells of the writes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Timeout`](crate::Error::Timeout) if it does not answer within the manager's timeout;
+    /// otherwise [`Error::Storage`](crate::Error::Storage) with the reason.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
+    /// if let Err(error) = manager.check().await {
+    ///     eprintln!("sessions are not available: {error}");
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub async fn check(&self) -> Result<()> {
         let id = SessionId::random();
         let answer = timeout(self.0.timeout, self.0.storage.expires_in(&id)).await;
-        matches!(answer, Ok(Ok(_)))
+        answer.unwrap_or(Err(Error::Timeout))?;
+        match self.0.background.writer.blocked() {
+            Some(reason) => Err(Error::storage("times to live cannot be written", reason)),
+            None => Ok(()),
+        }
+    }
+
+    /// Returns the latest failure of an operation on a session, or `None` if there was none.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
+    /// assert_eq!(manager.last_failure(), None);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn last_failure(&self) -> Option<StoreFailure> {
+        self.0.failures.last()
+    }
+
+    /// Notes that an operation on a session has failed.
+    pub(crate) fn note_failure(&self, error: &Error) {
+        self.0.failures.note(error);
     }
 
     /// Writes the times to live that are still owed to the store.

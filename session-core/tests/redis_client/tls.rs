@@ -95,6 +95,84 @@ async fn every_node_of_a_cluster_is_connected_to_with_tls() {
     }
 }
 
+#[tokio::test]
+async fn the_name_of_a_certificate_may_differ_from_the_address() {
+    let (certificates, port) = (Certificates::issue_for(&["redis.example.com"]), free_port());
+    let settings = certificates.settings(port, false);
+    let settings: Vec<_> = settings.iter().map(String::as_str).collect();
+    let _server = RedisServer::start_with(&settings);
+    let redis = || {
+        let redis = Redis::builder(format!("rediss://127.0.0.1:{port}"));
+        redis.tls_ca(certificates.path("ca.pem"))
+    };
+    round_trip(redis().tls_server_name("redis.example.com")).await.unwrap();
+    for mismatched in [redis(), redis().tls_server_name("other.example.com")] {
+        let refused = format!("{:?}", round_trip(mismatched).await.unwrap_err());
+        assert!(refused.contains("not valid for name"), "{refused}");
+    }
+}
+
+#[tokio::test]
+async fn sentinels_without_tls_lead_to_servers_with_it() {
+    let (certificates, port) = (Certificates::issue(), free_port());
+    let settings = certificates.settings(port, false);
+    let settings: Vec<_> = settings.iter().map(String::as_str).collect();
+    let _server = RedisServer::start_with(&settings);
+    let sentinel = free_port();
+    let lines = format!(
+        "tls-replication yes\ntls-ca-cert-file {ca}\ntls-auth-clients no\n\
+         sentinel monitor shop 127.0.0.1 {port} 1\n",
+        ca = certificates.path("ca.pem").display(),
+    );
+    let _sentinel = RedisServer::start_sentinel(sentinel, &lines);
+    let redis = Redis::sentinel([format!("redis://127.0.0.1:{sentinel}")], "shop");
+    let redis = redis.tls_ca(certificates.path("ca.pem"));
+    round_trip(redis.clone().servers_tls(true)).await.unwrap();
+    let refused = config_error(redis);
+    assert!(refused.starts_with("redis tls: is spoken at rediss://"), "{refused}");
+}
+
+#[tokio::test]
+async fn sentinels_with_tls_lead_to_servers_without_it() {
+    let (certificates, server) = (Certificates::issue(), RedisServer::start());
+    let (plain, port) = (free_port(), free_port());
+    let mut lines = format!("sentinel monitor shop 127.0.0.1 {} 1\n", server.port());
+    for pair in certificates.settings(port, false).chunks(2) {
+        lines.push_str(&format!("{} {}\n", pair[0].trim_start_matches('-'), pair[1]));
+    }
+    let _sentinel = RedisServer::start_sentinel(plain, &lines);
+    let redis = Redis::sentinel([format!("rediss://127.0.0.1:{port}")], "shop");
+    let redis = redis.tls_ca(certificates.path("ca.pem"));
+    round_trip(redis.clone().servers_tls(false)).await.unwrap();
+    assert!(round_trip(redis).await.is_err(), "by default the servers are like the sentinels");
+}
+
+/// The authorities of the system are replaced by a variable, so this runs in a process of its own.
+#[test]
+fn the_authorities_of_the_system_are_a_choice() {
+    let server = TlsServer::start(false);
+    let run = |authorities: &Path| {
+        let binary = std::env::current_exe().unwrap();
+        let test = "tls::connect_trusting_the_system";
+        std::process::Command::new(binary)
+            .args([test, "--exact", "--ignored"])
+            .env("SSL_CERT_FILE", authorities)
+            .env("REDIS_URL", &server.url)
+            .status()
+            .unwrap()
+            .success()
+    };
+    assert!(run(&server.certificates.path("ca.pem")));
+    assert!(!run(&Certificates::issue().path("ca.pem")), "others are not trusted");
+}
+
+#[tokio::test]
+#[ignore = "is the process of another test"]
+async fn connect_trusting_the_system() {
+    let Ok(url) = std::env::var("REDIS_URL") else { return };
+    round_trip(Redis::builder(url).tls_system_roots(true)).await.unwrap();
+}
+
 #[test]
 fn unusable_certificate_files_are_configuration_errors() {
     let (one, other) = (Certificates::issue(), Certificates::issue());
@@ -113,6 +191,8 @@ fn unusable_certificate_files_are_configuration_errors() {
         (redis().tls_client(&cert, &cert), "redis tls_key: "),
         (redis().tls_client(&cert, other.path("client.key")), "redis tls_key: "),
         (Redis::builder("redis://localhost").tls_ca(&ca), "redis tls: is spoken at rediss://"),
+        (redis().tls_server_name("no name"), "redis tls_server_name: "),
+        (redis().tls_ca(&ca).tls_system_roots(true), "redis tls_ca: the system's"),
         (Redis::cluster(["redis://h:1", "rediss://h:2"]), "redis cluster: the addresses must be"),
         (Redis::builder("rediss://h/#insecure"), "redis url: TLS without checking"),
     ] {

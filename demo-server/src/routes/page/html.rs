@@ -54,14 +54,9 @@ fn value_of(placeholder: &str, status: &Status, view: View) -> String {
         }
         "storage" => escape(&store.name),
         "store_state" => if store.answers { "" } else { " class=\"down\"" }.to_owned(),
-        "store_answers" => if store.answers { "answers" } else { "does not answer" }.to_owned(),
-        "trouble" => {
-            if store.answers {
-                String::new()
-            } else {
-                trouble(store)
-            }
-        }
+        "store_answers" => store_answers(store).to_owned(),
+        "trouble" if store.answers && store.problem.is_none() => String::new(),
+        "trouble" => trouble(store),
         "id" => session.map_or_else(|| "none yet".to_owned(), |session| escape(&session.id)),
         "left" => {
             session.map_or_else(|| "–".to_owned(), |session| format_duration(session.expires_in))
@@ -87,10 +82,22 @@ fn value_of(placeholder: &str, status: &Status, view: View) -> String {
     }
 }
 
+fn store_answers(store: &Store) -> &'static str {
+    match (store.answers, &store.problem) {
+        (false, _) => "does not answer",
+        (true, Some(_)) => "fails",
+        (true, None) => "answers",
+    }
+}
+
 fn trouble(store: &Store) -> String {
     let command = store.start.as_deref().map(escape);
     let command = command.map(|command| format!(" <code>{command}</code>")).unwrap_or_default();
-    format!("<p>The store does not answer. {}{command}</p>", store.help)
+    let what = match &store.problem {
+        Some(problem) => format!("The store fails: {}.", escape(problem)),
+        None => "The store does not answer.".to_owned(),
+    };
+    format!("<p>{what} {}{command}</p>", escape(store.help))
 }
 
 fn items(session: Option<&CurrentSession>) -> String {
@@ -169,6 +176,7 @@ mod tests {
                 name: "redis-hash-table".to_owned(),
                 answers: true,
                 keeps: true,
+                problem: None,
                 help: "Start one:",
                 start: Some("scripts/redis".to_owned()),
             },
@@ -228,5 +236,16 @@ mod tests {
         status.store.answers = false;
         let page = render(&status, View::Complete);
         assert!(page.contains("does not answer") && page.contains("<code>scripts/redis</code>"));
+    }
+
+    #[test]
+    fn a_store_that_fails_is_reported_with_the_reason() {
+        let mut status = status(None);
+        status.store.problem = Some("redis: <out of memory> (OOM)".to_owned());
+        status.store.start = None;
+        status.store.help = "Raise maxmemory.";
+        let page = render(&status, View::Complete);
+        let expected = "The store fails: redis: &lt;out of memory&gt; (OOM). Raise maxmemory.";
+        assert!(page.contains(expected) && !page.contains("does not answer"), "{page}");
     }
 }

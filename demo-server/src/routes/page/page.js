@@ -131,7 +131,7 @@ function show(status) {
   byId("started").dateTime = started.toISOString();
   setText("started", started.toLocaleTimeString());
   setText("storage", store.name);
-  setText("store-answers", store.answers ? "answers" : "does not answer");
+  setText("store-answers", store.answers ? (store.problem ? "fails" : "answers") : "does not answer");
   setText("life", session
     ? "left, unless you use it"
     : store.answers ? "no session: it begins with its first item" : "unknown while the store does not answer");
@@ -198,8 +198,9 @@ function showTrouble(status) {
     setText("store-answers", "unknown");
     const start = saved.last?.restart.command ?? "cargo run -p demo-server";
     trouble = ["The server does not answer. Start it again: ", createElement("code", start), ". "];
-  } else if (storeIsDown) {
-    trouble = ["The store does not answer. ", `${status.store.help} `];
+  } else if (storeIsDown || status?.store.problem) {
+    const problem = status.store.problem;
+    trouble = [problem ? `The store fails: ${problem}. ` : "The store does not answer. ", `${status.store.help} `];
     if (status.store.start) trouble.push(createElement("code", status.store.start), ". ");
   }
   if (trouble.length) trouble.push("This page resumes by itself once it answers.");

@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use actix_web::HttpRequest;
 use serde::Serialize;
-use session_core::{Manager, Result, SessionId, Snapshot};
+use session_core::{Error, Manager, Result, SessionId, Snapshot};
 use time::OffsetDateTime;
 
 use super::{about::About, store_location::Instruction};
+use crate::advice::Advice;
 
 /// The number of items and the length of a text that the page shows; `/get` shows everything.
 const MAX_ITEMS: usize = 50;
 const MAX_TEXT_LENGTH: usize = 400;
+/// How long a failure of a request is shown.
+const RECENT: Duration = Duration::from_secs(5);
 /// How many cookies of one name are tried, as by the middleware.
 const MAX_COOKIES: usize = 4;
 
@@ -41,7 +44,9 @@ pub(super) struct Store {
     pub(super) answers: bool,
     /// Whether sessions survive a restart of the server.
     pub(super) keeps: bool,
-    /// What to do if the store does not answer.
+    /// What is wrong, if something is.
+    pub(super) problem: Option<String>,
+    /// What to do about it.
     pub(super) help: &'static str,
     /// The command that starts the store.
     pub(super) start: Option<String>,
@@ -78,6 +83,7 @@ impl About {
                 name: self.backend.to_string(),
                 answers: true,
                 keeps: self.location.survives_restart(),
+                problem: None,
                 help: self.location.help_text(),
                 start: self.location.start_command(),
             },
@@ -94,17 +100,36 @@ impl About {
     pub(super) async fn status(&self, request: &HttpRequest, manager: &Manager) -> Status {
         let claims = self.claims(request);
         let answer = match &claims[..] {
-            [] => manager.is_ready().await.then_some(None),
-            _ => first_stored(manager, claims).await.ok(),
+            [] => manager.check().await.map(|()| None),
+            _ => first_stored(manager, claims).await,
         };
         let mut status = self.blank_status();
-        status.store.answers = answer.is_some();
-        if let Some((id, stored)) = answer.flatten() {
+        self.describe(&mut status.store, answer.as_ref().err(), manager);
+        if let Some((id, stored)) = answer.ok().flatten() {
             let session = Some((&id, &stored.items));
             status.edit = self.location.edit_instruction(session, self.shows_ids, &self.carrier());
             status.session = Some(CurrentSession::new(&id, &stored));
         }
         status
+    }
+
+    /// Says what is wrong with the store: it does not answer, or it has failed a request just now.
+    fn describe(&self, store: &mut Store, failure: Option<&Error>, manager: &Manager) {
+        store.answers = failure.is_none();
+        let recent = manager.last_failure().filter(|failure| failure.ago < RECENT);
+        let advice = match (failure, recent) {
+            (Some(failure), _) => Advice::on(failure),
+            (None, Some(recent)) => Advice::about(recent.reason),
+            (None, None) => return,
+        };
+        // A public server keeps the reasons to its log.
+        if self.shows_ids && self.location.is_redis() {
+            if !advice.is_down {
+                store.help = advice.help;
+                store.start = None;
+            }
+            store.problem = Some(advice.problem);
+        }
     }
 
     /// Returns the ids that the request claims, in the order in which the middleware tries them.

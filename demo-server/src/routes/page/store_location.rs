@@ -68,6 +68,10 @@ impl StoreLocation {
         }
     }
 
+    pub(super) fn is_redis(&self) -> bool {
+        matches!(self, Self::Redis { .. })
+    }
+
     pub(super) fn survives_restart(&self) -> bool {
         !matches!(self, Self::Process)
     }

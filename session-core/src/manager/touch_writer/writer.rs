@@ -1,6 +1,9 @@
 //! The background task that writes times to live.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use futures_util::future::BoxFuture;
 use tokio::{
@@ -27,6 +30,9 @@ pub(in crate::manager) struct TouchWriter {
     storage: Arc<dyn Storage>,
     /// The longest time that a write may take.
     limit: Duration,
+    /// Why the store takes no times to live, if that is known.
+    // A std mutex: an assignment, never held across an await.
+    problem: Arc<Mutex<Option<String>>>,
 }
 
 impl TouchWriter {
@@ -35,7 +41,17 @@ impl TouchWriter {
         storage: Arc<dyn Storage>,
         limit: Duration,
     ) -> Self {
-        Self { queue, storage, limit }
+        Self { queue, storage, limit, problem: Arc::default() }
+    }
+
+    /// Returns why times to live are owed and cannot be written, if so.
+    pub(in crate::manager) fn blocked(&self) -> Option<String> {
+        let problem = self.problem().clone()?;
+        (!self.queue.owed().is_empty()).then_some(problem)
+    }
+
+    fn problem(&self) -> MutexGuard<'_, Option<String>> {
+        self.problem.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes each write when it is due. Runs until it is dropped.
@@ -46,6 +62,8 @@ impl TouchWriter {
             if next <= Instant::now() {
                 next = self.begin_due(&mut outage, &mut in_flight);
             }
+            let is_down = outage.is_down();
+            *self.problem() = outage.suspicion().filter(|_| is_down).map(ToOwned::to_owned);
             let is_full = in_flight.room() == 0;
             select! {
                 biased;
