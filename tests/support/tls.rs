@@ -1,6 +1,6 @@
 //! TLS certificates for tests.
 
-#![allow(unreachable_pub, missing_docs)]
+#![allow(dead_code, unreachable_pub, missing_docs)]
 
 use std::path::{Path, PathBuf};
 
