@@ -200,17 +200,21 @@ fn run(what: &str, store: &Store, processes: usize, login: Option<Application>) 
     assert!(login.is_none() || count(&history, |event| event.answer == Answer::Renewed) > 0);
 }
 
-/// Runs browsers with an application whose cookies roll, and with servers whose cookies do.
+/// Runs browsers with servers and as many applications, whose cookies roll all the time.
 fn run_rolling(what: &str, store: &Store, processes: usize) {
     let interval = Duration::from_millis(20);
     let servers =
         serve(store, processes, &[("DEMO__SESSION__TOUCH_INTERVAL", "20ms"), ("RUST_LOG", "info")]);
-    let login = login(store, Some(interval));
-    let ports = servers.iter().map(Server::port).chain([login.port()]).collect::<Vec<_>>();
+    let start = |_| login(store, Some(interval));
+    let applications: Vec<Application> = (0..processes.max(1)).map(start).collect();
+    let ports = servers.iter().map(Server::port).chain(applications.iter().map(Application::port));
+    let ports: Vec<u16> = ports.collect();
     let plan = Plan {
-        logins: vec![processes],
-        login_share: 12,
-        longest_wait: 2 * interval,
+        logins: (processes..ports.len()).collect(),
+        browsers: 8,
+        tabs: 4,
+        login_share: 20,
+        longest_wait: 10 * interval,
         ..Plan::new()
     };
     let history = record(&plan, &ports, Duration::from_secs(2));

@@ -40,7 +40,7 @@ pub(crate) struct Plan {
     /// The percentage of logins, if a server has `/login`. Less than 60.
     pub(crate) login_share: u8,
     /// The longest time for which a server that has `/login` waits between its first use of a
-    /// session and its answer. One in four of its requests is such a slow one.
+    /// session and its answer. One in two of its requests is such a slow one.
     pub(crate) longest_wait: Duration,
 }
 
@@ -186,7 +186,7 @@ impl Tab {
         let longest = self.plan.longest_wait.as_millis() as u64;
         let can_wait =
             self.plan.logins.contains(&node) && !matches!(operation, Operation::Login(_));
-        if longest == 0 || !can_wait || self.rng.u8(..4) > 0 {
+        if longest == 0 || !can_wait || self.rng.bool() {
             return Duration::ZERO;
         }
         Duration::from_millis(self.rng.u64(1..=longest))
