@@ -100,6 +100,7 @@ impl Load {
                     rng: Rng::with_seed(plan.seed.wrapping_add(number as u64)),
                     jar: jar.clone(),
                     values: 0,
+                    flash: None,
                     requester: Requester::new(start, ports),
                 };
                 let stop = stop.clone();
@@ -161,6 +162,8 @@ struct Tab {
     jar: Arc<Mutex<CookieJar>>,
     /// The number of values set so far.
     values: usize,
+    /// The only item of a new session, which the next request removes like a flash message.
+    flash: Option<String>,
     requester: Requester,
 }
 
@@ -204,15 +207,21 @@ impl Tab {
 
     fn operation(&mut self, is_new: bool) -> Operation {
         let key = |rng: &mut Rng| KEYS[rng.usize(..KEYS.len())].to_owned();
+        if let Some(flash) = self.flash.take() {
+            return Operation::Remove(flash);
+        }
         let can_login = !self.plan.logins.is_empty();
         match self.rng.u8(..100) {
             what if can_login && (98 - self.plan.login_share..98).contains(&what) => {
                 Operation::Login(Items::from([("user".to_owned(), self.value())]))
             }
             0..30 => {
-                let mut items = Items::from([(key(&mut self.rng), self.value())]);
-                if is_new && self.rng.u8(..100) < 85 {
+                let key = key(&mut self.rng);
+                let mut items = Items::from([(key.clone(), self.value())]);
+                if is_new && self.rng.u8(..100) < 75 {
                     items.insert(ANCHOR.to_owned(), self.value());
+                } else if is_new {
+                    self.flash = Some(key);
                 }
                 Operation::Set(items)
             }
