@@ -211,7 +211,7 @@ fn run_rolling(what: &str, store: &Store, processes: usize) {
     let ports: Vec<u16> = ports.collect();
     let plan = Plan {
         logins: (processes..ports.len()).collect(),
-        browsers: 8,
+        browsers: 4,
         tabs: 4,
         login_share: 20,
         longest_wait: 10 * interval,
