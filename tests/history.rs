@@ -16,6 +16,12 @@ mod check_tests;
 /// Tests of the check of cookies, and of the browsers' jar.
 #[path = "history/cookie_tests.rs"]
 mod cookie_tests;
+/// Tests of the check of expiry.
+#[path = "history/expiry_tests.rs"]
+mod expiry_tests;
+/// Tests of the check of near caches.
+#[path = "history/near_cache_tests.rs"]
+mod near_cache_tests;
 
 use std::{sync::Arc, thread, time::Duration};
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::history::{
     check::check,
-    near_cache::check_near_cache,
     record::{Answer, Cookie, Event, History, Items, Moment, Operation},
     rule::{Expiry, Rule},
 };
@@ -61,7 +60,7 @@ pub(super) fn got(from: Moment, to: Moment, claim: &str, got: &[(&str, &str)]) -
     event(from, to, claim, Operation::Get, Answer::Items(items(got)))
 }
 
-fn got_one(from: Moment, to: Moment, key: &str, item: Option<&str>) -> Event {
+pub(super) fn got_one(from: Moment, to: Moment, key: &str, item: Option<&str>) -> Event {
     let operation = Operation::GetItem(key.to_owned());
     event(from, to, "s", operation, Answer::Item(item.map(str::to_owned)))
 }
@@ -348,46 +347,4 @@ fn an_invented_id_or_one_issued_twice_is_detected() {
     let twice = set(2, 3, "", &[("a", "1")]).issuing("s");
     assert_eq!(broken(&[born(), twice]), [Rule::OnlyIssuedIds]);
     assert_eq!(broken(&[set(2, 3, "evil", &[("a", "1")]).issuing("s")]), NONE);
-}
-
-#[test]
-fn a_session_that_expires_too_early_or_too_late_is_detected() {
-    let second = 1_000_000;
-    let expiry = Expiry { ttl: Duration::from_secs(10), tolerance: Duration::from_secs(1) };
-    let used = got(5 * second, 5 * second + 1, "s", &[A0]);
-    let at = |seconds, shown: &[(&str, &str)]| {
-        let read = got(seconds * second, seconds * second + 1, "s", shown);
-        broken_with(&[born(), used.clone(), read], &[], expiry)
-    };
-    assert_eq!(at(13, &[]), [Rule::ExpiryIsExact], "early: used at 5");
-    assert_eq!(at(14, &[]), NONE);
-    assert_eq!(at(15, &[A0]), NONE);
-    assert_eq!(at(17, &[A0]), [Rule::ExpiryIsExact], "late");
-    assert_eq!(at(17, &[]), NONE);
-}
-
-#[test]
-fn with_near_caches_a_server_may_lag_behind_others_but_never_behind_itself() {
-    let at = |node, event: Event| Event { node, ..event };
-    let broken = |last: Event| {
-        let writes = [set(2, 3, "s", &[("a", "1")]), set(4, 5, "s", &[("a", "2")])];
-        let events = [vec![born()], writes.to_vec(), vec![last]].concat();
-        let history = History { events, losses: Vec::new() };
-        let violations = check_near_cache(&history, Duration::from_micros(10), Expiry::DEFAULT);
-        violations.into_iter().map(|violation| violation.rule).collect::<Vec<_>>()
-    };
-    let read = |from| got_one(from, from + 1, "a", Some("1"));
-    assert_eq!(broken(at(0, read(6))), [Rule::NothingOverwritten], "on the server of the write");
-    assert_eq!(broken(at(1, read(6))), NONE);
-    assert_eq!(broken(at(1, read(16))), [Rule::NothingOverwritten], "after the lag");
-    let gone = logout(4, 5, "s");
-    let after = |node, from| {
-        let events = vec![born(), gone.clone(), at(node, got(from, from + 1, "s", &[A0]))];
-        let history = History { events, losses: Vec::new() };
-        let violations = check_near_cache(&history, Duration::from_micros(10), Expiry::DEFAULT);
-        violations.into_iter().map(|violation| violation.rule).collect::<Vec<_>>()
-    };
-    assert_eq!(after(0, 6), [Rule::LogoutIsFinal]);
-    assert_eq!(after(1, 6), NONE);
-    assert_eq!(after(1, 16), [Rule::LogoutIsFinal]);
 }

@@ -13,11 +13,15 @@ use super::{
 
 impl Event {
     fn rolling(self) -> Self {
-        Self { cookie: Cookie::Rolled, cookie_age: Some(Expiry::DEFAULT.ttl), ..self }
+        Self { cookie: Cookie::Rolled, ..self }.aging(Expiry::DEFAULT.ttl)
     }
 
     fn removing(self) -> Self {
         Self { cookie: Cookie::Expired, ..self }
+    }
+
+    fn aging(self, age: Duration) -> Self {
+        Self { cookie_age: Some(age), ..self }
     }
 
     fn waiting(self, wait: Moment) -> Self {
@@ -101,12 +105,6 @@ fn a_cookie_that_ends_before_its_session_is_detected() {
     assert_eq!(broken(&[for_ttl]), NONE);
     let short = born().aging(Expiry::DEFAULT.ttl - Duration::from_secs(1));
     assert_eq!(broken(&[short]), [Rule::CookieOutlastsSession]);
-}
-
-impl Event {
-    fn aging(self, age: Duration) -> Self {
-        Self { cookie_age: Some(age), ..self }
-    }
 }
 
 #[test]

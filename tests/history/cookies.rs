@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{
     checker::Checker,
-    record::{Cookie, Event, Id, Operation},
+    record::{Cookie, Event, Operation},
     rule::{Rule, micros},
     session_trace::{End, SessionTrace},
 };
@@ -26,48 +26,43 @@ impl Checker<'_> {
             let Some(claim) = event.claim.as_ref().filter(|claim| trace.ids.contains(claim)) else {
                 continue;
             };
-            let others: Vec<&End> =
-                ends.iter().filter(|end| end.event != Some(at) && end.concerns(claim)).collect();
-            if let Some(reason) = self.reason_against(event, claim, &others) {
+            let is_other = |end: &&End| end.event != Some(at) && end.concerns(claim);
+            let others: Vec<&End> = ends.iter().filter(is_other).collect();
+            if let Some(reason) = others.iter().find(|end| self.forbids_cookie(end, event)) {
                 self.broken(Rule::CookieIsNewest, reason.event.into_iter().chain([at]));
-            } else if !may_be_removed(event, &others) {
+            } else if event.cookie == Cookie::Expired && !may_have_ended(event, &others) {
                 self.broken(Rule::CookieIsNewest, [at]);
             }
         }
     }
 
-    /// Returns the end of the claimed id that forbids the cookie of this response.
-    fn reason_against<'e>(&self, event: &Event, claim: &Id, others: &[&'e End]) -> Option<&'e End> {
-        let is_login = matches!(event.operation, Operation::Login(_));
-        let forbids = |end: &&&End| match &event.cookie {
+    /// Returns whether this end of the claimed id forbids the cookie of the response.
+    fn forbids_cookie(&self, end: &End, event: &Event) -> bool {
+        match &event.cookie {
             Cookie::Unchanged => false,
             Cookie::Rolled => end.is_certain_before(event.decided()),
             // A login begins a session, whatever has become of the one before.
-            Cookie::Issued(_) | Cookie::Expired => {
-                !is_login && self.is_remembered(end, event, claim)
-            }
-        };
-        others.iter().find(forbids).copied()
+            Cookie::Issued(_) | Cookie::Expired => !is_login(event) && self.is_known(end, event),
+        }
     }
 
-    /// Returns whether `end` is the renewal of the claimed id, and servers remember it.
+    /// Returns whether the end is a renewal that every server knew of when it answered.
     ///
-    /// The session existed until then, so a request that found none, or that ended one, came later.
-    fn is_remembered(&self, end: &End, event: &Event, claim: &Id) -> bool {
+    /// The session existed until then. So a request with the old id that found no session, or ended
+    /// one, did so after the renewal, even if it was sent before.
+    fn is_known(&self, end: &End, event: &Event) -> bool {
+        let is_renewal = end.event.is_some_and(|at| is_login(self.event(at)));
         let is_lost = self.history.losses.iter().any(|&lost| lost <= event.answered);
-        let is_renewal = |at| matches!(self.event(at).operation, Operation::Login(_));
-        end.event.is_some_and(is_renewal)
-            && end.of.as_ref() == Some(claim)
-            && end.to.is_some()
-            && event.answered <= end.from + micros(GRACE)
-            && !is_lost
+        is_renewal && end.to.is_some() && event.answered <= end.from + micros(GRACE) && !is_lost
     }
 }
 
-/// Returns whether the response may remove the cookie, if it does: it ends the session itself, or
-/// another request may have ended it.
-fn may_be_removed(event: &Event, others: &[&End]) -> bool {
-    event.cookie != Cookie::Expired
-        || event.operation == Operation::Logout
-        || others.iter().any(|end| end.of.is_none() && end.is_possible_by(event.answered))
+fn is_login(event: &Event) -> bool {
+    matches!(event.operation, Operation::Login(_))
+}
+
+/// Returns whether the session ended in this request, or may have ended in another one.
+fn may_have_ended(event: &Event, others: &[&End]) -> bool {
+    let is_possible = |end: &&End| end.of.is_none() && end.is_possible_by(event.answered);
+    event.operation == Operation::Logout || others.iter().any(is_possible)
 }
