@@ -1,6 +1,6 @@
 //! The rules for a history, and their violations.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use super::record::{History, Moment};
 
@@ -71,7 +71,10 @@ pub(crate) struct Report<'a>(pub(crate) &'a History, pub(crate) &'a [Violation])
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} violations in {} requests", self.1.len(), self.0.events.len())?;
+        let mut counts = BTreeMap::new();
+        self.1.iter().for_each(|violation| *counts.entry(violation.rule).or_insert(0) += 1);
+        let (all, requests) = (self.1.len(), self.0.events.len());
+        writeln!(f, "{all} violations in {requests} requests: {counts:?}")?;
         for violation in self.1.iter().take(5) {
             writeln!(f, "{:?}", violation.rule)?;
             for &event in &violation.events {
