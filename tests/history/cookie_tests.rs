@@ -41,6 +41,8 @@ fn a_cookie_that_is_rolled_after_its_id_was_renewed_is_detected() {
     assert_eq!(broken(&[born(), login(), slow(15)]), NONE, "decided at the same moment");
     let without = Event { cookie: Cookie::Unchanged, ..slow(16) };
     assert_eq!(broken(&[born(), login(), without]), NONE);
+    let failed = Event { answer: Answer::Unavailable, ..slow(16) };
+    assert_eq!(broken(&[born(), login(), failed]), NONE, "perhaps before it waited");
     let lost = Event { answer: Answer::Unavailable, cookie: Cookie::Unchanged, ..login() };
     assert_eq!(broken(&[born(), lost, slow(16)]), NONE, "an uncertain login");
     let new = got(21, 22, "t", &[A0, ("user", "u")]).rolling();

@@ -101,7 +101,8 @@ impl Event {
 
     /// Returns the earliest moment at which the server decided on the cookie.
     pub(crate) fn decided(&self) -> Moment {
-        self.sent + micros(self.wait)
+        // A handler may fail before it waits.
+        if self.is_uncertain() { self.sent } else { self.sent + micros(self.wait) }
     }
 
     /// Returns whether the operation may happen at any later time or never.
