@@ -1,6 +1,8 @@
 //! Histories of many clients on real servers, checked against the rules.
 //!
 //! Each run lasts `HISTORY_SECONDS` (default 2) and uses the seed `HISTORY_SEED` (default: random).
+//! The runs of G14 have cookies that roll many times per second, and slow requests that overlap
+//! logins and logouts in the other tabs of their browser.
 
 #[path = "support/demo.rs"]
 mod demo;
@@ -11,6 +13,15 @@ mod support;
 /// Tests of the check itself.
 #[path = "history/check_tests.rs"]
 mod check_tests;
+/// Tests of the check of cookies, and of the browsers' jar.
+#[path = "history/cookie_tests.rs"]
+mod cookie_tests;
+/// Tests of the check of expiry.
+#[path = "history/expiry_tests.rs"]
+mod expiry_tests;
+/// Tests of the check of near caches.
+#[path = "history/near_cache_tests.rs"]
+mod near_cache_tests;
 
 use std::{sync::Arc, thread, time::Duration};
 
@@ -34,7 +45,7 @@ fn histories_are_consistent_in_memory() {
 
 #[test]
 fn histories_with_logins_are_consistent_in_memory() {
-    run("memory, with logins", &Store::Memory, 0, Some(login(&Store::Memory)));
+    run("memory, with logins", &Store::Memory, 0, Some(login(&Store::Memory, None)));
 }
 
 #[test]
@@ -45,7 +56,7 @@ fn histories_are_consistent_in_files_of_one_process() {
 #[test]
 fn histories_with_logins_are_consistent_in_files_of_three_processes() {
     let store = Store::file();
-    run("file", &store, 3, Some(login(&store)));
+    run("file", &store, 3, Some(login(&store, None)));
 }
 
 #[test]
@@ -56,7 +67,7 @@ fn histories_are_consistent_in_redis_strings_of_one_process() {
 #[test]
 fn histories_with_logins_are_consistent_in_redis_strings_of_three_processes() {
     let store = Store::key_value();
-    run("redis-key-value", &store, 3, Some(login(&store)));
+    run("redis-key-value", &store, 3, Some(login(&store, None)));
 }
 
 #[test]
@@ -67,7 +78,7 @@ fn histories_are_consistent_in_redis_hashes_of_one_process() {
 #[test]
 fn histories_with_logins_are_consistent_in_redis_hashes_of_three_processes() {
     let store = Store::hash_table();
-    run("redis-hash-table", &store, 3, Some(login(&store)));
+    run("redis-hash-table", &store, 3, Some(login(&store, None)));
 }
 
 #[test]
@@ -92,14 +103,39 @@ fn histories_with_logins_are_consistent_in_redis_strings_with_near_caches() {
     let start = || {
         let redis = Redis::builder(&url).prefix("session:").near_cache(1 << 20);
         let redis = redis.build().expect("a good URL");
-        Application::start(|| Arc::new(RedisKeyValueStorage::new(redis)))
+        Application::start(None, || Arc::new(RedisKeyValueStorage::new(redis)))
     };
     let applications = [start(), start(), start()];
     let ports = applications.each_ref().map(Application::port);
     let plan = Plan { logins: vec![0], ..Plan::new() };
     let history = record(&plan, &ports, Duration::from_secs(3));
     let what = "redis-key-value with near caches, 3 applications";
-    assert_consistent(what, &plan, &history, &check_near_cache(&history, Duration::from_secs(1)));
+    assert_consistent(
+        what,
+        &plan,
+        &history,
+        &check_near_cache(&history, Duration::from_secs(1), Expiry::DEFAULT),
+    );
+}
+
+#[test]
+fn g14_histories_with_rolling_cookies_are_consistent_in_memory() {
+    run_rolling("memory", &Store::Memory, 0);
+}
+
+#[test]
+fn g14_histories_with_rolling_cookies_are_consistent_in_files_of_three_processes() {
+    run_rolling("file", &Store::file(), 3);
+}
+
+#[test]
+fn g14_histories_with_rolling_cookies_are_consistent_in_redis_strings_of_three_processes() {
+    run_rolling("redis-key-value", &Store::key_value(), 3);
+}
+
+#[test]
+fn g14_histories_with_rolling_cookies_are_consistent_in_redis_hashes_of_three_processes() {
+    run_rolling("redis-hash-table", &Store::hash_table(), 3);
 }
 
 #[test]
@@ -130,21 +166,21 @@ fn g12_no_log_level_shows_ids_or_values() {
     }
 }
 
-/// Starts an application with a login on the same store.
-fn login(store: &Store) -> Application {
+/// Starts an application with a login on the same store. With a touch interval, its cookies roll.
+fn login(store: &Store, rolling: Option<Duration>) -> Application {
     match store {
-        Store::Memory => Application::start(|| Arc::new(MemoryStorage::new())),
+        Store::Memory => Application::start(rolling, || Arc::new(MemoryStorage::new())),
         Store::File(directory) => {
             let path = directory.path().to_owned();
-            Application::start(|| Arc::new(FileStorage::open(path).expect("a directory")))
+            Application::start(rolling, || Arc::new(FileStorage::open(path).expect("a directory")))
         }
         Store::KeyValue(_) => {
             let url = store.redis().url();
-            Application::start(|| Arc::new(RedisKeyValueStorage::new(redis(url))))
+            Application::start(rolling, || Arc::new(RedisKeyValueStorage::new(redis(url))))
         }
         Store::HashTable(_) => {
             let url = store.redis().url();
-            Application::start(|| Arc::new(RedisHashTableStorage::new(redis(url))))
+            Application::start(rolling, || Arc::new(RedisHashTableStorage::new(redis(url))))
         }
     }
 }
@@ -164,10 +200,37 @@ fn run(what: &str, store: &Store, processes: usize, login: Option<Application>) 
     }
     let history = record(&plan, &ports, Duration::from_secs(2));
     let what = format!("{what}, {} servers", ports.len());
-    assert_consistent(&what, &plan, &history, &check(&history, None));
+    assert_consistent(&what, &plan, &history, &check(&history, Expiry::DEFAULT));
     assert_no_panic(&servers);
     assert!(count(&history, |event| event.operation == Operation::Logout) > 0);
     assert!(login.is_none() || count(&history, |event| event.answer == Answer::Renewed) > 0);
+}
+
+/// Runs browsers with servers and as many applications, whose cookies roll all the time.
+fn run_rolling(what: &str, store: &Store, processes: usize) {
+    let interval = Duration::from_millis(20);
+    let servers =
+        serve(store, processes, &[("DEMO__SESSION__TOUCH_INTERVAL", "20ms"), ("RUST_LOG", "info")]);
+    let start = |_| login(store, Some(interval));
+    let applications: Vec<Application> = (0..processes.max(1)).map(start).collect();
+    let ports = servers.iter().map(Server::port).chain(applications.iter().map(Application::port));
+    let ports: Vec<u16> = ports.collect();
+    let plan = Plan {
+        logins: (processes..ports.len()).collect(),
+        browsers: 4,
+        tabs: 4,
+        login_share: 20,
+        longest_wait: 10 * interval,
+        ..Plan::new()
+    };
+    let history = record(&plan, &ports, Duration::from_secs(2));
+    let what = format!("{what}, {} servers, rolling cookies", ports.len());
+    assert_consistent(&what, &plan, &history, &check(&history, Expiry::DEFAULT));
+    assert_no_panic(&servers);
+    let rolled = count(&history, |event| event.cookie == Cookie::Rolled);
+    let renewed = count(&history, |event| event.answer == Answer::Renewed);
+    println!("{what}: {rolled} cookies rolled, {renewed} ids renewed");
+    assert!(rolled > 50 && renewed > 5, "{rolled} cookies rolled, {renewed} ids renewed");
 }
 
 /// Does the same with short sessions and pauses of about their time to live.
@@ -179,7 +242,7 @@ fn run_short_sessions(what: &str, store: &Store) {
     let plan = Plan { browsers: 100, tabs: 1, pause: 2 * expiry.ttl, ..Plan::new() };
     let history = record(&plan, &ports, Duration::from_secs(9));
     let what = format!("{what}, {} servers, sessions of 2 s", ports.len());
-    assert_consistent(&what, &plan, &history, &check(&history, Some(expiry)));
+    assert_consistent(&what, &plan, &history, &check(&history, expiry));
     assert_no_panic(&servers);
     let is_expired =
         |event: &Event| event.claim.is_some() && event.answer == Answer::Items(Items::new());

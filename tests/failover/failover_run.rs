@@ -35,6 +35,9 @@ const GRACE: Duration = Duration::from_millis(100);
 const RECOVERY: Duration = Duration::from_secs(1);
 /// The time before the first failover, in which every server serves requests.
 const BEFORE: Duration = Duration::from_millis(500);
+/// The touch interval, so that cookies roll often, and the longest wait of a slow request.
+const TOUCH_INTERVAL: Duration = Duration::from_millis(100);
+const LONGEST_WAIT: Duration = Duration::from_millis(40);
 /// The largest replication lag on a busy machine, and the longest transmission of an answer.
 const LAG: Duration = Duration::from_millis(200);
 
@@ -60,7 +63,7 @@ impl FailoverRun {
     pub(super) fn begin(name: &str, redis: RedisGroup, wait_replicas: usize, logins: bool) -> Self {
         let pause = Duration::from_millis(10);
         let logins = if logins { vec![3] } else { Vec::new() };
-        let plan = Plan { browsers: 4, pause, logins, ..Plan::new() };
+        let plan = Plan { browsers: 4, pause, logins, longest_wait: LONGEST_WAIT, ..Plan::new() };
         let groups = ["redis-key-value", "redis-hash-table"].map(|backend| {
             let servers = servers(&redis, backend, wait_replicas);
             let login = login(&redis, backend, wait_replicas);
@@ -125,6 +128,7 @@ impl FailoverRun {
             assert_errors_only_within(history, outages, noise);
             let renewed = history.events.iter().any(|event| event.answer == Answer::Renewed);
             assert_eq!(renewed, !self.plan.logins.is_empty(), "there were logins");
+            assert!(history.events.iter().any(|event| event.cookie == Cookie::Rolled));
         }
         let longest = figures.longest;
         assert!(longest <= TIMEOUT + GRACE + noise, "longest {longest:?}, noise {noise:?}");
@@ -143,11 +147,13 @@ fn connect_workers(port: u16) {
 
 fn servers(redis: &RedisGroup, backend: &str, wait_replicas: usize) -> Vec<Server> {
     let (prefix, replicas) = (format!("{backend}:"), wait_replicas.to_string());
+    let interval = format!("{}ms", TOUCH_INTERVAL.as_millis());
     let redis = redis.settings();
     let mut settings = vec![
         ("DEMO__SESSION__BACKEND", backend),
         ("DEMO__REDIS__PREFIX", &prefix),
         ("DEMO__REDIS__WAIT_REPLICAS", &replicas),
+        ("DEMO__SESSION__TOUCH_INTERVAL", &interval),
         ("RUST_LOG", "info"),
     ];
     settings.extend(redis.iter().map(|(name, value)| (*name, value.as_str())));
@@ -158,7 +164,7 @@ fn login(redis: &RedisGroup, backend: &str, wait_replicas: usize) -> Application
     let redis = redis.builder().prefix(format!("{backend}:")).wait_replicas(wait_replicas);
     let redis = redis.build().expect("valid addresses");
     let is_text = backend == "redis-key-value";
-    Application::start(move || -> Arc<dyn Storage> {
+    Application::start(Some(TOUCH_INTERVAL), move || -> Arc<dyn Storage> {
         if is_text {
             Arc::new(RedisKeyValueStorage::new(redis))
         } else {

@@ -41,7 +41,7 @@ impl Figures {
         for event in history.events.iter().filter(|event| event.needs_the_store()) {
             self.requests += 1;
             self.errors += usize::from(is_error(&event.answer));
-            self.longest = self.longest.max(time(event.answered - event.sent));
+            self.longest = self.longest.max(time(event.answered - event.decided()));
         }
         self.promotion = outages.iter().map(|outage| outage.promoted - outage.killed).max();
         for (index, outage) in outages.iter().enumerate() {

@@ -15,7 +15,7 @@ use std::{
 use crate::history::{
     check::check,
     record::{Answer, Cookie, Event, History, Id, Moment, Operation},
-    rule::{Report, Violation},
+    rule::{Expiry, Report, Violation},
 };
 
 /// The time around the kill of a master in which its replicas may have missed writes.
@@ -43,7 +43,7 @@ impl fmt::Debug for Unexplained {
 
 /// Returns the smallest number of lost acknowledged writes that explains the history.
 pub(super) fn lost(history: &History, partitions: &[Partition]) -> Result<usize, Unexplained> {
-    let violations = check(history, None);
+    let violations = check(history, Expiry::WITH_KILLS);
     if violations.is_empty() {
         return Ok(0);
     }
@@ -82,7 +82,7 @@ fn check_before(history: &History, first: Partition) -> Result<(), Unexplained> 
         event.answer = Answer::Cut("after the partition".to_owned());
         event.cookie = Cookie::Unchanged;
     }
-    let violations = check(&before, None);
+    let violations = check(&before, Expiry::WITH_KILLS);
     if violations.is_empty() { Ok(()) } else { Err(unexplained(before, violations)) }
 }
 
@@ -126,12 +126,12 @@ fn lost_in_session(
     is_its: &impl Fn(&Id) -> bool,
     partitions: &[Partition],
 ) -> Result<usize, Unexplained> {
-    let violations = check(history, None);
+    let violations = check(history, Expiry::WITH_KILLS);
     if violations.is_empty() {
         return Ok(0);
     }
     // A read may have returned a write that was not confirmed yet.
-    if check(&without_reads(history, partitions), None).is_empty() {
+    if check(&without_reads(history, partitions), Expiry::WITH_KILLS).is_empty() {
         return Ok(0);
     }
     let unreplicated: Vec<Vec<usize>> =
@@ -242,7 +242,8 @@ fn rolled_back(history: &History, lost: &[usize]) -> History {
 
 /// Returns whether the rolled back writes explain the history.
 fn explains(history: &History, is_its: &impl Fn(&Id) -> bool, partitions: &[Partition]) -> bool {
-    let is_consistent = || check(&without_excused(history, is_its, partitions), None).is_empty();
+    let is_consistent =
+        || check(&without_excused(history, is_its, partitions), Expiry::WITH_KILLS).is_empty();
     !is_seen_again(history, partitions) && is_consistent()
         || (0..history.events.len()).any(|login| {
             let two = fork(history, login, is_its, partitions);

@@ -1,5 +1,7 @@
 //! Tests of the rollback rules with small histories, some of which lost writes explain.
 
+use std::time::Duration;
+
 use super::rollback::{Partition, lost};
 use crate::history::record::{Answer, Cookie, Event, History, Items, Moment, Operation};
 
@@ -7,8 +9,17 @@ const PARTITION: Partition = Partition { from: 100, died: 150, to: 160, has_peer
 
 fn event(from: Moment, claim: &str, operation: Operation, answer: Answer) -> Event {
     let claim = (!claim.is_empty()).then(|| claim.into());
-    let cookie = Cookie::Unchanged;
-    Event { node: 0, claim, operation, sent: from, answered: from + 1, answer, cookie }
+    Event {
+        node: 0,
+        claim,
+        operation,
+        wait: Duration::ZERO,
+        sent: from,
+        answered: from + 1,
+        answer,
+        cookie: Cookie::Unchanged,
+        cookie_age: None,
+    }
 }
 
 fn items(items: &[(&str, &str)]) -> Items {

@@ -13,7 +13,7 @@ use crate::{
         load::{Load, Plan},
         near_cache::check_near_cache,
         record::{Event, History},
-        rule::Report,
+        rule::{Expiry, Report},
     },
 };
 
@@ -129,8 +129,8 @@ impl FaultRun {
         let samples = self.health.finish();
         for (history, servers) in &histories {
             let violations = match self.lag {
-                None => check(history, None),
-                Some(lag) => check_near_cache(history, lag),
+                None => check(history, Expiry::WITH_KILLS),
+                Some(lag) => check_near_cache(history, lag, Expiry::WITH_KILLS),
             };
             let seed = self.plan.seed;
             assert!(violations.is_empty(), "seed {seed}: {}", Report(history, &violations));

@@ -10,8 +10,8 @@ use super::{
     session_trace::{Evidence, SessionTrace, evidence},
 };
 
-/// Finds all violations in a history. Sessions may expire only with `expiry`.
-pub(crate) fn check(history: &History, expiry: Option<Expiry>) -> Vec<Violation> {
+/// Finds all violations in a history.
+pub(crate) fn check(history: &History, expiry: Expiry) -> Vec<Violation> {
     let mut checker = Checker { history, expiry, violations: Vec::new(), writes: HashMap::new() };
     let (traces, of_id) = checker.sort_by_session();
     checker.writes = writes(history, &of_id);
@@ -66,9 +66,11 @@ impl Checker<'_> {
 
     fn check_session(&mut self, number: usize, trace: &SessionTrace) {
         let ends = self.ends(trace);
-        self.check_presence(trace, &ends);
+        let uses = self.uses(trace);
+        self.check_presence(trace, &ends, &uses);
         self.check_values(number, trace);
-        self.check_order(number, trace, &ends);
+        self.check_order(number, trace, &ends, &uses);
+        self.check_cookies(trace, &ends);
         self.check_partial_writes(trace);
     }
 }

@@ -9,7 +9,7 @@ use super::{
 
 pub(super) struct Checker<'h> {
     pub(super) history: &'h History,
-    pub(super) expiry: Option<Expiry>,
+    pub(super) expiry: Expiry,
     pub(super) violations: Vec<Violation>,
     /// The write of each value.
     pub(super) writes: HashMap<&'h str, Write<'h>>,

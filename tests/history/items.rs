@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{
     checker::{Checker, Write},
+    presence::Uses,
     record::{Answer, Cookie, Event, History, Id, Moment, Operation},
     register::{Contradiction, NEVER, Register},
     rule::Rule,
@@ -51,8 +52,14 @@ impl<'h> Checker<'h> {
     }
 
     /// Checks that some order of each key's writes explains its reads.
-    pub(super) fn check_order(&mut self, number: usize, trace: &SessionTrace, ends: &[End]) {
-        let registers = self.registers(number, trace, ends);
+    pub(super) fn check_order(
+        &mut self,
+        number: usize,
+        trace: &SessionTrace,
+        ends: &[End],
+        uses: &[Uses],
+    ) {
+        let registers = self.registers(number, trace, ends, uses);
         for register in registers.values() {
             for contradiction in register.contradictions() {
                 let (rule, one, other) = match contradiction {
@@ -73,13 +80,14 @@ impl<'h> Checker<'h> {
         number: usize,
         trace: &SessionTrace,
         ends: &[End],
+        uses: &[Uses],
     ) -> BTreeMap<&'h str, Register> {
         let mut registers: BTreeMap<&str, Register> = BTreeMap::new();
-        for &at in &trace.events {
+        for (&at, uses) in trace.events.iter().zip(uses) {
             let event = self.event(at);
             // A removal is answered 200 even if there was no session.
             let is_removal = matches!(event.operation, Operation::Remove(_));
-            let may_be_void = is_removal && !self.is_certainly_present(event, ends);
+            let may_be_void = is_removal && !self.is_certainly_present(event, ends, uses);
             let certain = if event.is_uncertain() || may_be_void { NEVER } else { event.answered };
             if event.answer == Answer::Refused {
                 continue;
@@ -99,12 +107,12 @@ impl<'h> Checker<'h> {
         }
         // Of an anchored session, an answer without items is a matter of its presence.
         let is_anchored = self.is_anchored(trace);
-        for &at in &trace.events {
+        for (&at, uses) in trace.events.iter().zip(uses) {
             let event = self.event(at);
             match (&event.operation, &event.answer) {
                 (Operation::Get, Answer::Items(items))
                     if !items.is_empty()
-                        || !is_anchored && self.is_certainly_present(event, ends) =>
+                        || !is_anchored && self.is_certainly_present(event, ends, uses) =>
                 {
                     // All items were read at one moment, after each of their writes was sent.
                     let shown = items.values().filter_map(|value| self.writes.get(value.as_str()));
@@ -121,7 +129,7 @@ impl<'h> Checker<'h> {
                     let Some(register) = registers.get_mut(key.as_str()) else { continue };
                     match item {
                         Some(value) => register.read(at, value, event.sent, event.answered),
-                        None if self.is_certainly_present(event, ends) => {
+                        None if self.is_certainly_present(event, ends, uses) => {
                             register.miss(at, event.sent, event.answered);
                         }
                         None => {}
@@ -133,10 +141,10 @@ impl<'h> Checker<'h> {
         registers
     }
 
-    fn is_certainly_present(&self, event: &Event, ends: &[End]) -> bool {
+    fn is_certainly_present(&self, event: &Event, ends: &[End], uses: &Uses) -> bool {
         let Some(claim) = &event.claim else { return false };
         let ended = |end: &End| end.concerns(claim) && end.is_possible_by(event.answered);
-        self.expiry.is_none() && !ends.iter().any(ended)
+        !uses.may_have_expired_by(event, self.expiry) && !ends.iter().any(ended)
     }
 
     /// Checks that no read shows one item of a write and an older value of another.

@@ -13,7 +13,11 @@ use std::{
 
 use fastrand::Rng;
 
-use super::record::{Answer, Cookie, Event, History, Id, Items, Moment, Operation};
+use super::{
+    cookie_jar::{CookieJar, max_age},
+    login::WAIT,
+    record::{Answer, Cookie, Event, History, Id, Items, Moment, Operation},
+};
 use crate::demo::client::Client;
 
 /// The keys that are set and removed at random.
@@ -35,6 +39,9 @@ pub(crate) struct Plan {
     pub(crate) logins: Vec<usize>,
     /// The percentage of logins, if a server has `/login`. Less than 60.
     pub(crate) login_share: u8,
+    /// The longest time for which a server that has `/login` waits between its first use of a
+    /// session and its answer. One in two of its requests is such a slow one.
+    pub(crate) longest_wait: Duration,
 }
 
 impl Plan {
@@ -46,7 +53,15 @@ impl Plan {
         let seed = named.unwrap_or_else(random);
         println!("HISTORY_SEED={seed}");
         let pause = Duration::from_millis(4);
-        Self { seed, browsers: 6, tabs: 3, pause, logins: Vec::new(), login_share: 6 }
+        Self {
+            seed,
+            browsers: 6,
+            tabs: 3,
+            pause,
+            logins: Vec::new(),
+            login_share: 6,
+            longest_wait: Duration::ZERO,
+        }
     }
 }
 
@@ -85,6 +100,7 @@ impl Load {
                     rng: Rng::with_seed(plan.seed.wrapping_add(number as u64)),
                     jar: jar.clone(),
                     values: 0,
+                    flash: None,
                     requester: Requester::new(start, ports),
                 };
                 let stop = stop.clone();
@@ -125,7 +141,8 @@ impl Load {
             .collect();
         let last_reads = |node| {
             let mut requester = Requester::new(self.start, &self.ports);
-            let read = |id: &Id| requester.send(node, Some(id.clone()), Operation::Get);
+            let read =
+                |id: &Id| requester.send(node, Some(id.clone()), Operation::Get, Duration::ZERO);
             ids.iter().map(read).collect::<Vec<_>>()
         };
         thread::scope(|scope| {
@@ -138,22 +155,6 @@ impl Load {
     }
 }
 
-/// The cookie of one browser.
-#[derive(Default)]
-struct CookieJar {
-    id: Option<Id>,
-    /// Replaced or expired ids, which a thief or a stale tab may still send.
-    old: Vec<Id>,
-}
-
-impl CookieJar {
-    fn put(&mut self, id: Option<Id>) {
-        if let Some(old) = std::mem::replace(&mut self.id, id) {
-            self.old.push(old);
-        }
-    }
-}
-
 struct Tab {
     number: usize,
     plan: Plan,
@@ -161,6 +162,8 @@ struct Tab {
     jar: Arc<Mutex<CookieJar>>,
     /// The number of values set so far.
     values: usize,
+    /// The only item of a new session, which the next request removes like a flash message.
+    flash: Option<String>,
     requester: Requester,
 }
 
@@ -173,38 +176,52 @@ impl Tab {
         if matches!(operation, Operation::Login(_)) {
             node = self.plan.logins[self.rng.usize(..self.plan.logins.len())];
         }
-        let event = self.requester.send(node, claim, operation);
+        let wait = self.wait(node, &operation);
+        let event = self.requester.send(node, claim, operation, wait);
         if is_own {
-            match &event.cookie {
-                Cookie::Unchanged => {}
-                Cookie::Issued(id) => self.jar.lock().unwrap().put(Some(id.clone())),
-                Cookie::Expired => self.jar.lock().unwrap().put(None),
-            }
+            self.jar.lock().unwrap().obey(&event);
         }
         event
     }
 
+    /// Chooses how long the handler waits.
+    fn wait(&mut self, node: usize, operation: &Operation) -> Duration {
+        let longest = self.plan.longest_wait.as_millis() as u64;
+        let can_wait =
+            self.plan.logins.contains(&node) && !matches!(operation, Operation::Login(_));
+        if longest == 0 || !can_wait || self.rng.bool() {
+            return Duration::ZERO;
+        }
+        Duration::from_millis(self.rng.u64(1..=longest))
+    }
+
     /// Chooses an id to send: usually the browser's own. Returns whether it is.
     fn claim(&mut self) -> (Option<Id>, bool) {
-        let jar = self.jar.lock().unwrap();
+        let mut jar = self.jar.lock().unwrap();
         match self.rng.u8(..100) {
             0 => (Some("an-id-that-no-server-has-ever-made".into()), false),
-            1..=3 if !jar.old.is_empty() => (self.rng.choice(&jar.old).cloned(), false),
-            _ => (jar.id.clone(), true),
+            1..=3 if !jar.old().is_empty() => (self.rng.choice(jar.old()).cloned(), false),
+            _ => (jar.id(), true),
         }
     }
 
     fn operation(&mut self, is_new: bool) -> Operation {
         let key = |rng: &mut Rng| KEYS[rng.usize(..KEYS.len())].to_owned();
+        if let Some(flash) = self.flash.take() {
+            return Operation::Remove(flash);
+        }
         let can_login = !self.plan.logins.is_empty();
         match self.rng.u8(..100) {
             what if can_login && (98 - self.plan.login_share..98).contains(&what) => {
                 Operation::Login(Items::from([("user".to_owned(), self.value())]))
             }
             0..30 => {
-                let mut items = Items::from([(key(&mut self.rng), self.value())]);
-                if is_new && self.rng.u8(..100) < 85 {
+                let key = key(&mut self.rng);
+                let mut items = Items::from([(key.clone(), self.value())]);
+                if is_new && self.rng.u8(..100) < 75 {
                     items.insert(ANCHOR.to_owned(), self.value());
+                } else if is_new {
+                    self.flash = Some(key);
                 }
                 Operation::Set(items)
             }
@@ -245,10 +262,16 @@ impl Requester {
         Self { start, clients: ports.iter().map(|&port| Client::new(port)).collect() }
     }
 
-    fn send(&mut self, node: usize, claim: Option<Id>, operation: Operation) -> Event {
+    fn send(
+        &mut self,
+        node: usize,
+        claim: Option<Id>,
+        operation: Operation,
+        wait: Duration,
+    ) -> Event {
         let client = &mut self.clients[node];
         client.id = claim.as_deref().map(str::to_owned);
-        let path = path(&operation);
+        let path = path(&operation, wait);
         let sent = moment(self.start);
         let response = client.try_get(&path);
         let answered = moment(self.start);
@@ -256,31 +279,38 @@ impl Requester {
             (Ok(response), _) if response.set_cookie.is_none() => Cookie::Unchanged,
             (Err(_), _) => Cookie::Unchanged,
             (Ok(_), None) => Cookie::Expired,
-            (Ok(_), Some(id)) if Some(id.as_str()) == claim.as_deref() => Cookie::Unchanged,
+            (Ok(_), Some(id)) if Some(id.as_str()) == claim.as_deref() => Cookie::Rolled,
             (Ok(_), Some(id)) => Cookie::Issued(id.as_str().into()),
         };
+        let set_cookie = response.as_ref().ok().and_then(|response| response.set_cookie.as_deref());
+        let cookie_age = set_cookie.filter(|_| cookie != Cookie::Expired).and_then(max_age);
         let answer = match response {
             Ok(response) => super::response::interpret(&operation, &response),
             Err(error) => Answer::Cut(error.to_string()),
         };
-        Event { node, claim, operation, sent, answered, answer, cookie }
+        Event { node, claim, operation, wait, sent, answered, answer, cookie, cookie_age }
     }
 }
 
-fn path(operation: &Operation) -> String {
+fn path(operation: &Operation, wait: Duration) -> String {
     // Strings are sent without their quotes, as a user would type them.
     let query = |items: &Items| {
         let pairs = items.iter().map(|(key, item)| format!("{key}={}", item.trim_matches('"')));
         pairs.collect::<Vec<_>>().join("&")
     };
-    match operation {
+    let path = match operation {
         Operation::Set(items) => format!("/set?{}", query(items)),
         Operation::Get => "/get".to_owned(),
         Operation::GetItem(key) => format!("/get?key={key}"),
         Operation::Remove(key) => format!("/del?key={key}"),
         Operation::Logout => "/del".to_owned(),
         Operation::Login(items) => format!("/login?{}", query(items)),
+    };
+    if wait.is_zero() {
+        return path;
     }
+    let separator = if path.contains('?') { '&' } else { '?' };
+    format!("{path}{separator}{WAIT}={}", wait.as_millis())
 }
 
 fn moment(start: Instant) -> Moment {

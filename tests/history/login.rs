@@ -12,12 +12,16 @@ use actix_web::{
     web::{self, Query},
 };
 use serde_json::value::{RawValue, to_raw_value};
-use session_actix::{CookieConfig, Error, Session, SessionMiddleware};
+use session_actix::{CookieAge, CookieConfig, Error, Session, SessionMiddleware};
 use session_core::{
     FileStorage, Manager, Redis, RedisHashTableStorage, RedisKeyValueStorage, Snapshot, Storage,
 };
 
+use super::rule::Expiry;
 use crate::demo::{client::COOKIE, server, store::Store};
+
+/// The parameter with the milliseconds for which the handler of a request waits.
+pub(super) const WAIT: &str = "wait";
 
 /// A running application, stopped on drop.
 pub(crate) struct Application {
@@ -26,11 +30,15 @@ pub(crate) struct Application {
 }
 
 impl Application {
-    pub(crate) fn start(storage: impl FnOnce() -> Arc<dyn Storage> + Send + 'static) -> Self {
+    /// Starts an application. With a touch interval, its cookies roll, at most once an interval.
+    pub(crate) fn start(
+        rolling: Option<Duration>,
+        storage: impl FnOnce() -> Arc<dyn Storage> + Send + 'static,
+    ) -> Self {
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
             actix_rt::System::new().block_on(async move {
-                let (server, port) = serve(storage(), 0);
+                let (server, port) = serve(storage(), rolling, 0);
                 let application = Self { port, handle: server.handle() };
                 sender.send(application).expect("the test waits");
                 server.await.expect("the server stops without an error");
@@ -75,18 +83,21 @@ fn serve_until_killed() {
         other => panic!("{other}: not a storage that several processes share"),
     };
     actix_rt::System::new().block_on(async move {
-        let (server, port) = serve(storage, port);
+        let (server, port) = serve(storage, None, port);
         eprintln!("listening on http://127.0.0.1:{port}, with logins");
         server.await.expect("only a kill ends the server");
     });
 }
 
 /// Starts the application on a port, 0 for any. Returns the port.
-fn serve(storage: Arc<dyn Storage>, port: u16) -> (Server, u16) {
-    // Longer than any run, even on a busy machine.
-    let manager = Manager::builder(storage).ttl(Duration::from_secs(600));
+fn serve(storage: Arc<dyn Storage>, rolling: Option<Duration>, port: u16) -> (Server, u16) {
+    let mut manager = Manager::builder(storage).ttl(Expiry::DEFAULT.ttl);
+    let mut cookie = CookieConfig::new().name(COOKIE).secure(false);
+    if let Some(touch_interval) = rolling {
+        manager = manager.touch_interval(touch_interval);
+        cookie = cookie.age(CookieAge::Rolling);
+    }
     let manager = manager.build().expect("there is a runtime");
-    let cookie = CookieConfig::new().name(COOKIE).secure(false);
     let sessions = SessionMiddleware::builder(manager).cookie(cookie);
     let sessions = sessions.build().expect("a valid cookie");
     let server = HttpServer::new(move || {
@@ -116,12 +127,13 @@ async fn login(session: Session, items: Texts) -> Result<&'static str, Error> {
 /// between causes a 409.
 async fn set(session: Session, items: Texts) -> Result<&'static str, Error> {
     session.size().await?;
+    let items = wait(items).await;
     session.set_map(json(items)).await?;
     Ok("ok")
 }
 
 async fn get(session: Session, query: Texts) -> Result<String, Error> {
-    Ok(match query.get("key") {
+    let found = match query.get("key") {
         Some(key) => {
             let item = session.get::<Box<RawValue>>(key).await?;
             item.map_or_else(|| "null".to_owned(), |item| item.get().to_owned())
@@ -130,15 +142,30 @@ async fn get(session: Session, query: Texts) -> Result<String, Error> {
             let items = session.data().await?;
             items.as_ref().map(Snapshot::to_json).unwrap_or("{}".into()).into_owned()
         }
-    })
+    };
+    wait(query).await;
+    Ok(found)
 }
 
 async fn del(session: Session, query: Texts) -> Result<&'static str, Error> {
+    if query.contains_key(WAIT) {
+        session.size().await?;
+    }
+    let query = wait(query).await;
     match query.get("key") {
         Some(key) => session.remove([key]).await?,
         None => session.remove_all().await?,
     }
     Ok("ok")
+}
+
+/// Waits as the request says, and returns its other parameters.
+async fn wait(Query(mut texts): Texts) -> Texts {
+    if let Some(wait) = texts.remove(WAIT) {
+        let wait = wait.parse().expect("milliseconds");
+        actix_rt::time::sleep(Duration::from_millis(wait)).await;
+    }
+    Query(texts)
 }
 
 /// Stores JSON unchanged and any other text as a string, like the demo.

@@ -7,6 +7,8 @@
 
 pub(crate) mod check;
 mod checker;
+pub(crate) mod cookie_jar;
+mod cookies;
 mod items;
 pub(crate) mod load;
 pub(crate) mod login;

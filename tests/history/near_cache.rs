@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use super::{
     check::check,
     record::{Answer, Event, History, Operation},
-    rule::{Violation, micros},
+    rule::{Expiry, Rule, Violation, micros},
 };
 
 /// Longer than any run.
@@ -13,7 +13,7 @@ const LONGER_THAN_ANY_RUN: Duration = Duration::from_secs(1_000_000);
 
 /// Finds all violations in a history of servers with near caches. A server must know its own
 /// acknowledged writes at once and those of other servers after `lag`.
-pub(crate) fn check_near_cache(history: &History, lag: Duration) -> Vec<Violation> {
+pub(crate) fn check_near_cache(history: &History, lag: Duration, expiry: Expiry) -> Vec<Violation> {
     let nodes: BTreeSet<usize> = history.events.iter().map(|event| event.node).collect();
     let is_read = |event: &Event| matches!(event.operation, Operation::Get | Operation::GetItem(_));
     let seen_by = |node| {
@@ -31,7 +31,12 @@ pub(crate) fn check_near_cache(history: &History, lag: Duration) -> Vec<Violatio
         for event in late.iter_mut().filter(|event| event.node == node && is_read(event)) {
             event.sent = event.sent.saturating_sub(micros(lag));
         }
-        [own, late].map(|events| check(&History { events, losses: history.losses.clone() }, None))
+        [own, late].map(|events| check(&History { events, losses: history.losses.clone() }, expiry))
     };
-    nodes.into_iter().flat_map(seen_by).flatten().collect()
+    // A server asks Redis before it decides on a cookie.
+    let is_of_cookie = |violation: &Violation| {
+        matches!(violation.rule, Rule::CookieIsNewest | Rule::CookieOutlastsSession)
+    };
+    let of_cookies = check(history, expiry).into_iter().filter(is_of_cookie);
+    nodes.into_iter().flat_map(seen_by).flatten().chain(of_cookies).collect()
 }

@@ -37,15 +37,28 @@ impl Checker<'_> {
         first.is_some_and(|items| items.keys().any(|key| !removed.contains(key.as_str())))
     }
 
+    /// Returns the uses of the session before each of its events.
+    pub(super) fn uses(&self, trace: &SessionTrace) -> Vec<Uses> {
+        let is_anchored = self.is_anchored(trace);
+        let mut uses = Uses::default();
+        let before = trace.events.iter().map(|&at| {
+            let (before, event) = (uses, self.event(at));
+            // The event that issued the first id has made the session.
+            let is_its = event.claim.as_ref().is_some_and(|claim| trace.ids.contains(claim));
+            uses.add(at, event, !is_its || evidence(event, is_anchored) == Evidence::Present);
+            before
+        });
+        before.collect()
+    }
+
     /// Checks that the session existed when it had to, and only then.
-    pub(super) fn check_presence(&mut self, trace: &SessionTrace, ends: &[End]) {
+    pub(super) fn check_presence(&mut self, trace: &SessionTrace, ends: &[End], uses: &[Uses]) {
         let mut first_absence: HashMap<&Id, (Moment, usize)> = HashMap::new();
-        let (mut uses, is_anchored) = (Uses::default(), self.is_anchored(trace));
+        let (expiry, is_anchored) = (self.expiry, self.is_anchored(trace));
         // In the order of answers, so `first_absence` is complete for each request.
-        for &at in &trace.events {
+        for (&at, uses) in trace.events.iter().zip(uses) {
             let event = self.event(at);
             let Some(claim) = event.claim.as_ref().filter(|claim| trace.ids.contains(claim)) else {
-                uses.add(event, true);
                 continue;
             };
             let evidence = evidence(event, is_anchored);
@@ -64,33 +77,38 @@ impl Checker<'_> {
                     {
                         self.broken(Rule::LogoutIsFinal, [absence, at]);
                     }
-                    if self
-                        .expiry
-                        .is_some_and(|expiry| uses.must_have_expired_before(event, expiry))
-                    {
+                    if uses.must_have_expired_before(event, expiry) {
                         self.broken(Rule::ExpiryIsExact, uses.last.into_iter().chain([at]));
                     }
                 }
-                Evidence::Absent | Evidence::Vanished if !may_have_ended => match self.expiry {
-                    Some(expiry) if uses.may_have_expired_by(event, expiry) => {}
-                    Some(_) => {
+                Evidence::Absent | Evidence::Vanished
+                    if !may_have_ended && !uses.may_have_expired_by(event, expiry) =>
+                {
+                    let born = self.event(trace.events[0]);
+                    if has_lived(born, event, expiry) {
                         self.broken(Rule::ExpiryIsExact, uses.last.into_iter().chain([at]));
+                    } else {
+                        self.broken(Rule::OnlyEndedSessionsEnd, [trace.events[0], at]);
                     }
-                    None => self.broken(Rule::OnlyEndedSessionsEnd, [trace.events[0], at]),
-                },
+                }
                 _ => {}
             }
             if evidence == Evidence::Absent {
                 first_absence.entry(claim).or_insert((event.answered, at));
             }
-            uses.add_at(at, event, evidence == Evidence::Present);
         }
     }
 }
 
-/// The uses of a session, in the order of answers.
-#[derive(Default)]
-struct Uses {
+/// Returns whether a session is as old as its time to live, so that it may have expired because a
+/// use did not count.
+fn has_lived(born: &Event, event: &Event, expiry: Expiry) -> bool {
+    event.answered >= born.sent + micros(expiry.ttl.saturating_sub(expiry.tolerance))
+}
+
+/// The uses of a session up to one of its events, in the order of answers.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Uses {
     /// The time when the last certain use was sent.
     certain: Moment,
     last: Option<usize>,
@@ -100,23 +118,16 @@ struct Uses {
 }
 
 impl Uses {
-    fn add(&mut self, event: &Event, was_present: bool) {
-        if was_present {
-            self.certain = self.certain.max(event.sent);
+    fn add(&mut self, at: usize, event: &Event, was_present: bool) {
+        if was_present && event.sent >= self.certain {
+            (self.certain, self.last) = (event.sent, Some(at));
         }
         self.possible = self.possible.max(event.answered);
         self.is_uncertain |= event.is_uncertain();
     }
 
-    fn add_at(&mut self, at: usize, event: &Event, was_present: bool) {
-        if was_present && event.sent >= self.certain {
-            self.last = Some(at);
-        }
-        self.add(event, was_present);
-    }
-
     /// Returns whether the session may have expired by the end of this request.
-    fn may_have_expired_by(&self, event: &Event, expiry: Expiry) -> bool {
+    pub(super) fn may_have_expired_by(&self, event: &Event, expiry: Expiry) -> bool {
         event.answered >= self.certain + micros(expiry.ttl.saturating_sub(expiry.tolerance))
     }
 

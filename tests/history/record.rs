@@ -1,6 +1,8 @@
 //! The record of a run.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+
+use super::rule::micros;
 
 /// The id of a session.
 pub(crate) type Id = Arc<str>;
@@ -27,6 +29,8 @@ pub(crate) struct Event {
     /// The id in the request.
     pub(crate) claim: Option<Id>,
     pub(crate) operation: Operation,
+    /// The time for which the handler waits between its first use of the session and its answer.
+    pub(crate) wait: Duration,
     /// The moment before the request was sent.
     pub(crate) sent: Moment,
     /// The moment after the answer was received.
@@ -34,6 +38,8 @@ pub(crate) struct Event {
     pub(crate) answer: Answer,
     /// The effect on the cookie.
     pub(crate) cookie: Cookie,
+    /// How long the browser keeps the cookie. `None` until it is closed.
+    pub(crate) cookie_age: Option<Duration>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,8 +83,10 @@ pub(crate) enum Answer {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Cookie {
-    /// No cookie, or one with the same id.
+    /// No cookie.
     Unchanged,
+    /// The cookie with the id in the request once more, so that the browser keeps it for longer.
+    Rolled,
     /// A cookie with a new id.
     Issued(Id),
     /// An expired cookie, which deletes the id.
@@ -89,6 +97,12 @@ impl Event {
     /// Returns whether this event ended before the other began.
     pub(crate) fn precedes(&self, other: &Self) -> bool {
         self.answered < other.sent
+    }
+
+    /// Returns the earliest moment at which the server decided on the cookie.
+    pub(crate) fn decided(&self) -> Moment {
+        // A handler may fail before it waits.
+        if self.is_uncertain() { self.sent } else { self.sent + micros(self.wait) }
     }
 
     /// Returns whether the operation may happen at any later time or never.
@@ -117,9 +131,10 @@ impl fmt::Display for Event {
         let milliseconds = |moment: Moment| moment as f64 / 1000.0;
         write!(
             f,
-            "{:>10.3} to {:>10.3} ms, node {}: {} {} -> {}",
+            "{:>10.3} to {:>10.3} ms (wait {} ms), node {}: {} {} -> {}",
             milliseconds(self.sent),
             milliseconds(self.answered),
+            self.wait.as_millis(),
             self.node,
             self.claim.as_ref().map_or("no id".to_owned(), brief),
             // Large values consist of this letter.
@@ -128,6 +143,7 @@ impl fmt::Display for Event {
         )?;
         match &self.cookie {
             Cookie::Unchanged => Ok(()),
+            Cookie::Rolled => f.write_str(", cookie rolled"),
             Cookie::Issued(id) => write!(f, ", now {}", brief(id)),
             Cookie::Expired => f.write_str(", cookie expired"),
         }

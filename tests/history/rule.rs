@@ -1,6 +1,6 @@
 //! The rules for a history, and their violations.
 
-use std::{fmt, time::Duration};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use super::record::{History, Moment};
 
@@ -23,7 +23,8 @@ pub(crate) enum Rule {
     NothingLost,
     /// A read shows all of a write or none of it, and all items at one moment.
     NothingHalf,
-    /// A session exists until it is ended, and only writes to ended sessions are answered 409.
+    /// A session exists until it is ended or expires, and only writes to such sessions are answered
+    /// 409.
     OnlyEndedSessionsEnd,
     /// After an acknowledged logout, or once a read has found no session, nothing can be read from
     /// the session or written to it. The same holds for an id that was renewed.
@@ -32,6 +33,12 @@ pub(crate) enum Rule {
     OnlyIssuedIds,
     /// A session expires once it was unused for its time to live, neither earlier nor later.
     ExpiryIsExact,
+    /// No response gives, rolls or takes a cookie against what a later one has established. A
+    /// cookie is rolled only for an id that is neither renewed nor ended, a request with a renewed
+    /// id is given no other cookie unless it logs in, and only the end of a session removes one.
+    CookieIsNewest,
+    /// A cookie with an age is kept at least for the time to live.
+    CookieOutlastsSession,
 }
 
 /// A violation of a rule.
@@ -42,7 +49,7 @@ pub(crate) struct Violation {
     pub(crate) events: Vec<usize>,
 }
 
-/// The time to live of sessions.
+/// The time to live of sessions, on every server of a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Expiry {
     pub(crate) ttl: Duration,
@@ -50,12 +57,24 @@ pub(crate) struct Expiry {
     pub(crate) tolerance: Duration,
 }
 
+impl Expiry {
+    /// The demo's default time to live.
+    pub(crate) const DEFAULT: Self =
+        Self { ttl: Duration::from_secs(60), tolerance: Duration::from_secs(1) };
+    /// The same where servers are killed, or masters of Redis. Both may forget the last uses, those
+    /// of one touch interval: a tenth of the time to live.
+    pub(crate) const WITH_KILLS: Self = Self { tolerance: Duration::from_secs(7), ..Self::DEFAULT };
+}
+
 /// Displays the first violations with their events.
 pub(crate) struct Report<'a>(pub(crate) &'a History, pub(crate) &'a [Violation]);
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} violations in {} requests", self.1.len(), self.0.events.len())?;
+        let mut counts = BTreeMap::new();
+        self.1.iter().for_each(|violation| *counts.entry(violation.rule).or_insert(0) += 1);
+        let (all, requests) = (self.1.len(), self.0.events.len());
+        writeln!(f, "{all} violations in {requests} requests: {counts:?}")?;
         for violation in self.1.iter().take(5) {
             writeln!(f, "{:?}", violation.rule)?;
             for &event in &violation.events {
