@@ -26,7 +26,7 @@ impl Shared {
     pub(crate) async fn prove_cookie(&self, mut closed: Closed) -> Closed {
         if self.rolls_cookie(&closed)
             && let Outcome::Kept { id, .. } = &closed.outcome
-            && !self.manager.extend(id).await
+            && !self.manager.extend(id, closed.time_left).await
         {
             closed.outcome = Outcome::Untouched;
         }

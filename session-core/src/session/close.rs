@@ -73,9 +73,9 @@ impl Session {
     }
 
     fn finish(&self, state: &mut State) -> Closed {
-        let was_used = state.was_asked;
+        let (was_used, time_left) = (state.was_asked, state.wait_budget.left());
         if let Some((outcome, failure)) = state.closed.clone() {
-            return Closed { outcome, failure: failure.map(Error::from), was_used };
+            return Closed { outcome, failure: failure.map(Error::from), was_used, time_left };
         }
         let phase = std::mem::replace(&mut state.phase, Phase::Closed);
         let (used, failure) = (state.used, state.failure.clone());
@@ -103,7 +103,7 @@ impl Session {
             _ => Outcome::Untouched,
         };
         state.closed = Some((outcome.clone(), failure.clone()));
-        Closed { outcome, failure: failure.map(Error::from), was_used }
+        Closed { outcome, failure: failure.map(Error::from), was_used, time_left }
     }
 
     /// Tells the manager of the use again if the request took longer than a touch interval. Returns

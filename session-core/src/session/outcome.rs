@@ -1,5 +1,7 @@
 //! The result of closing a session.
 
+use std::time::Duration;
+
 use crate::{Error, SessionId};
 
 /// The result of closing a session: what to tell the client, and what failed.
@@ -15,6 +17,9 @@ pub struct Closed {
     /// Whether an operation of the session was called, so that the response may depend on it and on
     /// the id that the client sent. Caches have to know (`Vary: Cookie`).
     pub was_used: bool,
+    /// How long the request may still wait for the store: what its session has left of the manager's
+    /// timeout.
+    pub time_left: Duration,
 }
 
 /// The effect of a request on its session, as the client has to know it.

@@ -37,7 +37,7 @@ impl WaitBudget {
         Self { left, waiters: 0, since: None }
     }
 
-    fn left(&self) -> Duration {
+    pub(super) fn left(&self) -> Duration {
         self.left.saturating_sub(self.since.map_or(Duration::ZERO, |since| since.elapsed()))
     }
 

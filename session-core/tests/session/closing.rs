@@ -123,3 +123,19 @@ async fn g7_changes_made_during_a_save_are_stored_too() {
     set.unwrap();
     assert_eq!(stored(&manager, &id).await.as_deref(), Some(r#"{"l":5,"m":4,"n":3}"#));
 }
+
+#[tokio::test(start_paused = true)]
+async fn g8_the_proof_of_a_cookie_is_given_what_the_request_has_left() {
+    for (manager, probe) in managers() {
+        let id = create(&manager).await;
+        let timeout = manager.timeout();
+        probe.slow_down(timeout * 4 / 5, timeout * 10);
+        let session = manager.open(Some(id.clone()));
+        let start = Instant::now();
+        session.get::<u32>("n").await.unwrap();
+        let closed = session.close().await;
+        assert_eq!(closed.time_left, timeout - timeout * 4 / 5);
+        assert!(!manager.extend(&id, closed.time_left).await, "it would take too long");
+        assert_eq!(start.elapsed(), timeout);
+    }
+}
