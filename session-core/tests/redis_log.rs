@@ -91,4 +91,27 @@ async fn outages_are_logged_once_and_unreadable_records_without_their_ids() {
 
     Redis::builder(&url).prefix("").build().unwrap();
     assert!(matches!(&take_lines()[..], [(Level::Warn, line)] if !line.contains("secret")));
+    drop(storage);
+
+    server.cli(&["-a", "secret", "ACL", "SETUSER", "default", "-client|tracking"]);
+    take_lines();
+    let redis = Redis::builder(&url).near_cache(1 << 20).build().unwrap();
+    let storage = std::sync::Arc::new(RedisKeyValueStorage::new(redis));
+    assert_eq!(burst(&storage).await, 100);
+    let expected = format!(
+        "redis {address} refuses CLIENT TRACKING: no permission for client|tracking (NOPERM): \
+         works without the near cache"
+    );
+    assert_eq!(take_lines(), [(Level::Warn, expected)], "once for all threads");
+
+    // A request that waits for a busy thread blames nobody.
+    let id = id("a");
+    let read = storage.get_session(&id);
+    let busy = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        std::thread::sleep(Duration::from_millis(1500));
+    };
+    let (session, ()) = tokio::join!(read, busy);
+    assert!(session.is_ok());
+    assert_eq!(take_lines(), []);
 }
