@@ -65,6 +65,23 @@ fn g8_requests_do_not_wait_for_a_redis_that_accepts_and_never_answers() {
 }
 
 #[test]
+fn g8_connections_that_a_load_balancer_forgets_are_replaced() {
+    let _alone = alone();
+    let redis = RedisServer::start();
+    let proxy = Proxy::before(redis.port());
+    let figures = FaultRun::begin("connections forgotten, 3 times", both(&proxy.url()))
+        .inject(|_| {
+            for _ in 0..3 {
+                proxy.forget_connections();
+                sleep(Duration::from_millis(700));
+            }
+        })
+        .end(AllowedErrors::Unavailable);
+    // Only writes that were under way, which cannot be sent twice.
+    assert!(figures.unavailable < figures.requests / 10, "{figures:?}");
+}
+
+#[test]
 fn g7_answers_cut_off_at_any_byte_acknowledge_no_write() {
     cut_off("answers cut off", Harm::Truncate);
 }

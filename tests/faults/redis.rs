@@ -90,6 +90,21 @@ fn g8_killed_connections_are_replaced_and_lose_nothing() {
 }
 
 #[test]
+fn g8_a_redis_that_accepts_fewer_clients_is_used_over_the_connections_there_are() {
+    let _alone = alone();
+    let redis = RedisServer::start();
+    FaultRun::begin("fewer clients than threads", both(&redis.url()))
+        .inject(|_| {
+            // Four servers, and the client of this test.
+            redis.cli(&["CONFIG", "SET", "maxclients", "5"]);
+            redis.cli(&["CLIENT", "KILL", "TYPE", "normal"]);
+            sleep(Duration::from_millis(1500));
+            redis.cli(&["CONFIG", "SET", "maxclients", "10000"]);
+        })
+        .end(AllowedErrors::Unavailable);
+}
+
+#[test]
 fn g8_flushed_scripts_are_reloaded_without_an_error() {
     let _alone = alone();
     let redis = RedisServer::start();
