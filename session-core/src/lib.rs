@@ -132,7 +132,8 @@ pub use redis::{NearCacheStats, Redis, RedisBuilder, RedisHashTableStorage, Redi
 pub use session::{Closed, Keys, Outcome, Session};
 pub use snapshot::{Snapshot, Unreadable};
 pub use storage::{
-    Granularity, MAX_TTL, RenameOptions, SetOptions, Storage, TtlRange, WriteMode, Written,
+    Granularity, ItemSwap, MAX_TTL, RenameOptions, SetOptions, Storage, SwapOptions, TtlRange,
+    WriteMode, Written,
 };
 
 /// Compiles the README's code as a doc test.

@@ -8,7 +8,9 @@ use std::{fmt::Debug, time::Duration};
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 
-pub use self::options::{Granularity, RenameOptions, SetOptions, TtlRange, WriteMode, Written};
+pub use self::options::{
+    Granularity, ItemSwap, RenameOptions, SetOptions, SwapOptions, TtlRange, WriteMode, Written,
+};
 use crate::{Changes, Result, SessionId, Snapshot};
 
 /// The longest time to live a [`Manager`](crate::Manager) accepts: ten years, leap days included.
@@ -116,6 +118,21 @@ pub trait Storage: Debug + Send + Sync + 'static {
         Ok(self.get_session(id).await?.map_or(0, |session| session.len()))
     }
 
+    /// Sets an item to `new`, or removes it, if it is still the one that was `seen`. Restarts the time
+    /// to live.
+    ///
+    /// One atomic step, which the changes of other items do not disturb. Never creates a session.
+    async fn swap_item(
+        &self,
+        id: &SessionId,
+        key: &str,
+        seen: Option<&RawValue>,
+        new: Option<&RawValue>,
+        options: SwapOptions<'_>,
+    ) -> Result<ItemSwap> {
+        swap_in_session(self, id, key, [seen, new], options).await
+    }
+
     /// Moves a session to another id, with the same items and time to live.
     ///
     /// The new entry is complete before the old one is removed. A concurrent write to `from` is not
@@ -138,6 +155,38 @@ pub trait Storage: Debug + Send + Sync + 'static {
     /// The [`Manager`](crate::Manager) calls it from time to time, outside of requests.
     async fn sweep(&self) -> Result<()> {
         Ok(())
+    }
+}
+
+/// Swaps an item by replacing the session, again and again while other items change.
+async fn swap_in_session<S: Storage + ?Sized>(
+    storage: &S,
+    id: &SessionId,
+    key: &str,
+    [seen, new]: [Option<&RawValue>; 2],
+    options: SwapOptions<'_>,
+) -> Result<ItemSwap> {
+    let mut changes = Changes::new();
+    match new {
+        Some(new) => changes.set(key, new.to_owned()),
+        None => changes.remove(key),
+    }
+    let mut session = options.session.cloned();
+    loop {
+        let now = match session.take() {
+            Some(session) => session,
+            None => match storage.get_session(id).await? {
+                Some(now) if !now.is_marker() => now,
+                _ => return Ok(ItemSwap::Missing),
+            },
+        };
+        if now.item(key) != seen.map(RawValue::get) {
+            return now.get(key).map(ItemSwap::Changed);
+        }
+        let update = SetOptions::update_seen(&now, options.ttl);
+        if storage.set_session(id, &changes, update).await? == Written::Saved {
+            return Ok(ItemSwap::Saved);
+        }
     }
 }
 

@@ -18,6 +18,7 @@ mod removal;
 mod rename;
 mod subject;
 mod suite;
+mod swap;
 mod ttl;
 mod writes;
 

@@ -68,6 +68,13 @@ impl Subject {
         Ok(id)
     }
 
+    /// Creates a session under a random id that lives for a minute.
+    pub(super) async fn create_short(&self, items: &str) -> CheckResult<SessionId> {
+        let id = SessionId::random();
+        self.create_at(&id, items, MINUTE).await?;
+        Ok(id)
+    }
+
     pub(super) async fn create_at(
         &self,
         id: &SessionId,

@@ -7,7 +7,7 @@ use super::{
     failures::Failures,
     items, removal, rename,
     subject::{CheckResult, Subject},
-    ttl, writes,
+    swap, ttl, writes,
 };
 use crate::Storage;
 
@@ -67,6 +67,13 @@ const CHECKS: &[(&str, Check)] = checks! {
         a_write_during_a_rename_is_not_lost,
         a_removal_during_a_rename_wins,
         concurrent_renames_back_and_forth_keep_one_session,
+    }
+    swap {
+        a_write_if_seen_is_refused_after_a_change,
+        swap_item_replaces_only_what_was_seen,
+        swap_item_never_creates,
+        removing_the_last_item_by_swap_leaves_a_session,
+        concurrent_swaps_lose_nothing,
     }
     concurrency {
         concurrent_writers_of_different_keys_lose_nothing,

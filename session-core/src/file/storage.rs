@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Changes, Error, RenameOptions, Result, SessionId, SetOptions, Snapshot, Storage, TtlRange,
-    Written,
+    WriteMode, Written,
 };
 
 /// Stores each session in a file of its own, for the processes of one machine.
@@ -124,12 +124,14 @@ impl Storage for FileStorage {
     ) -> Result<Written> {
         let (session, changes) = (id.clone(), changes.clone());
         let (mode, ttl) = (options.mode, options.ttl);
+        let is_compared = matches!(mode, WriteMode::UpdateSeen | WriteMode::Retire);
+        let seen = options.seen.filter(|_| is_compared).cloned();
         let write = move |directory: &Directory, token: &CancellationToken| {
             let stored = match directory.read(&session)? {
                 Entry::Unreadable => return Ok(Written::Refused),
                 entry => entry.into_snapshot(),
             };
-            let options = SetOptions { mode, ttl, seen: None };
+            let options = SetOptions { mode, ttl, seen: seen.as_ref() };
             let Some(items) = options.apply(&changes, stored.as_ref()) else {
                 return Ok(Written::Refused);
             };

@@ -1,6 +1,6 @@
 //! The session of one request.
 //!
-//! Arrows: `open`, `read`, `write`, `renew`, `close` -> `store` (calls of the storage within the
+//! Arrows: `open`, `read`, `write`, `update`, `renew`, `close` -> `store` (calls of the storage within the
 //! wait budget) -> `handle` ([`Session`]) -> `state` -> `outcome`. `write` also uses `keys`.
 
 mod close;
@@ -12,6 +12,7 @@ mod read;
 mod renew;
 mod state;
 mod store;
+mod update;
 mod wait;
 mod write;
 

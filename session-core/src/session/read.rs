@@ -200,7 +200,7 @@ impl Session {
     }
 
     /// Decodes an item, and logs the key if it is not a `T`.
-    fn decode<T: DeserializeOwned>(&self, key: &str, item: &str) -> Result<T> {
+    pub(super) fn decode<T: DeserializeOwned>(&self, key: &str, item: &str) -> Result<T> {
         decode(item).or_else(|error| {
             let untyped = (!self.is_whole()).then(|| decode_untyped(item)).flatten();
             untyped.ok_or_else(|| {

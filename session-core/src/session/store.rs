@@ -163,7 +163,7 @@ impl Session {
                 }
             };
             let Some(id) = id else { return self.create(changes).await };
-            match self.update(&id, changes, seen.as_ref()).await? {
+            match self.write(&id, changes, seen.as_ref()).await? {
                 Written::Refused if self.mark_unknown_unread(&id) => {}
                 Written::Refused => return Err(self.state().fail(Failure::Vanished)),
                 Written::Saved => return Ok(()),
@@ -172,7 +172,7 @@ impl Session {
     }
 
     /// Updates an existing session, and records the result in the state.
-    pub(super) async fn update(
+    pub(super) async fn write(
         &self,
         id: &SessionId,
         changes: &Changes,

@@ -225,7 +225,7 @@ impl Session {
                 let _transition = self.transition(Access::Write).await?;
                 return self.store_locked(&changes).await;
             };
-            match self.update(&id, &changes, None).await? {
+            match self.write(&id, &changes, None).await? {
                 Written::Refused if self.state().is_current(&id) => {
                     return Err(self.state().fail(Failure::Vanished));
                 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::value::RawValue;
+
 use super::MAX_TTL;
 use crate::{Changes, Snapshot};
 
@@ -26,6 +28,8 @@ pub enum WriteMode {
     Create,
     /// Writes only if the session exists.
     Update,
+    /// Writes only if the session still has the items and metadata that were seen.
+    UpdateSeen,
     /// Replaces the session by the [marker](Snapshot::is_marker) of a renewal, only if it still has
     /// the items and metadata that were seen.
     Retire,
@@ -63,6 +67,26 @@ impl<'a> SetOptions<'a> {
     #[must_use]
     pub const fn update(ttl: Duration) -> Self {
         Self { mode: WriteMode::Update, ttl, seen: None }
+    }
+
+    /// Changes a session that is still as it was seen: refused if it has changed or is gone.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use session_core::{Changes, SetOptions, Snapshot};
+    /// let parse = |text| Snapshot::parse(text).map(|session| session.expect("it has items"));
+    /// let (seen, other) = (parse(r#"{"visits":1}"#)?, parse(r#"{"visits":2}"#)?);
+    /// let update = SetOptions::update_seen(&seen, Duration::from_secs(60));
+    /// let changes = Changes::between(Some(&seen), &other);
+    /// assert_eq!(update.apply(&changes, Some(&seen)), Some(other.clone()));
+    /// assert_eq!(update.apply(&changes, Some(&other)), None, "it has changed meanwhile");
+    /// # Ok::<(), session_core::Unreadable>(())
+    /// ```
+    #[must_use]
+    pub const fn update_seen(seen: &'a Snapshot, ttl: Duration) -> Self {
+        Self { mode: WriteMode::UpdateSeen, ttl, seen: Some(seen) }
     }
 
     /// Replaces a session by the marker of a renewal, for `grace`: refused if it is no longer as it was
@@ -125,6 +149,11 @@ impl<'a> SetOptions<'a> {
             WriteMode::Create if stored.is_some() || !changes.creates() => None,
             WriteMode::Create => changes.apply(None),
             WriteMode::Update => changes.apply(Some(session?)),
+            WriteMode::UpdateSeen => {
+                let session =
+                    session.filter(|now| self.seen.is_some_and(|seen| seen.is_same_session(now)));
+                changes.apply(Some(session?))
+            }
             WriteMode::Retire => {
                 let is_as_seen = self.seen?.is_same_session(session?);
                 is_as_seen.then(Snapshot::marker)
@@ -225,6 +254,62 @@ pub enum Written {
     Refused,
     /// The items and the time to live are stored.
     Saved,
+}
+
+/// The result of [`Storage::swap_item`](super::Storage::swap_item).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum ItemSwap {
+    /// The item and the time to live are stored.
+    Saved,
+    /// Nothing was written: this is the item now, or there is none.
+    Changed(Option<Box<RawValue>>),
+    /// There is no session.
+    Missing,
+}
+
+/// The options of [`Storage::swap_item`](super::Storage::swap_item).
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct SwapOptions<'a> {
+    /// The time to live, counted from the write.
+    pub ttl: Duration,
+    /// The session as the caller last saw it, which may spare a storage of whole sessions a read.
+    pub session: Option<&'a Snapshot>,
+}
+
+impl<'a> SwapOptions<'a> {
+    /// Sets the time to live.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use session_core::SwapOptions;
+    /// let options = SwapOptions::ttl(Duration::from_secs(60));
+    /// assert!(options.session.is_none());
+    /// ```
+    #[must_use]
+    pub const fn ttl(ttl: Duration) -> Self {
+        Self { ttl, session: None }
+    }
+
+    /// Passes on the session as the caller last saw it, if it did.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use session_core::{Snapshot, SwapOptions};
+    /// let session = Snapshot::parse(r#"{"name":"bob"}"#)?.expect("it has items");
+    /// let options = SwapOptions::ttl(Duration::from_secs(60)).session(&session);
+    /// assert_eq!(options.session, Some(&session));
+    /// # Ok::<(), session_core::Unreadable>(())
+    /// ```
+    #[must_use]
+    pub fn session(self, session: impl Into<Option<&'a Snapshot>>) -> Self {
+        Self { session: session.into(), ..self }
+    }
 }
 
 /// Whether a storage handles sessions as a whole.

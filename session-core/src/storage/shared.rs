@@ -4,7 +4,9 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 
 use serde_json::value::RawValue;
 
-use super::{Granularity, RenameOptions, SetOptions, Storage, TtlRange, Written};
+use super::{
+    Granularity, ItemSwap, RenameOptions, SetOptions, Storage, SwapOptions, TtlRange, Written,
+};
 use crate::{Changes, Result, SessionId, Snapshot};
 
 /// Forwards async methods to the storage inside.
@@ -37,6 +39,13 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
         get(id: &'a SessionId, key: &'b str) ['a, 'b] -> Option<Box<RawValue>>;
         contains(id: &'a SessionId, key: &'b str) ['a, 'b] -> bool;
         get_size(id: &'a SessionId) ['a] -> usize;
+        swap_item(
+            id: &'a SessionId,
+            key: &'b str,
+            seen: Option<&'c RawValue>,
+            new: Option<&'d RawValue>,
+            options: SwapOptions<'e>
+        ) ['a, 'b, 'c, 'd, 'e] -> ItemSwap;
         rename(from: &'a SessionId, to: &'b SessionId, options: RenameOptions) ['a, 'b] -> bool;
         sweep() [] -> ();
     }

@@ -39,14 +39,23 @@ pub(super) fn judge(error: &RedisError) -> Verdict {
         ErrorKind::Server(Server::Moved) => Verdict::Redirected { for_good: true },
         ErrorKind::Server(Server::Ask) => Verdict::Redirected { for_good: false },
         ErrorKind::Server(_) => Verdict::Failed,
-        ErrorKind::Extension => match error.code() {
+        ErrorKind::Extension => match code(error) {
             Some("WRONGTYPE") => Verdict::WrongType,
+            Some("READONLY") => Verdict::Demoted,
             // A script runs for too long; the server answers nothing else until it ends.
             Some("BUSY") => Verdict::Refused,
             _ => Verdict::Failed,
         },
         _ => Verdict::Lost,
     }
+}
+
+/// Returns the code of an error. Redis 6 answers `@user_script: 1: -READONLY …` if a script passes on
+/// that its command was refused.
+fn code(error: &RedisError) -> Option<&str> {
+    let code = error.code()?;
+    let passed_on = || error.detail()?.split_once(": -")?.1.split(' ').next();
+    if code.starts_with('@') { passed_on().or(Some(code)) } else { Some(code) }
 }
 
 /// Why one exchange with the servers failed.
@@ -144,7 +153,7 @@ pub(crate) fn reason(error: &RedisError) -> String {
     if has_too_many_clients(error) {
         return "it has too many clients (maxclients)".to_owned();
     }
-    let Some(code) = error.code() else { return error.category().to_owned() };
+    let Some(code) = code(error) else { return error.category().to_owned() };
     if is_denial(error) {
         let is_about_keys = error.detail().is_some_and(|detail| detail.contains("access"));
         let unnamed = if is_about_keys { "the keys" } else { "a command of a script" };
@@ -232,6 +241,9 @@ mod tests {
         assert_eq!(judge(&answer("ASK 1 h:1")), Verdict::Redirected { for_good: false });
         assert_eq!(judge(&answer("READONLY x")), Verdict::Demoted);
         assert_eq!(judge(&answer("NOSCRIPT x")), Verdict::NoScript);
+        let in_script = answer("@user_script: 1: -READONLY You can't write");
+        assert_eq!(judge(&in_script), Verdict::Demoted);
+        assert_eq!(reason(&answer("@user_script: 1: -OOM x")), "out of memory (OOM)");
         assert_eq!(judge(&answer("WRONGTYPE x")), Verdict::WrongType);
         assert_eq!(judge(&io::Error::from(io::ErrorKind::BrokenPipe).into()), Verdict::Lost);
     }

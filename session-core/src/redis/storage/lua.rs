@@ -140,6 +140,59 @@ return removed",
     )
 });
 
+/// Writes fields and the time to live, if the hash has these fields and values and no others.
+///
+/// `KEYS[1]`: the session. `ARGV`: the time to live; the number of arguments that are fields and values
+/// to compare; the number of those to set; all of these; the remaining arguments are fields to remove.
+/// Answers 1 if saved, 0 if the hash is another one.
+pub(super) static WRITE_FIELDS_IF_SEEN: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local now = redis.pcall('HGETALL', KEYS[1])
+if now.err then return now end
+local compared, set = 3 + ARGV[2], 3 + ARGV[2] + ARGV[3]
+if #now ~= compared - 3 then return 0 end
+local seen = {}
+for i = 4, compared, 2 do seen[ARGV[i]] = ARGV[i + 1] end
+for i = 1, #now, 2 do if seen[now[i]] ~= now[i + 1] then return 0 end end
+local function each(command, first, last)
+  for i = first, last, 4000 do
+    local answer = redis.pcall(command, KEYS[1], unpack(ARGV, i, math.min(i + 3999, last)))
+    if type(answer) == 'table' then return answer end
+  end
+end
+local failed = each('HSET', compared + 1, set) or each('HDEL', set + 1, #ARGV)
+if failed then return failed end
+if set < #ARGV and redis.call('HLEN', KEYS[1]) == 0 then
+  redis.call('HSET', KEYS[1], '$meta', '{}')
+end
+return redis.pcall('PEXPIRE', KEYS[1], ARGV[1])",
+    )
+});
+
+/// Sets or removes a field, and restarts the time to live, if the field has an expected value.
+///
+/// `KEYS[1]`: the session. `ARGV`: the metadata of a marker; the time to live; the field; whether it is
+/// expected to exist; its expected value; the new value, if any. Answers 1 if saved, nil if there is
+/// no session, otherwise a list with the value now.
+pub(super) static SWAP_FIELD: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        "local size = redis.pcall('HLEN', KEYS[1])
+if type(size) == 'table' then return size end
+if size == 0 then return false end
+if redis.call('HGET', KEYS[1], '$meta') == ARGV[1] then return false end
+local now = redis.call('HGET', KEYS[1], ARGV[3])
+if (now and '1' or '0') ~= ARGV[4] or (now and now ~= ARGV[5]) then return {now} end
+if ARGV[6] then
+  local set = redis.pcall('HSET', KEYS[1], ARGV[3], ARGV[6])
+  if type(set) == 'table' then return set end
+elseif now then
+  if size == 1 then redis.call('HSET', KEYS[1], '$meta', '{}') end
+  redis.call('HDEL', KEYS[1], ARGV[3])
+end
+return redis.pcall('PEXPIRE', KEYS[1], ARGV[2])",
+    )
+});
+
 /// Brings the time to live into a range, and returns the time left if that changes nothing.
 ///
 /// `KEYS[1]`: the session. `ARGV`: the command that measures the size of this form of session; the

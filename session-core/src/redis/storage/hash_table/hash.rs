@@ -63,6 +63,19 @@ pub(super) async fn write(
 }
 
 fn write_call(key: Key<'_>, changes: &Changes, condition: &str, ttl: Duration) -> Call {
+    let (set, removed) = texts(changes);
+    let (ttl, count) = (millis(ttl).to_string(), set.len().to_string());
+    let args: Vec<&[u8]> = [condition, &ttl, &count]
+        .into_iter()
+        .chain(set.iter().map(AsRef::as_ref))
+        .chain(removed)
+        .map(str::as_bytes)
+        .collect();
+    lua::WRITE_FIELDS.call(&[key], &args)
+}
+
+/// Returns the fields and values to set, in turn, and the fields to remove.
+fn texts(changes: &Changes) -> (Vec<Cow<'_, str>>, Vec<&str>) {
     let (mut set, mut removed) = (Vec::new(), Vec::new());
     for (key, item) in changes.iter() {
         match item {
@@ -73,14 +86,7 @@ fn write_call(key: Key<'_>, changes: &Changes, condition: &str, ttl: Duration) -
     if let Some(meta) = changes.meta() {
         set.extend([META_KEY.into(), meta.into()]);
     }
-    let (ttl, count) = (millis(ttl).to_string(), set.len().to_string());
-    let args: Vec<&[u8]> = [condition, &ttl, &count]
-        .into_iter()
-        .chain(set.iter().map(AsRef::as_ref))
-        .chain(removed)
-        .map(str::as_bytes)
-        .collect();
-    lua::WRITE_FIELDS.call(&[key], &args)
+    (set, removed)
 }
 
 pub(super) async fn remove(operation: &Operation<'_>) -> Result<bool> {
@@ -111,6 +117,40 @@ pub(super) async fn remove_seen(
         let call = lua::REMOVE_FIELDS.call(&[key], &args);
         if operation.run(call, Effect::Once).await? == Value::Int(1) {
             return Ok(true);
+        }
+    }
+}
+
+/// Applies changes if the session still has the items that were seen.
+///
+/// Compared like [`remove_seen`]: read, and then in the server field by field.
+pub(super) async fn update_seen(
+    operation: &Operation<'_>,
+    changes: &Changes,
+    seen: &Snapshot,
+    ttl: Duration,
+) -> Result<Written> {
+    let key = operation.key();
+    loop {
+        let fields = fields(operation).await?;
+        let now = snapshot(operation, &fields).filter(|now| !now.is_marker());
+        if now.is_none_or(|now| !now.is_same_session(seen)) {
+            return Ok(Written::Refused);
+        }
+        let compared = (fields.len() * 2).to_string();
+        let (set, removed) = texts(changes);
+        let (ttl, count) = (millis(ttl).to_string(), set.len().to_string());
+        let fields = fields.iter().flat_map(|(key, text)| [key.as_slice(), text]);
+        let args: Vec<&[u8]> = [ttl.as_bytes(), compared.as_bytes(), count.as_bytes()]
+            .into_iter()
+            .chain(fields)
+            .chain(set.iter().map(|text| text.as_bytes()))
+            .chain(removed.into_iter().map(str::as_bytes))
+            .collect();
+        let call = lua::WRITE_FIELDS_IF_SEEN.call(&[key], &args);
+        let answer = operation.run(call, Effect::Once).await?;
+        if answer == Value::Int(1) {
+            return Ok(Written::Saved);
         }
     }
 }

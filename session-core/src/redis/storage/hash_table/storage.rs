@@ -11,11 +11,12 @@ use super::{
         super::{client::is_large, handle::Redis},
         form::Form,
     },
-    hash,
+    hash, swap,
 };
 use crate::{
-    Changes, Granularity, RenameOptions, Result, SessionId, SetOptions, Snapshot, Storage,
-    TtlRange, WriteMode, Written, snapshot::META_KEY, storage::rename_by_copying,
+    Changes, Granularity, ItemSwap, RenameOptions, Result, SessionId, SetOptions, Snapshot,
+    Storage, SwapOptions, TtlRange, WriteMode, Written, snapshot::META_KEY,
+    storage::rename_by_copying,
 };
 
 /// Stores each session as a Redis hash with a field for each item.
@@ -52,6 +53,24 @@ impl RedisHashTableStorage {
         self.redis.client().has_large(self.redis.key(id))
     }
 
+    async fn update_seen(
+        &self,
+        id: &SessionId,
+        changes: &Changes,
+        options: SetOptions<'_>,
+    ) -> Result<Written> {
+        let Some(seen) = options.seen else { return Ok(Written::Refused) };
+        if !self.has_large(id) && !is_large(changes.size()) {
+            let operation = self.redis.operation(id);
+            return Box::pin(hash::update_seen(&operation, changes, seen, options.ttl)).await;
+        }
+        let (redis, id, ttl) = (self.redis.clone(), id.clone(), options.ttl);
+        let (changes, seen) = (changes.clone(), seen.clone());
+        let update =
+            async move { hash::update_seen(&redis.operation(&id), &changes, &seen, ttl).await };
+        self.redis.client().on_large_thread(update).await
+    }
+
     async fn remove_seen(&self, id: &SessionId, seen: &Snapshot, grace: Duration) -> Result<bool> {
         if !self.has_large(id) {
             return hash::remove_seen(&self.redis.operation(id), seen, grace).await;
@@ -84,6 +103,7 @@ impl Storage for RedisHashTableStorage {
             WriteMode::Create if !changes.creates() => return Ok(Written::Refused),
             WriteMode::Create => "create",
             WriteMode::Update => "update",
+            WriteMode::UpdateSeen => return self.update_seen(id, changes, options).await,
             WriteMode::Retire => {
                 let Some(seen) = options.seen else { return Ok(Written::Refused) };
                 let retired = self.remove_seen(id, seen, ttl).await?;
@@ -145,6 +165,28 @@ impl Storage for RedisHashTableStorage {
 
     async fn get_size(&self, id: &SessionId) -> Result<usize> {
         hash::size(&self.redis.operation(id)).await
+    }
+
+    async fn swap_item(
+        &self,
+        id: &SessionId,
+        key: &str,
+        seen: Option<&RawValue>,
+        new: Option<&RawValue>,
+        options: SwapOptions<'_>,
+    ) -> Result<ItemSwap> {
+        let is_large_item = new.is_some_and(|new| is_large(new.get().len()));
+        if !is_large_item && !self.redis.client().has_large_item(self.redis.key(id), key) {
+            let operation = self.redis.operation(id);
+            return swap::swap_item(&operation, key, [seen, new], options.ttl).await;
+        }
+        let (redis, id, key, ttl) = (self.redis.clone(), id.clone(), key.to_owned(), options.ttl);
+        let (seen, new) = (seen.map(ToOwned::to_owned), new.map(ToOwned::to_owned));
+        let swap = async move {
+            let items = [seen.as_deref(), new.as_deref()];
+            swap::swap_item(&redis.operation(&id), &key, items, ttl).await
+        };
+        self.redis.client().on_large_thread(swap).await
     }
 
     async fn rename(

@@ -67,7 +67,9 @@ impl RedisKeyValueStorage {
             WriteMode::Update => {
                 update::update(&string, &self.queues, changes, options.seen, ttl).await
             }
-            WriteMode::Retire => Box::pin(update::retire(&string, options)).await,
+            WriteMode::UpdateSeen | WriteMode::Retire => {
+                Box::pin(update::replace_seen(&string, changes, options)).await
+            }
         }
     }
 }

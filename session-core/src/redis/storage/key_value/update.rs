@@ -51,14 +51,19 @@ pub(super) async fn update(
     Box::pin(update_in_turn(string, &writer, changes, base, ttl)).await
 }
 
-/// Replaces the session by a marker, if it still is as it was seen.
-pub(super) async fn retire(string: &SessionString<'_>, options: SetOptions<'_>) -> Result<Written> {
+/// Applies changes to the session, or replaces it by a marker, if it still is as it was seen.
+pub(super) async fn replace_seen(
+    string: &SessionString<'_>,
+    changes: &Changes,
+    options: SetOptions<'_>,
+) -> Result<Written> {
     let mut stored = options.seen.cloned();
-    while let Some(marker) = options.apply(&Changes::new(), stored.as_ref()) {
+    while let Some(new) = options.apply(changes, stored.as_ref()) {
         let old = stored.as_ref().map_or("", Snapshot::stored).as_bytes();
-        match string.swap(old, Some(&marker), options.ttl).await? {
+        match string.swap(old, Some(&new), options.ttl).await? {
             Swap::Done => return Ok(Written::Saved),
             Swap::Gone => break,
+            // Perhaps the same items in another text, edited by hand.
             Swap::Changed(now) => stored = Some(now),
         }
     }
