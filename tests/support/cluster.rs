@@ -36,9 +36,10 @@ impl RedisCluster {
         for (place, node) in cluster.nodes.iter().enumerate() {
             ok(node, &["CLUSTER", "SET-CONFIG-EPOCH", &(place + 1).to_string()]);
             if place < masters {
-                let (first, end) = (SLOTS * place / masters, SLOTS * (place + 1) / masters);
-                let range = [first.to_string(), (end - 1).to_string()];
-                ok(node, &["CLUSTER", "ADDSLOTSRANGE", &range[0], &range[1]]);
+                let slots = SLOTS * place / masters..SLOTS * (place + 1) / masters;
+                let slots: Vec<String> = slots.map(|slot| slot.to_string()).collect();
+                let slots: Vec<&str> = slots.iter().map(String::as_str).collect();
+                ok(node, &[&["CLUSTER", "ADDSLOTS"], &slots[..]].concat());
             }
             for other in &cluster.nodes[..place] {
                 cluster.meet(node, other);

@@ -1,6 +1,7 @@
 //! Real Redis servers for tests.
 
 use std::{
+    ffi::OsString,
     io::{Read, Write},
     net::TcpStream,
     ops::Range,
@@ -165,9 +166,14 @@ pub fn is_free(port: u16) -> bool {
     TcpStream::connect(("127.0.0.1", port)).is_err()
 }
 
+/// Returns the program of the server to test with: `REDIS_SERVER`, or the one on the path.
+pub fn program() -> OsString {
+    std::env::var_os("REDIS_SERVER").unwrap_or_else(|| "redis-server".into())
+}
+
 fn launch(port: u16, settings: &[String], directory: &TempDir) -> Option<Child> {
     let configuration = directory.path().join("sentinel.conf");
-    let mut process = Command::new("redis-server")
+    let mut process = Command::new(program())
         .args(configuration.exists().then_some(configuration))
         .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
         .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
@@ -176,7 +182,7 @@ fn launch(port: u16, settings: &[String], directory: &TempDir) -> Option<Child> 
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .expect("redis-server is installed");
+        .expect("the redis-server can be run");
     let deadline = Instant::now() + Duration::from_secs(10);
     while Instant::now() < deadline {
         if let Ok(Some(_)) = process.try_wait() {
