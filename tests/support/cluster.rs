@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    redis::{RedisServer, free_port},
+    redis::{RedisServer, free_port, major_version},
     sentinel::until,
 };
 
@@ -180,11 +180,11 @@ impl RedisCluster {
 
 fn node(settings: &[String]) -> RedisServer {
     let bus = free_port().to_string();
+    // Without it the bus is 10,000 ports higher, which may be taken when a node restarts.
+    let bus: &[&str] = if major_version() < 7 { &[] } else { &["--cluster-port", &bus] };
     let usual = [
         "--cluster-enabled",
         "yes",
-        "--cluster-port",
-        &bus,
         "--cluster-node-timeout",
         "1500",
         // A slot without a master does not take the other slots down.
@@ -196,7 +196,7 @@ fn node(settings: &[String]) -> RedisServer {
         "--repl-diskless-sync-delay",
         "0",
     ];
-    let settings = usual.into_iter().chain(settings.iter().map(String::as_str));
+    let settings = usual.iter().chain(bus).copied().chain(settings.iter().map(String::as_str));
     RedisServer::start_with(&settings.collect::<Vec<_>>())
 }
 

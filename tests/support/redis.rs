@@ -6,7 +6,10 @@ use std::{
     net::TcpStream,
     ops::Range,
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -169,6 +172,17 @@ pub fn is_free(port: u16) -> bool {
 /// Returns the program of the server to test with: `REDIS_SERVER`, or the one on the path.
 pub fn program() -> OsString {
     std::env::var_os("REDIS_SERVER").unwrap_or_else(|| "redis-server".into())
+}
+
+/// Returns the first number of the server's version: 6 for Redis 6.0, 8 for Valkey 8.1.
+pub fn major_version() -> u32 {
+    static MAJOR: LazyLock<u32> = LazyLock::new(|| {
+        let output = Command::new(program()).arg("--version").output().expect("the server runs");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let version = text.split_once(" v=").expect("it prints its version").1;
+        version.split('.').next().and_then(|major| major.parse().ok()).expect("a number")
+    });
+    *MAJOR
 }
 
 fn launch(port: u16, settings: &[String], directory: &TempDir) -> Option<Child> {

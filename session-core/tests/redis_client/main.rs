@@ -8,6 +8,7 @@ mod confirmations;
 mod connections;
 mod failover;
 mod faults;
+mod rights;
 #[cfg(feature = "redis-tls")]
 mod tls;
 mod topologies;
