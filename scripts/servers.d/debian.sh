@@ -42,7 +42,7 @@ unpack_server() {
   mkdir -p "$folder.new"
   local archive
   for archive in "$state"/cache/archives/*.deb; do
-    dpkg-deb -x "$archive" "$folder.new"
+    dpkg-deb -x "$archive" "$folder.new" || { echo "$archive cannot be unpacked"; return 1; }
   done
   local loader libraries
   loader=$(find "$folder.new" -type f \( -name 'ld-linux*.so.*' -o -name 'ld-[0-9]*.so' \) |
@@ -61,4 +61,6 @@ SCRIPT
   chmod +x "$folder.new/redis-server"
   rm -rf "$folder"
   mv "$folder.new" "$folder"
+  "$folder/redis-server" --version >/dev/null 2>&1 ||
+    { rm -rf "$folder"; echo "$package of Debian $suite does not run here"; return 1; }
 }
