@@ -1,6 +1,6 @@
 //! The rights that `docs/REDIS.md` names are enough, and each of them is needed.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::common::{
     support::{
@@ -12,6 +12,8 @@ use crate::common::{
 };
 use futures_util::future::join_all;
 use session_core::{RedisBuilder, conformance};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 /// A user of Redis with some rights.
 #[derive(Clone, Debug, PartialEq)]
@@ -75,7 +77,8 @@ impl User {
     }
 
     fn sign_in(&self, redis: RedisBuilder) -> RedisBuilder {
-        redis.username(&self.name).password("secret")
+        // Rights are tested here, not a busy machine.
+        redis.username(&self.name).password("secret").response_timeout(5 * SECOND)
     }
 
     /// Returns the storage that this user is for.
