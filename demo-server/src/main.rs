@@ -9,6 +9,7 @@ mod routes;
 mod serve;
 mod settings;
 mod shell;
+mod signals;
 mod storage;
 
 use std::process::ExitCode;

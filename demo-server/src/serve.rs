@@ -1,11 +1,8 @@
 //! Builds the server and runs it until a signal stops it.
 
-use std::{future::poll_fn, io, process, task::Poll, time::Duration};
+use std::{io, process, time::Duration};
 
-use actix_rt::{
-    signal::unix::{Signal, SignalKind, signal},
-    time::timeout,
-};
+use actix_rt::time::timeout;
 use actix_web::{App, HttpServer, dev::ServerHandle, web};
 use session_actix::SessionMiddleware;
 use session_core::Manager;
@@ -14,6 +11,7 @@ use crate::{
     advice::Advice,
     redis_commands, routes,
     settings::{Problem, Settings},
+    signals::Signals,
     storage,
 };
 
@@ -114,26 +112,4 @@ async fn stop_on_signal(mut signals: Signals, server: ServerHandle) {
     actix_rt::spawn(server.stop(true));
     signals.next().await;
     process::exit(130);
-}
-
-/// Ctrl-C and SIGTERM.
-struct Signals {
-    interrupt: Signal,
-    terminate: Signal,
-}
-
-impl Signals {
-    fn listen() -> io::Result<Self> {
-        let [interrupt, terminate] = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
-        Ok(Self { interrupt: interrupt?, terminate: terminate? })
-    }
-
-    async fn next(&mut self) {
-        poll_fn(|context| {
-            let interrupted = self.interrupt.poll_recv(context).is_ready();
-            let terminated = self.terminate.poll_recv(context).is_ready();
-            if interrupted || terminated { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
-    }
 }

@@ -11,8 +11,8 @@ set_up
 options=(--save '' --appendonly no --repl-diskless-sync-delay 0 --repl-ping-replica-period 1)
 add "$first" "${options[@]}"
 wait_until "the master answers" answers "$first"
-add $((first + 1)) "${options[@]}" --replicaof "127.0.0.1 $first"
-add $((first + 2)) "${options[@]}" --replicaof "127.0.0.1 $first"
+add $((first + 1)) "${options[@]}" --replicaof 127.0.0.1 "$first"
+add $((first + 2)) "${options[@]}" --replicaof 127.0.0.1 "$first"
 are_followed() { [[ $(redis-cli -p "$first" INFO replication | grep -c state=online) -eq 2 ]]; }
 wait_until "the replicas follow" are_followed
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    redis::{RedisServer, free_port},
+    redis::{RedisServer, free_port, major_version},
     sentinel::until,
 };
 
@@ -36,9 +36,10 @@ impl RedisCluster {
         for (place, node) in cluster.nodes.iter().enumerate() {
             ok(node, &["CLUSTER", "SET-CONFIG-EPOCH", &(place + 1).to_string()]);
             if place < masters {
-                let (first, end) = (SLOTS * place / masters, SLOTS * (place + 1) / masters);
-                let range = [first.to_string(), (end - 1).to_string()];
-                ok(node, &["CLUSTER", "ADDSLOTSRANGE", &range[0], &range[1]]);
+                let slots = SLOTS * place / masters..SLOTS * (place + 1) / masters;
+                let slots: Vec<String> = slots.map(|slot| slot.to_string()).collect();
+                let slots: Vec<&str> = slots.iter().map(String::as_str).collect();
+                ok(node, &[&["CLUSTER", "ADDSLOTS"], &slots[..]].concat());
             }
             for other in &cluster.nodes[..place] {
                 cluster.meet(node, other);
@@ -169,21 +170,24 @@ impl RedisCluster {
     fn meet(&self, node: &RedisServer, other: &RedisServer) {
         let setting = |name| {
             let answer = other.cli(&["CONFIG", "GET", name]);
-            answer.lines().last().expect("a value").to_owned()
+            answer.lines().last().unwrap_or_default().to_owned()
         };
         let port = if setting("tls-cluster") == "yes" { "tls-port" } else { "port" };
         let (port, bus) = (setting(port), setting("cluster-port"));
-        ok(node, &["CLUSTER", "MEET", "127.0.0.1", &port, &bus]);
+        let mut meet = vec!["CLUSTER", "MEET", "127.0.0.1", &port];
+        // Redis 6 has no such setting.
+        meet.extend((!bus.is_empty()).then_some(&*bus));
+        ok(node, &meet);
     }
 }
 
 fn node(settings: &[String]) -> RedisServer {
     let bus = free_port().to_string();
+    // Without it the bus is 10,000 ports higher, which may be taken when a node restarts.
+    let bus: &[&str] = if major_version() < 7 { &[] } else { &["--cluster-port", &bus] };
     let usual = [
         "--cluster-enabled",
         "yes",
-        "--cluster-port",
-        &bus,
         "--cluster-node-timeout",
         "1500",
         // A slot without a master does not take the other slots down.
@@ -195,7 +199,7 @@ fn node(settings: &[String]) -> RedisServer {
         "--repl-diskless-sync-delay",
         "0",
     ];
-    let settings = usual.into_iter().chain(settings.iter().map(String::as_str));
+    let settings = usual.iter().chain(bus).copied().chain(settings.iter().map(String::as_str));
     RedisServer::start_with(&settings.collect::<Vec<_>>())
 }
 

@@ -1,11 +1,15 @@
 //! Real Redis servers for tests.
 
 use std::{
+    ffi::OsString,
     io::{Read, Write},
     net::TcpStream,
     ops::Range,
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering::Relaxed},
+    sync::{
+        LazyLock,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -165,9 +169,25 @@ pub fn is_free(port: u16) -> bool {
     TcpStream::connect(("127.0.0.1", port)).is_err()
 }
 
+/// Returns the program of the server to test with: `REDIS_SERVER`, or the one on the path.
+pub fn program() -> OsString {
+    std::env::var_os("REDIS_SERVER").unwrap_or_else(|| "redis-server".into())
+}
+
+/// Returns the first number of the server's version: 6 for Redis 6.0, 8 for Valkey 8.1.
+pub fn major_version() -> u32 {
+    static MAJOR: LazyLock<u32> = LazyLock::new(|| {
+        let output = Command::new(program()).arg("--version").output().expect("the server runs");
+        let text = String::from_utf8_lossy(&output.stdout);
+        let version = text.split_once(" v=").expect("it prints its version").1;
+        version.split('.').next().and_then(|major| major.parse().ok()).expect("a number")
+    });
+    *MAJOR
+}
+
 fn launch(port: u16, settings: &[String], directory: &TempDir) -> Option<Child> {
     let configuration = directory.path().join("sentinel.conf");
-    let mut process = Command::new("redis-server")
+    let mut process = Command::new(program())
         .args(configuration.exists().then_some(configuration))
         .args(["--bind", "127.0.0.1", "--port", &port.to_string()])
         .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
@@ -176,7 +196,7 @@ fn launch(port: u16, settings: &[String], directory: &TempDir) -> Option<Child> 
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()
-        .expect("redis-server is installed");
+        .expect("the redis-server can be run");
     let deadline = Instant::now() + Duration::from_secs(10);
     while Instant::now() < deadline {
         if let Ok(Some(_)) = process.try_wait() {

@@ -20,7 +20,7 @@ impl RedisSentinel {
         let settings = ["--repl-diskless-sync-delay", "0", "--repl-ping-replica-period", "1"];
         let master = RedisServer::start_with(&settings);
         let port = master.port().to_string();
-        let follow = ["--replicaof", &format!("127.0.0.1 {port}")];
+        let follow = ["--replicaof", "127.0.0.1", &port];
         let replica = || RedisServer::start_with(&[&settings[..], &follow].concat());
         let servers = vec![master, replica(), replica()];
         until("replication is up", || servers[0].is_confirmed_by(2));

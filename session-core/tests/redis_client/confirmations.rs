@@ -26,7 +26,7 @@ impl Pair {
         let master = RedisServer::start_with(&["--repl-diskless-sync-delay", "0"]);
         let replication = Proxy::before(master.port());
         let port = replication.url().rsplit(':').next().unwrap().to_owned();
-        let replica = RedisServer::start_with(&["--replicaof", &format!("127.0.0.1 {port}")]);
+        let replica = RedisServer::start_with(&["--replicaof", "127.0.0.1", &port]);
         until("replication is up", || master.is_confirmed_by(1));
         Self { master, replication, replica }
     }

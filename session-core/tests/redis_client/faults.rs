@@ -345,7 +345,7 @@ async fn g8_with_a_loading_server_operations_fail_at_once_until_it_has_loaded() 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn g8_with_a_server_busy_with_a_script_operations_fail_at_once_until_it_is_done() {
-    let server = std::sync::Arc::new(RedisServer::start_with(&["--busy-reply-threshold", "20"]));
+    let server = std::sync::Arc::new(RedisServer::start_with(&["--lua-time-limit", "20"]));
     let [storage, _] = both(&server.url());
     create(&*storage, &id("a")).await;
     let stuck = server.clone();

@@ -11,6 +11,7 @@ mod failover;
 mod faults;
 mod idle;
 mod refusals;
+mod rights;
 mod threads;
 #[cfg(feature = "redis-tls")]
 mod tls;
