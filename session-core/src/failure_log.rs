@@ -18,7 +18,7 @@ const MAX_REASONS: usize = 8;
 
 /// The log lines about one kind of failure: its reasons, each once, and its end.
 pub(crate) struct FailureLog {
-    what: &'static str,
+    what: String,
     /// Whether there is a failure, so that a success costs one load.
     is_failing: AtomicBool,
     // A std mutex: held for a few comparisons.
@@ -32,8 +32,8 @@ struct Failure {
 
 impl FailureLog {
     /// Creates a log of failures that are described by `what`, such as "files cannot be read".
-    pub(crate) fn new(what: &'static str) -> Self {
-        Self { what, is_failing: AtomicBool::new(false), failure: Mutex::default() }
+    pub(crate) fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), is_failing: AtomicBool::new(false), failure: Mutex::default() }
     }
 
     pub(crate) fn failed(&self, reason: &str) {
