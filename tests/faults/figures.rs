@@ -19,7 +19,7 @@ pub(super) struct Figures {
     /// The time from the store's return to the first success, on the slowest server.
     pub(super) back_after: Duration,
     /// Requests during the fault that needed the store.
-    requests: usize,
+    pub(super) requests: usize,
     pub(super) unavailable: usize,
     pub(super) cut: usize,
     /// The median time to an answer 503 in the second half of the fault, when the servers know that
