@@ -1,11 +1,6 @@
 //! The log lines of the file storage.
 
-use std::{
-    fs, mem,
-    path::Path,
-    sync::{Mutex, MutexGuard},
-    time::Duration,
-};
+use std::{fs, mem, path::Path, sync::Mutex, time::Duration};
 
 use log::{LevelFilter, Log, Metadata, Record};
 use session_core::{
@@ -28,10 +23,10 @@ impl Log for Recorder {
     fn flush(&self) {}
 }
 
-/// Takes the log, which a process has only once, for one test.
-fn logged() -> MutexGuard<'static, ()> {
-    static ALONE: Mutex<()> = Mutex::new(());
-    let guard = ALONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+/// Takes the log, of which a process has only one, for a test.
+async fn logged() -> tokio::sync::MutexGuard<'static, ()> {
+    static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let guard = ALONE.lock().await;
     let _ = log::set_logger(&Recorder);
     log::set_max_level(LevelFilter::Trace);
     lines();
@@ -58,7 +53,7 @@ fn open(dir: &Path) -> FileStorage {
 
 #[tokio::test]
 async fn g16_a_lock_file_that_cannot_be_used_is_logged_once_and_once_it_can_be_used() {
-    let _guard = logged();
+    let _guard = logged().await;
     let dir = tempfile::tempdir().unwrap();
     let storage = open(dir.path());
     // FNV-1a of "foobar" is 85944171f73967e8, and 0xe8 % 64 is 40.
@@ -84,7 +79,7 @@ async fn g16_a_lock_file_that_cannot_be_used_is_logged_once_and_once_it_can_be_u
 
 #[tokio::test(start_paused = true)]
 async fn g8_a_directory_that_cannot_be_used_is_logged_once_and_once_it_can_be_used() {
-    let _guard = logged();
+    let _guard = logged().await;
     let dir = tempfile::tempdir().unwrap();
     let storage = open(dir.path());
     let sessions = dir.path().join("sessions");
@@ -122,7 +117,7 @@ async fn g8_a_directory_that_cannot_be_used_is_logged_once_and_once_it_can_be_us
 
 #[tokio::test]
 async fn g10_g12_an_unreadable_file_is_logged_once_per_read_with_its_fault_but_not_its_content() {
-    let _guard = logged();
+    let _guard = logged().await;
     let dir = tempfile::tempdir().unwrap();
     let storage = open(dir.path());
     let id = id("abcdefghijklmnop");
