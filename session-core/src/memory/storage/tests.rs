@@ -187,7 +187,7 @@ fn sixteen_threads_never_exceed_the_bound_and_leave_the_count_exact() {
             let id = id(100_000 * thread + round % 20);
             let work = async {
                 match round % 7 {
-                    0 | 1 | 2 | 3 => drop(try_create(&storage, &id).await),
+                    0..=3 => drop(try_create(&storage, &id).await),
                     4 => {
                         let items = set(&format!(r#"{{"a":"{}"}}"#, "x".repeat(round % 300)));
                         drop(storage.set_session(&id, &items, SetOptions::update(HOUR)).await);
