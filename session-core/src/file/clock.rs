@@ -141,7 +141,12 @@ pub(super) mod tests {
     impl Hands {
         /// Creates a clock that shows the time of the machine and stands still.
         pub(in super::super) fn clock() -> (Arc<Self>, Clock) {
-            let ahead = Timestamp::now().since(Timestamp::EPOCH);
+            Self::clock_ahead(Duration::ZERO)
+        }
+
+        /// Creates a clock that is ahead of the machine from the beginning.
+        pub(in super::super) fn clock_ahead(by: Duration) -> (Arc<Self>, Clock) {
+            let ahead = Timestamp::now().since(Timestamp::EPOCH) + by;
             let hands = Arc::new(Self(Mutex::new((Duration::ZERO, ahead))));
             let read = hands.clone();
             let clock = Clock::new(move || {

@@ -166,12 +166,14 @@ fn lock_file(directory: &Directory, number: usize, token: &CancellationToken) ->
     }
 }
 
-/// Locks a file unless another process holds it.
-///
-/// It is opened anew for each attempt, and counts only if it is still the file of its name: after
-/// the directory was cleared, other processes lock a new one.
+/// Locks a file unless another process holds it. It is opened anew for each attempt.
 fn try_lock_file(directory: &Directory, number: usize) -> io::Result<Option<File>> {
-    let file = open_lock_file(directory, number)?;
+    lock_if_current(directory, number, open_lock_file(directory, number)?)
+}
+
+/// Locks an open file. The lock counts only if it is still the file of its name: after the directory
+/// was cleared, other processes lock a new one.
+fn lock_if_current(directory: &Directory, number: usize, file: File) -> io::Result<Option<File>> {
     match file.try_lock() {
         Ok(()) => Ok(is_at(&path(directory, number), &file).then_some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
@@ -317,6 +319,16 @@ mod tests {
         assert!(!guard.is_current(&directory));
         let guard = other.try_lock(&directory, &id("a")).unwrap().unwrap();
         assert!(guard.is_current(&directory));
+    }
+
+    #[test]
+    fn g1_a_lock_file_that_was_removed_before_it_was_locked_does_not_count() {
+        let (_dir, directory) = directory();
+        let file = open_lock_file(&directory, 17).unwrap();
+        fs::remove_dir_all(directory.path()).unwrap();
+        let other = try_lock_file(&directory, 17).unwrap();
+        assert!(other.is_some());
+        assert!(lock_if_current(&directory, 17, file).unwrap().is_none());
     }
 
     #[test]

@@ -76,8 +76,7 @@ async fn sessions_survive_a_start_with_a_wrong_clock() {
     let (dir, _, storage) = storage();
     create(&storage, &id("a"), 30 * MINUTE).await;
     drop(storage);
-    let (hands, clock) = Hands::clock();
-    hands.set_forward(HOUR);
+    let (hands, clock) = Hands::clock_ahead(HOUR);
     let storage = FileStorage::open_by(&dir.path().join("sessions"), clock).unwrap();
     storage.sweep().await.unwrap();
     assert_eq!(json(&storage, &id("a")).await, None);
