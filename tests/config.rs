@@ -4,7 +4,7 @@
 mod demo;
 mod support;
 
-use std::{fs, net::TcpListener};
+use std::{fs, net::TcpListener, os::unix::fs::PermissionsExt as _};
 
 use demo::{server::run_until_exit, store::Store};
 
@@ -92,6 +92,16 @@ fn turning_off_cookies_needs_a_header() {
 fn an_unusable_directory_is_refused() {
     let file = "[file]\npath = \"occupied/sessions\"";
     refused(&[], &[], file, &["config.toml", "file.path", "occupied/sessions", "allowed"]);
+}
+
+#[test]
+fn a_lock_file_that_cannot_be_used_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_str().unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700)).unwrap();
+    fs::create_dir(directory.path().join(".lock-17")).unwrap();
+    let words = ["DEMO__FILE__PATH", path, "lock file .lock-17: Is a directory", "remove it, or"];
+    refused(&[("DEMO__FILE__PATH", path)], &[], "", &words);
 }
 
 #[test]

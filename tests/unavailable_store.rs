@@ -78,6 +78,33 @@ fn g7_a_write_whose_answer_is_cut_short_is_not_acknowledged() {
     eventually("a successful request", || browser.get("/get").status == 200);
 }
 
+#[test]
+fn g8_a_full_memory_refuses_new_sessions_and_keeps_those_it_has() {
+    let bounds = [
+        ("DEMO__MEMORY__MAX_SESSIONS", "2"),
+        ("DEMO__MEMORY__MAX_BYTES", "2KiB"),
+        ("RUST_LOG", "info"),
+    ];
+    let server = Store::Memory.serve(&bounds);
+    let mut browsers = [server.client(), server.client()];
+    for browser in &mut browsers {
+        browser.get_ok("/set?a=1");
+    }
+    for _ in 0..10 {
+        refused(&server.client().get("/set?a=1"));
+        refused(&browsers[0].clone().get(&format!("/set?b={}", "x".repeat(2000))));
+    }
+    for browser in &mut browsers {
+        assert_eq!(browser.get_ok("/get"), r#"{"a":1}"#);
+        browser.get_ok("/set?a=2");
+    }
+    for line in ["full: max_sessions is 2", "full: max_bytes is 2048"] {
+        assert_eq!(server.log().matches(line).count(), 1, "{}", server.log());
+    }
+    browsers[0].get_ok("/del");
+    server.client().get_ok("/set?a=1");
+}
+
 fn refused(answer: &Answer) {
     assert_eq!(answer.status, 503, "{answer:?}");
     assert!(answer.retry_after.is_some(), "{answer:?}");

@@ -11,7 +11,7 @@ use crate::settings::{Backend, Deployment, Problem, Secret, Settings};
 /// Opens the chosen storage. Does not ask Redis: the server starts with its store down.
 pub(crate) fn open(settings: &Settings) -> Result<Arc<dyn Storage>, Problem> {
     Ok(match settings.session.backend {
-        Backend::Memory => Arc::new(MemoryStorage::new()),
+        Backend::Memory => Arc::new(memory(settings)),
         Backend::File => {
             let storage = FileStorage::open(&settings.file.path);
             let allowed = "allowed is a directory that this process can create files in";
@@ -22,6 +22,17 @@ pub(crate) fn open(settings: &Settings) -> Result<Arc<dyn Storage>, Problem> {
         Backend::RedisKeyValue => Arc::new(RedisKeyValueStorage::new(redis(settings)?)),
         Backend::RedisHashTable => Arc::new(RedisHashTableStorage::new(redis(settings)?)),
     })
+}
+
+fn memory(settings: &Settings) -> MemoryStorage {
+    let mut storage = MemoryStorage::new();
+    if let Some(sessions) = settings.memory.max_sessions {
+        storage = storage.max_sessions(sessions as usize);
+    }
+    if let Some(bytes) = settings.memory.max_bytes {
+        storage = storage.max_bytes(bytes);
+    }
+    storage
 }
 
 /// Sets up Redis, without asking it.

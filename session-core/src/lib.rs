@@ -106,6 +106,8 @@ mod changes;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
+#[cfg(any(feature = "file", feature = "memory"))]
+mod failure_log;
 #[cfg(feature = "file")]
 mod file;
 mod finite;

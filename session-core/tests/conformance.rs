@@ -20,6 +20,12 @@ async fn memory_keeps_the_contract_on_one_thread_with_a_paused_clock() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn memory_keeps_the_contract_within_a_bound() {
+    let storage = async || MemoryStorage::new().max_sessions(100_000).max_bytes(1 << 30);
+    conformance::run(storage).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn files_keep_the_contract() {
     let dir = tempfile::tempdir().unwrap();
     conformance::run(async || FileStorage::open(dir.path()).unwrap()).await.unwrap();

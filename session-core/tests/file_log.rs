@@ -1,9 +1,11 @@
 //! The log lines of the file storage.
 
-use std::sync::Mutex;
+use std::{fs, mem, path::Path, sync::Mutex, time::Duration};
 
 use log::{LevelFilter, Log, Metadata, Record};
-use session_core::{FileStorage, SessionId, Storage};
+use session_core::{
+    Changes, FileStorage, Result, SessionId, SetOptions, Snapshot, Storage, Written,
+};
 
 static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
@@ -21,14 +23,104 @@ impl Log for Recorder {
     fn flush(&self) {}
 }
 
-// A single test, because a process has only one logger.
+/// Takes the log, of which a process has only one, for a test.
+async fn logged() -> tokio::sync::MutexGuard<'static, ()> {
+    static ALONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+    let guard = ALONE.lock().await;
+    let _ = log::set_logger(&Recorder);
+    log::set_max_level(LevelFilter::Trace);
+    lines();
+    guard
+}
+
+fn lines() -> Vec<String> {
+    mem::take(&mut *LINES.lock().unwrap())
+}
+
+fn id(text: &str) -> SessionId {
+    SessionId::parse(text).unwrap()
+}
+
+async fn create(storage: &FileStorage, id: &SessionId) -> Result<Written> {
+    let items = Snapshot::parse(r#"{"a":1}"#).unwrap().unwrap();
+    let options = SetOptions::create(Duration::from_secs(3600));
+    storage.set_session(id, &Changes::between(None, &items), options).await
+}
+
+fn open(dir: &Path) -> FileStorage {
+    FileStorage::open(dir.join("sessions")).unwrap()
+}
+
+#[tokio::test]
+async fn g16_a_lock_file_that_cannot_be_used_is_logged_once_and_once_it_can_be_used() {
+    let _guard = logged().await;
+    let dir = tempfile::tempdir().unwrap();
+    let storage = open(dir.path());
+    // FNV-1a of "foobar" is 85944171f73967e8, and 0xe8 % 64 is 40.
+    let lock = dir.path().join("sessions/.lock-40");
+    for _ in 0..2 {
+        fs::remove_file(&lock).unwrap();
+        fs::create_dir(&lock).unwrap();
+        for _ in 0..100 {
+            assert!(create(&storage, &id("foobar")).await.is_err());
+            create(&storage, &SessionId::random()).await.ok();
+        }
+        let line = "WARN one session in 64 cannot be written: lock file .lock-40: Is a directory \
+                    (os error 21); remove it, or give it to the user of this process";
+        assert_eq!(lines(), [line]);
+        fs::remove_dir(&lock).unwrap();
+        for _ in 0..3 {
+            create(&storage, &id("foobar")).await.unwrap();
+        }
+        assert_eq!(lines(), ["INFO lock file .lock-40 can be used again"]);
+        storage.remove_all(&id("foobar"), None).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn g8_a_directory_that_cannot_be_used_is_logged_once_and_once_it_can_be_used() {
+    let _guard = logged().await;
+    let dir = tempfile::tempdir().unwrap();
+    let storage = open(dir.path());
+    let sessions = dir.path().join("sessions");
+    fs::remove_dir_all(&sessions).unwrap();
+    fs::write(&sessions, "").unwrap();
+    for _ in 0..100 {
+        assert!(storage.get_session(&id("a")).await.is_err());
+        assert!(create(&storage, &id("a")).await.is_err());
+    }
+    let sessions = sessions.display();
+    let reason = "Not a directory (os error 20)";
+    let mut expected = vec![
+        format!("WARN session directory {sessions} cannot be read: {reason}"),
+        format!("WARN session directory {sessions} cannot be written: {reason}"),
+    ];
+    assert_eq!(lines(), expected);
+
+    fs::remove_file(dir.path().join("sessions")).unwrap();
+    assert_eq!(storage.get_session(&id("a")).await.unwrap(), None);
+    create(&storage, &id("a")).await.unwrap();
+    let line =
+        format!("WARN session directory {sessions} was removed with its sessions; created anew");
+    assert_eq!(lines(), [line], "the failure may come back");
+    tokio::time::advance(Duration::from_secs(10)).await;
+    for _ in 0..3 {
+        storage.get_session(&id("a")).await.unwrap();
+        storage.remove_all(&id("a"), None).await.unwrap();
+    }
+    expected = vec![
+        format!("INFO no longer: session directory {sessions} cannot be read"),
+        format!("INFO no longer: session directory {sessions} cannot be written"),
+    ];
+    assert_eq!(lines(), expected);
+}
+
 #[tokio::test]
 async fn g10_g12_an_unreadable_file_is_logged_once_per_read_with_its_fault_but_not_its_content() {
-    log::set_logger(&Recorder).unwrap();
-    log::set_max_level(LevelFilter::Trace);
+    let _guard = logged().await;
     let dir = tempfile::tempdir().unwrap();
-    let storage = FileStorage::open(dir.path().join("sessions")).unwrap();
-    let id = SessionId::parse("abcdefghijklmnop").unwrap();
+    let storage = open(dir.path());
+    let id = id("abcdefghijklmnop");
     let file = dir.path().join("sessions/abcdefghijklmnop.session");
 
     for (content, fault) in [
@@ -39,26 +131,25 @@ async fn g10_g12_an_unreadable_file_is_logged_once_per_read_with_its_fault_but_n
             "the text after its first line is not a JSON object",
         ),
     ] {
-        std::fs::write(&file, content).unwrap();
+        fs::write(&file, content).unwrap();
         assert_eq!(storage.get_session(&id).await.unwrap(), None);
         assert!(!storage.remove_all(&id, None).await.unwrap());
         let line = format!("WARN the file of session abcdef… counts as no session: {fault}");
-        let lines = std::mem::take(&mut *LINES.lock().unwrap());
-        assert_eq!(lines, [line.as_str(), line.as_str()]);
+        assert_eq!(lines(), [line.as_str(), line.as_str()]);
     }
 
-    std::fs::write(&file, "1000 abcdefghijklmnop\n{\"a\":1}").unwrap();
+    fs::write(&file, "1000 abcdefghijklmnop\n{\"a\":1}").unwrap();
     assert_eq!(storage.get_session(&id).await.unwrap(), None);
     storage.sweep().await.unwrap();
-    assert!(LINES.lock().unwrap().is_empty());
+    assert!(lines().is_empty());
 
     #[cfg(unix)]
     {
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        std::fs::set_permissions(dir.path(), open).unwrap();
+        fs::set_permissions(dir.path(), open).unwrap();
         FileStorage::open(dir.path()).unwrap();
         let line =
             format!("WARN session directory {} is accessible to other users", dir.path().display());
-        assert_eq!(*LINES.lock().unwrap(), [line]);
+        assert_eq!(lines(), [line]);
     }
 }

@@ -56,6 +56,10 @@ async fn create(storage: &FileStorage, id: &SessionId, items: &str) {
 #[ignore = "run by another test in a child process"]
 async fn write_25_keys_concurrently() {
     let Some((storage, number)) = child() else { return };
+    write_25_keys(&storage, number).await;
+}
+
+async fn write_25_keys(storage: &FileStorage, number: usize) {
     let writers: Vec<_> = (0..25)
         .map(|key| {
             let storage = storage.clone();
@@ -220,16 +224,169 @@ async fn g7_a_write_that_the_disk_refuses_leaves_the_old_session_and_no_other_fi
     create(&storage, &id("shared"), r#"{"a":1}"#).await;
     create(&storage, &id("gone"), r#"{"a":1}"#).await;
     // The limit of 4 KiB per file simulates a full disk: both end a write half way.
-    let status = Command::new("sh")
-        .args(["-c", r#"trap '' XFSZ; ulimit -f 8; exec "$@""#, "sh"])
+    let limited = ["sh", "-c", r#"trap '' XFSZ; ulimit -f 8; exec "$@""#, "sh"];
+    run_through(&limited, "fail_to_write", dir.path());
+    assert_eq!(storage.get_session(&id("shared")).await.unwrap().unwrap().stored(), r#"{"a":1}"#);
+    let files = names(dir.path()).filter(|name| !name.starts_with(".lock-"));
+    assert_eq!(files.collect::<Vec<_>>(), ["shared.session"]);
+}
+
+/// Runs the ignored test of this name in a child process, through a command that executes its
+/// arguments, and expects that it succeeds.
+#[cfg(unix)]
+fn run_through(wrapper: &[&str], test: &str, dir: &Path) {
+    let status = Command::new(wrapper[0])
+        .args(&wrapper[1..])
         .arg(env::current_exe().unwrap())
-        .args(["fail_to_write", "--exact", "--ignored", "--quiet"])
-        .env(DIRECTORY, dir.path())
+        .args([test, "--exact", "--ignored", "--quiet"])
+        .env(DIRECTORY, dir)
         .env(NUMBER, "0")
         .stdout(Stdio::null())
         .status();
     assert!(status.unwrap().success());
-    assert_eq!(storage.get_session(&id("shared")).await.unwrap().unwrap().stored(), r#"{"a":1}"#);
-    let files = names(dir.path()).filter(|name| !name.starts_with(".lock-"));
-    assert_eq!(files.collect::<Vec<_>>(), ["shared.session"]);
+}
+
+#[tokio::test]
+#[ignore = "run by another test in a child process"]
+async fn use_up_the_open_files() {
+    let Some((storage, _)) = child() else { return };
+    let mut files = Vec::new();
+    while let Ok(file) = fs::File::open("/dev/null") {
+        files.push(file);
+    }
+    for error in [
+        storage.get_session(&id("shared")).await.unwrap_err(),
+        storage.set_session(&id("shared"), &set(r#"{"b":1}"#), UPDATE).await.unwrap_err(),
+        storage.sweep().await.unwrap_err(),
+    ] {
+        assert!(format!("{error:?}").contains("Too many open files"), "{error:?}");
+    }
+    files.clear();
+    let written = storage.set_session(&id("shared"), &set(r#"{"b":1}"#), UPDATE).await;
+    assert_eq!(written.unwrap(), Written::Saved);
+}
+
+#[tokio::test]
+#[cfg(unix)]
+async fn g7_a_full_table_of_open_files_is_an_error_that_passes() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = FileStorage::open(dir.path()).unwrap();
+    create(&storage, &id("shared"), r#"{"a":1}"#).await;
+    run_through(
+        &["sh", "-c", r#"ulimit -n 32; exec "$@""#, "sh"],
+        "use_up_the_open_files",
+        dir.path(),
+    );
+    let session = storage.get_session(&id("shared")).await.unwrap().unwrap();
+    assert_eq!(session.stored(), r#"{"a":1,"b":1}"#);
+}
+
+/// Removes the privileges with which root ignores file permissions.
+#[cfg(unix)]
+const WITHOUT_PRIVILEGES: [&str; 2] =
+    ["setpriv", "--bounding-set=-dac_override,-dac_read_search,-fowner"];
+
+#[cfg(unix)]
+fn set_mode(path: &Path, mode: u32) {
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+    fs::set_permissions(path, mode).unwrap();
+}
+
+#[tokio::test]
+#[ignore = "run by another test in a child process"]
+async fn open_without_permission() {
+    let Some(dir) = env::var_os(DIRECTORY).map(std::path::PathBuf::from) else { return };
+    for (name, reason) in [
+        ("closed/sessions", "it cannot be created: Permission denied"),
+        ("read-only", "files in it cannot be created: Permission denied"),
+        ("lock", "lock file .lock-17: Permission denied"),
+    ] {
+        let path = dir.join(name);
+        let message = FileStorage::open(&path).unwrap_err().to_string();
+        let start = format!("session directory {} cannot be used: {reason}", path.display());
+        assert!(message.starts_with(&start), "{message}");
+    }
+}
+
+#[test]
+#[cfg(unix)]
+fn g8_missing_permissions_are_noticed_at_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["closed", "read-only", "lock"] {
+        fs::create_dir(dir.path().join(name)).unwrap();
+    }
+    // As if another user had created it.
+    fs::write(dir.path().join("lock/.lock-17"), "").unwrap();
+    set_mode(&dir.path().join("lock/.lock-17"), 0o000);
+    set_mode(&dir.path().join("closed"), 0o500);
+    set_mode(&dir.path().join("read-only"), 0o500);
+    run_through(&WITHOUT_PRIVILEGES, "open_without_permission", dir.path());
+}
+
+#[tokio::test]
+#[ignore = "run by another test in a child process"]
+async fn read_what_is_forbidden() {
+    let Some((storage, _)) = child() else { return };
+    assert_eq!(storage.get_session(&id("forbidden")).await.unwrap(), None);
+    let written = storage.set_session(&id("forbidden"), &pair(1), UPDATE).await.unwrap();
+    assert_eq!(written, Written::Refused);
+    storage.sweep().await.unwrap();
+    assert!(storage.get_session(&id("shared")).await.unwrap().is_some());
+}
+
+#[tokio::test]
+#[cfg(unix)]
+async fn g10_a_file_without_permission_to_read_it_counts_as_no_session_and_harms_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let storage = FileStorage::open(dir.path()).unwrap();
+    create(&storage, &id("shared"), r#"{"a":1}"#).await;
+    create(&storage, &id("forbidden"), r#"{"a":1}"#).await;
+    set_mode(&dir.path().join("forbidden.session"), 0o000);
+    run_through(&WITHOUT_PRIVILEGES, "read_what_is_forbidden", dir.path());
+    set_mode(&dir.path().join("forbidden.session"), 0o600);
+    let session = storage.get_session(&id("forbidden")).await.unwrap().unwrap();
+    assert_eq!(session.stored(), r#"{"a":1}"#);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "run by another test in a child process"]
+async fn write_while_the_directory_is_cleared_and_then_25_keys() {
+    let Some((storage, number)) = child() else { return };
+    create(&storage, &id(&format!("ready-{number}")), r#"{"a":1}"#).await;
+    while storage.get_session(&id("shared")).await.unwrap_or(None).is_none() {
+        // The directory may be cleared in the middle.
+        let _ =
+            storage.set_session(&id("busy"), &set(r#"{"a":1}"#), SetOptions::create(HOUR)).await;
+        let _ = storage.set_session(&id("busy"), &set(r#"{"a":1}"#), UPDATE).await;
+    }
+    write_25_keys(&storage, number).await;
+}
+
+#[tokio::test]
+async fn g1_processes_whose_directory_is_cleared_exclude_each_other_afterwards() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("sessions");
+    let storage = FileStorage::open(&path).unwrap();
+    let test = "write_while_the_directory_is_cleared_and_then_25_keys";
+    let processes: Vec<_> = (0..4).map(|number| start(test, &path, number)).collect();
+    let started = Instant::now();
+    let wait_for = async |session: &str| {
+        while !path.join(format!("{session}.session")).exists() {
+            assert!(started.elapsed() < Duration::from_secs(20));
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    for number in 0..4 {
+        wait_for(&format!("ready-{number}")).await;
+    }
+    for _ in 0..20 {
+        wait_for("busy").await;
+        // Fails if a writer creates a file meanwhile.
+        while fs::remove_dir_all(&path).is_err() {}
+    }
+    create(&storage, &id("shared"), r#"{"start":0}"#).await;
+    for mut process in processes {
+        assert!(process.wait().unwrap().success());
+    }
+    assert_eq!(storage.get_size(&id("shared")).await.unwrap(), 101);
 }

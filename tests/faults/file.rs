@@ -54,20 +54,63 @@ fn g7_a_read_only_directory_refuses_writes_and_still_reads() {
 }
 
 #[test]
-fn g7_a_missing_directory_is_an_error_until_it_returns() {
+fn g7_a_missing_parent_directory_is_an_error_until_it_returns() {
     let _alone = alone();
+    let parent = tempfile::tempdir().expect("a temporary directory");
+    let directory = parent.path().join("sessions");
+    let path = directory.to_str().expect("UTF-8");
     let store = Store::file();
-    let present = directory(&store);
-    let away = present.with_extension("away");
-    let figures = FaultRun::begin("file: directory away", vec![serve(&store, &[])])
+    let group = servers(|| store.serve(&[("DEMO__FILE__PATH", path)]));
+    let away = parent.path().with_extension("away");
+    let figures = FaultRun::begin("file: parent directory away", vec![group])
         .inject(|_| {
-            fs::rename(present, &away).expect("it can be renamed");
+            fs::rename(parent.path(), &away).expect("it can be renamed");
             sleep(Duration::from_millis(1000));
-            fs::rename(&away, present).expect("it can be renamed back");
+            fs::rename(&away, parent.path()).expect("it can be renamed back");
         })
         .end(AllowedErrors::Unavailable);
     assert!(figures.unavailable > 0);
-    assert_files_intact(present);
+    assert_files_intact(&directory);
+}
+
+#[test]
+fn g8_a_removed_directory_is_created_anew_and_used_at_once() {
+    let _alone = alone();
+    let store = Store::file();
+    FaultRun::begin("file: directory removed, 10 times", vec![serve(&store, &[])])
+        .expecting_data_loss()
+        .inject(|_| {
+            for _ in 0..10 {
+                // Fails if a writer creates a file meanwhile.
+                while fs::remove_dir_all(directory(&store)).is_err() {}
+                sleep(Duration::from_millis(100));
+            }
+        })
+        .end(AllowedErrors::Unavailable);
+    assert_files_intact(directory(&store));
+}
+
+#[test]
+fn g16_lock_files_that_cannot_be_used_harm_their_own_sessions_only() {
+    let _alone = alone();
+    let store = Store::file();
+    let locks = (0..64).step_by(4).map(|number| format!(".lock-{number:02}"));
+    let locks: Vec<_> = locks.map(|name| directory(&store).join(name)).collect();
+    let figures = FaultRun::begin("file: a quarter of the lock files", vec![serve(&store, &[])])
+        .inject(|_| {
+            for lock in &locks {
+                fs::remove_file(lock).expect("a lock file");
+                // A server may create it in between.
+                while fs::create_dir(lock).is_err() {
+                    let _ = fs::remove_file(lock);
+                }
+            }
+            sleep(Duration::from_millis(1000));
+            locks.iter().for_each(|lock| fs::remove_dir(lock).expect("it is empty"));
+        })
+        .end(AllowedErrors::Unavailable);
+    assert!(figures.unavailable > 0 && figures.unavailable < figures.requests);
+    assert_files_intact(directory(&store));
 }
 
 fn serve(store: &Store, wrapper: &[&str]) -> Vec<Server> {

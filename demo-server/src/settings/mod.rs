@@ -17,7 +17,7 @@ use session_actix::{CookieAge, CookieConfig, SessionMiddlewareBuilder};
 use session_core::MAX_TTL;
 use smart_default::SmartDefault;
 
-use parse::{cookie_age, duration, non_empty, number};
+use parse::{cookie_age, duration, non_empty, number, positive_size};
 pub(crate) use problem::Problem;
 pub(crate) use redis::{Deployment, Redis};
 pub(crate) use secret::Secret;
@@ -27,6 +27,7 @@ pub(crate) use secret::Secret;
 pub(crate) struct Settings {
     pub(crate) server: Server,
     pub(crate) session: Session,
+    pub(crate) memory: Memory,
     pub(crate) file: File,
     pub(crate) redis: Redis,
     /// Place, key and value of each setting in the file or the environment. Holds no secrets.
@@ -102,6 +103,17 @@ enum SameSiteName {
     Strict,
     Lax,
     None,
+}
+
+/// `None` means no bound.
+#[derive(Debug, Default, Deserialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Memory {
+    #[serde(deserialize_with = "number::<_, _, 1, { u32::MAX }>")]
+    pub(crate) max_sessions: Option<u32>,
+    /// In bytes.
+    #[serde(deserialize_with = "positive_size")]
+    pub(crate) max_bytes: Option<usize>,
 }
 
 #[derive(Debug, Deserialize, PartialEq, SmartDefault)]
@@ -217,6 +229,7 @@ pub(crate) mod tests {
         let default = Settings::default();
         assert_eq!(shipped.server, default.server);
         assert_eq!(shipped.session, default.session);
+        assert_eq!(shipped.memory, default.memory);
         assert_eq!(shipped.file, default.file);
         assert_eq!(shipped.redis, default.redis);
     }
@@ -287,6 +300,15 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn memory_has_no_bound_unless_one_is_set() {
+        let memory = read("", &[]).unwrap().memory;
+        assert_eq!(memory, Memory { max_sessions: None, max_bytes: None });
+        let environment = [("DEMO__MEMORY__MAX_BYTES", "64MiB")];
+        let memory = read("[memory]\nmax_sessions = 1000", &environment).unwrap().memory;
+        assert_eq!(memory, Memory { max_sessions: Some(1000), max_bytes: Some(64 << 20) });
+    }
+
+    #[test]
     fn cookies_can_be_turned_off() {
         assert!(read("", &[]).unwrap().session.cookie.enabled);
         let file = "[session]\nheader = \"x-id\"\n[session.cookie]\nenabled = false";
@@ -332,6 +354,9 @@ pub(crate) mod tests {
         refused("[session]\nmax_age = 60", &[], &["session.max_age", "60", "\"90s\""]);
         refused("[session]\nmax_age = \"11y\"", &[], &["session.max_age", "to 10years"]);
         refused("[redis]\nnear_cache = \"16MB\"", &[], &["near_cache", "\"16MB\"", "16MiB"]);
+        refused("[memory]\nmax_sessions = 0", &[], &["memory.max_sessions = 0", "1 to 4294967295"]);
+        let bytes = [("DEMO__MEMORY__MAX_BYTES", "0KiB")];
+        refused("", &bytes, &["DEMO__MEMORY__MAX_BYTES", "\"0KiB\"", "\"16MiB\""]);
         refused("[session]\nbackend = \"disk\"", &[], &["\"disk\"", "`redis-hash-table`"]);
         refused("[session.cookie]\nhttp_only = 1", &[], &["cookie.http_only = 1", "a boolean"]);
         refused("[session.cookie]\nsame_site = 1", &[], &["cookie.same_site = 1", "`strict`"]);

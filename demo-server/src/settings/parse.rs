@@ -56,12 +56,23 @@ pub(super) fn non_empty<'de, D: Deserializer<'de>, T: From<String>>(d: D) -> Res
 
 /// Deserializes a number of bytes: `0`, or a size with a unit such as `16MiB`.
 pub(super) fn size<'de, D: Deserializer<'de>>(d: D) -> Result<usize, D::Error> {
-    let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
     text(d, "\"0\" or a size such as \"512KiB\", \"16MiB\" or \"1GiB\"", |text| {
-        let sized = units.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, unit)));
-        let Some((count, unit)) = sized else { return (text == "0").then_some(0) };
-        count.trim_end().parse::<usize>().ok()?.checked_mul(*unit)
+        if text == "0" { Some(0) } else { bytes(text) }
     })
+}
+
+/// Deserializes a size with a unit, above zero.
+pub(super) fn positive_size<'de, D: Deserializer<'de>>(d: D) -> Result<Option<usize>, D::Error> {
+    text(d, "a size such as \"512KiB\", \"16MiB\" or \"1GiB\"", |text| {
+        bytes(text).filter(|&bytes| bytes > 0).map(Some)
+    })
+}
+
+fn bytes(text: &str) -> Option<usize> {
+    let units = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+    let (count, unit) =
+        units.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, unit)))?;
+    count.trim_end().parse::<usize>().ok()?.checked_mul(*unit)
 }
 
 /// Deserializes a list whose items are `host:port` or URLs into a list of URLs.

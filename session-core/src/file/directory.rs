@@ -1,16 +1,18 @@
 //! The session files. Every function here blocks.
 
 use std::{
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::{self, DirBuilder, File, FileTimes, OpenOptions},
     io::{self, ErrorKind, Read as _, Write as _},
     path::{Path, PathBuf},
+    time::{Duration, SystemTime},
 };
 
 use super::{
-    cancellation_token::CancellationToken,
-    record::{Fault, Record},
+    clock::Clock,
+    permit::Permit,
+    record::{Fault, Record, Timestamp},
 };
-use crate::{SessionId, Snapshot};
+use crate::{MAX_TTL, SessionId, Snapshot};
 
 /// The size in bytes from which reading and parsing a file takes long.
 const LARGE: u32 = 256 * 1024;
@@ -18,6 +20,7 @@ const LARGE: u32 = 256 * 1024;
 /// A directory of session files.
 pub(super) struct Directory {
     path: PathBuf,
+    clock: Clock,
 }
 
 /// The state of an id.
@@ -50,24 +53,68 @@ impl Entry {
 
 impl Directory {
     /// Opens a directory, which is created if it is missing, and checks that it is writable.
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
-        create(path).map_err(|error| match error.kind() {
-            // The system's own message is "file exists".
+    pub(super) fn open(path: &Path, clock: Clock) -> io::Result<Self> {
+        // The system's own message is "file exists" if it is not a directory.
+        create(path, true).map_err(|error| match error.kind() {
             ErrorKind::AlreadyExists => ErrorKind::NotADirectory.into(),
-            _ => error,
+            kind => io::Error::new(kind, format!("it cannot be created: {error}")),
         })?;
         // The file names contain the ids, which are secrets.
         if is_accessible_to_others(path)? {
             log::warn!("session directory {} is accessible to other users", path.display());
         }
-        let directory = Self { path: path.to_owned() };
-        let (probe, _) = directory.create_temporary()?;
-        fs::remove_file(probe)?;
+        if let Ok(modified) = fs::metadata(path).and_then(|directory| directory.modified()) {
+            clock.was_used(modified.into());
+        }
+        let directory = Self { path: path.to_owned(), clock };
+        let probe = directory.create_temporary().and_then(|(probe, _)| fs::remove_file(probe));
+        probe.map_err(|error| {
+            io::Error::new(error.kind(), format!("files in it cannot be created: {error}"))
+        })?;
         Ok(directory)
     }
 
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Returns when a session expires that is written now.
+    pub(super) fn expiry(&self, ttl: Duration) -> Timestamp {
+        self.clock.now().after(ttl)
+    }
+
+    /// Runs an operation, and runs it again if the directory was missing and could be created.
+    pub(super) fn recreating<T>(&self, operation: impl Fn() -> io::Result<T>) -> io::Result<T> {
+        match operation() {
+            Err(error) if error.kind() == ErrorKind::NotFound && self.recreate()? => operation(),
+            result => result,
+        }
+    }
+
+    /// Creates the directory if it was removed. Returns whether it was.
+    ///
+    /// Its parent is not created: the disk that is mounted there may be away.
+    fn recreate(&self) -> io::Result<bool> {
+        match fs::metadata(&self.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            found => return found.map(|_| false),
+        }
+        match create(&self.path, false) {
+            Ok(()) => {
+                let path = self.path.display();
+                log::warn!("session directory {path} was removed with its sessions; created anew");
+                Ok(true)
+            }
+            // Another process was faster, or it is a link to a directory that was removed.
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                fs::metadata(&self.path).map(|_| true)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn file(&self, id: &SessionId) -> PathBuf {
@@ -86,8 +133,8 @@ impl Directory {
         let content = match read_content() {
             Ok(content) => content,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                // A missing directory is a failure, not a directory without sessions.
-                fs::metadata(&self.path)?;
+                // A directory that cannot be created is a failure, not one without sessions.
+                self.recreate()?;
                 // The directory may have been missing during the first attempt only.
                 match read_content() {
                     Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Entry::Vacant),
@@ -96,7 +143,7 @@ impl Directory {
             }
             Err(error) => return Err(error),
         };
-        match content.and_then(|content| Record::parse(&content, id)) {
+        match content.and_then(|content| Record::parse(&content, id, self.clock.now())) {
             Ok(Some(record)) if record.items.is_marker() => Ok(Entry::Marker(record)),
             Ok(Some(record)) => Ok(Entry::Session(record)),
             Ok(None) => Ok(Entry::Vacant),
@@ -108,16 +155,14 @@ impl Directory {
     }
 
     /// Creates or replaces a session's file in one atomic step. A failure changes nothing.
-    pub(super) fn write(
-        &self,
-        id: &SessionId,
-        record: &Record,
-        token: &CancellationToken,
-    ) -> io::Result<()> {
+    ///
+    /// The file's modification time becomes the expiry, so that the sweep need not open it.
+    pub(super) fn write(&self, id: &SessionId, record: &Record, permit: &Permit) -> io::Result<()> {
         let (temporary, mut file) = self.create_temporary()?;
         let written = file
             .write_all(record.to_text(id).as_bytes())
-            .and_then(|()| token.check())
+            .map(|()| self.show_expiry(&file, record.expires))
+            .and_then(|()| permit.check(self))
             .and_then(|()| fs::rename(&temporary, self.file(id)));
         if written.is_err() {
             // If this fails too, the sweep removes the file.
@@ -126,9 +171,19 @@ impl Directory {
         written
     }
 
-    pub(super) fn remove(&self, id: &SessionId, token: &CancellationToken) -> io::Result<()> {
-        token.check()?;
+    pub(super) fn remove(&self, id: &SessionId, permit: &Permit) -> io::Result<()> {
+        permit.check(self)?;
         fs::remove_file(self.file(id))
+    }
+
+    /// Sets a file's modification time to the expiry of its session.
+    pub(super) fn show_expiry(&self, file: &File, expires: Timestamp) {
+        let shown = expires.min(self.expiry(MAX_TTL));
+        // Later than the modification time, or the system would set it with every read.
+        let accessed = SystemTime::from(shown.after(Duration::from_secs(2)));
+        let times = FileTimes::new().set_modified(shown.into()).set_accessed(accessed);
+        // Where this is impossible, the sweep opens the file.
+        let _ = file.set_times(times);
     }
 
     /// Creates a temporary file of a unique name.
@@ -194,11 +249,12 @@ pub(super) fn owner_only(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
-fn create(path: &Path) -> io::Result<()> {
+/// Creates a directory for its owner only; with its missing parents if `recursive`.
+fn create(path: &Path, recursive: bool) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.recursive(true).create(path)
+    builder.recursive(recursive).create(path)
 }
 
 #[cfg(unix)]
@@ -214,9 +270,12 @@ fn is_accessible_to_others(_: &Path) -> io::Result<bool> {
 
 #[cfg(test)]
 mod tests {
-    use std::{cell::Cell, time::Duration};
+    use std::cell::Cell;
 
-    use super::{super::record::Expiry, *};
+    use super::{
+        super::{cancellation_token::CancellationToken, lock::Locks},
+        *,
+    };
     use crate::Snapshot;
 
     #[test]
@@ -234,13 +293,15 @@ mod tests {
     #[test]
     fn only_a_large_file_is_announced() {
         let dir = tempfile::tempdir().unwrap();
-        let directory = Directory::open(dir.path()).unwrap();
+        let directory = Directory::open(dir.path(), Clock::of_the_machine()).unwrap();
         let id = SessionId::random();
+        let guard = Locks::new().try_lock(&directory, &id).unwrap().unwrap();
+        let permit = Permit::new(CancellationToken::never(), guard);
         for (length, expected) in [(1, 0), (LARGE as usize, 1)] {
             let text = format!(r#"{{"a":"{}"}}"#, "x".repeat(length));
             let items = Snapshot::parse(text).unwrap().unwrap();
-            let record = Record { expires: Expiry::after(Duration::from_secs(60)), items };
-            directory.write(&id, &record, &CancellationToken::never()).unwrap();
+            let record = Record { expires: directory.expiry(Duration::from_secs(60)), items };
+            directory.write(&id, &record, &permit).unwrap();
             let calls = Cell::new(0);
             let entry = directory.read_with(&id, || calls.set(calls.get() + 1)).unwrap();
             assert_eq!(entry.into_session(), Some(record));

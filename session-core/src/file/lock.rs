@@ -1,17 +1,24 @@
 //! Locks between the writers of one session, in this process and others.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
-    io,
-    path::Path,
-    sync::Arc,
+    error, fmt,
+    fs::{self, File, Metadata, OpenOptions, TryLockError},
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
     time::Duration,
 };
 
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use super::{cancellation_token::CancellationToken, directory::owner_only};
+use super::{
+    cancellation_token::CancellationToken,
+    directory::{Directory, owner_only},
+};
 use crate::SessionId;
 
 /// A fixed number of lock files, so that none has to be removed. Sessions that share one wait for
@@ -27,7 +34,11 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 /// The lock files exclude other processes. They are separate from the data files, since a lock on
 /// a data file would stay with the file that a rename replaces. Writers of this process first queue
 /// in order on Tokio's mutexes, so that waiting needs no thread.
-pub(super) struct Locks([Arc<Mutex<()>>; LOCK_COUNT]);
+pub(super) struct Locks {
+    queues: [Arc<Mutex<()>>; LOCK_COUNT],
+    /// A bit for each lock file that cannot be used.
+    unusable: AtomicU64,
+}
 
 /// The mutexes of some locks, held against other writers of this process.
 pub(super) struct ProcessGuard(Vec<(usize, OwnedMutexGuard<()>)>);
@@ -36,22 +47,34 @@ pub(super) struct ProcessGuard(Vec<(usize, OwnedMutexGuard<()>)>);
 ///
 /// The fields are dropped in order: the files are unlocked before the mutexes.
 pub(super) struct LockGuard {
-    _files: Vec<File>,
-    _process: ProcessGuard,
+    files: Vec<File>,
+    process: ProcessGuard,
+}
+
+/// A lock file that is there and cannot be used. Its sessions cannot be written, others can.
+#[derive(Debug)]
+pub(super) struct UnusableLock {
+    number: usize,
+    cause: io::Error,
 }
 
 impl Locks {
     pub(super) fn new() -> Self {
-        Self(std::array::from_fn(|_| Arc::default()))
+        Self { queues: std::array::from_fn(|_| Arc::default()), unusable: AtomicU64::new(0) }
     }
 
-    /// Checks that files in `dir` can be locked.
-    pub(super) fn probe(&self, dir: &Path) -> io::Result<()> {
-        match open_lock_file(dir, 0)?.try_lock() {
-            // Locked by another process, so it can be locked.
-            Ok(()) | Err(TryLockError::WouldBlock) => Ok(()),
-            Err(TryLockError::Error(error)) => Err(error),
+    /// Checks that every lock file can be locked: one that cannot would fail for its sessions only.
+    pub(super) fn probe(&self, directory: &Directory) -> io::Result<()> {
+        for number in 0..LOCK_COUNT {
+            match open_lock_file(directory, number)?.try_lock() {
+                // Locked by another process, so it can be locked.
+                Ok(()) | Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(cause)) => {
+                    return Err(UnusableLock { number, cause }.into());
+                }
+            }
         }
+        Ok(())
     }
 
     /// Waits until no other writer in this process holds the locks of these sessions.
@@ -62,68 +85,160 @@ impl Locks {
         numbers.dedup();
         let mut guards = Vec::with_capacity(numbers.len());
         for number in numbers {
-            guards.push((number, self.0[number].clone().lock_owned().await));
+            guards.push((number, self.queues[number].clone().lock_owned().await));
         }
         ProcessGuard(guards)
     }
 
-    /// Locks a session, or returns `None` if another writer holds its lock.
-    pub(super) fn try_lock(&self, dir: &Path, id: &SessionId) -> io::Result<Option<LockGuard>> {
-        let number = lock_number(id);
-        let Ok(guard) = self.0[number].clone().try_lock_owned() else {
-            return Ok(None);
-        };
-        let file = open_lock_file(dir, number)?;
-        match file.try_lock() {
-            Ok(()) => {
-                let process = ProcessGuard(vec![(number, guard)]);
-                Ok(Some(LockGuard { _files: vec![file], _process: process }))
-            }
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
-    }
-}
-
-impl ProcessGuard {
-    /// Locks the lock files. Blocks this thread while another process holds one of them.
+    /// Locks the lock files, too. Blocks this thread while another process holds one of them.
     ///
     /// # Errors
     ///
     /// If the operation is cancelled, or a file cannot be locked.
-    pub(super) fn lock_files(self, dir: &Path, token: &CancellationToken) -> io::Result<LockGuard> {
-        let mut files = Vec::with_capacity(self.0.len());
-        for (number, _) in &self.0 {
-            files.push(lock_file(open_lock_file(dir, *number)?, token)?);
+    pub(super) fn lock_files(
+        &self,
+        process: ProcessGuard,
+        directory: &Directory,
+        token: &CancellationToken,
+    ) -> io::Result<LockGuard> {
+        let mut files = Vec::with_capacity(process.0.len());
+        for (number, _) in &process.0 {
+            let file = lock_file(directory, *number, token);
+            self.report(*number, file.as_ref().err());
+            files.push(file?);
         }
-        Ok(LockGuard { _files: files, _process: self })
+        Ok(LockGuard { files, process })
+    }
+
+    /// Locks a session, or returns `None` if another writer holds its lock.
+    pub(super) fn try_lock(
+        &self,
+        directory: &Directory,
+        id: &SessionId,
+    ) -> io::Result<Option<LockGuard>> {
+        let number = lock_number(id);
+        let Ok(guard) = self.queues[number].clone().try_lock_owned() else {
+            return Ok(None);
+        };
+        let file = try_lock_file(directory, number)?;
+        let process = ProcessGuard(vec![(number, guard)]);
+        Ok(file.map(|file| LockGuard { files: vec![file], process }))
+    }
+
+    /// Logs that a lock file cannot be used, or can be used again, but not with every request.
+    fn report(&self, number: usize, error: Option<&io::Error>) {
+        let (bit, unusable) = (1 << number, self.unusable.load(Ordering::Relaxed));
+        match error {
+            None if unusable & bit == 0 => {}
+            None => {
+                self.unusable.fetch_and(!bit, Ordering::Relaxed);
+                log::info!("lock file {} can be used again", name(number));
+            }
+            Some(error) if unusable & bit == 0 && is_unusable_lock(error) => {
+                self.unusable.fetch_or(bit, Ordering::Relaxed);
+                log::warn!("one session in {LOCK_COUNT} cannot be written: {error}");
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+impl LockGuard {
+    /// Returns whether the lock files are still those that other writers would lock.
+    pub(super) fn is_current(&self, directory: &Directory) -> bool {
+        let numbers = self.process.0.iter().map(|(number, _)| *number);
+        numbers.zip(&self.files).all(|(number, file)| is_at(&path(directory, number), file))
     }
 }
 
 /// Locks a file.
 ///
 /// Does not use `File::lock`, which cannot be cancelled while a stopped process holds the lock.
-fn lock_file(file: File, token: &CancellationToken) -> io::Result<File> {
+fn lock_file(directory: &Directory, number: usize, token: &CancellationToken) -> io::Result<File> {
     let mut pause = SHORTEST_PAUSE;
     loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(file),
-            Err(TryLockError::WouldBlock) => token.check()?,
-            Err(TryLockError::Error(error)) => return Err(error),
+        if let Some(file) = try_lock_file(directory, number)? {
+            return Ok(file);
         }
+        token.check()?;
         thread::sleep(pause);
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
-/// Opens a lock file.
-///
-/// Opened anew for each use, so that all processes lock the same file even after the directory was
-/// removed and created again.
-fn open_lock_file(dir: &Path, number: usize) -> io::Result<File> {
+/// Locks a file unless another process holds it. It is opened anew for each attempt.
+fn try_lock_file(directory: &Directory, number: usize) -> io::Result<Option<File>> {
+    lock_if_current(directory, number, open_lock_file(directory, number)?)
+}
+
+/// Locks an open file. The lock counts only if it is still the file of its name: after the directory
+/// was cleared, other processes lock a new one.
+fn lock_if_current(directory: &Directory, number: usize, file: File) -> io::Result<Option<File>> {
+    match file.try_lock() {
+        Ok(()) => Ok(is_at(&path(directory, number), &file).then_some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+fn open_lock_file(directory: &Directory, number: usize) -> io::Result<File> {
+    let path = path(directory, number);
     let mut options = OpenOptions::new();
-    owner_only(&mut options).create(true).truncate(false).write(true);
-    options.open(dir.join(format!(".lock-{number:02}")))
+    // Opening a pipe would wait for a reader, if it were not opened for reading, too.
+    owner_only(&mut options).create(true).truncate(false).read(true).write(true);
+    let file = directory.recreating(|| options.open(&path));
+    file.and_then(|file| match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("not a file")),
+    })
+    .map_err(|cause| match fs::symlink_metadata(&path) {
+        Ok(found) if !found.is_file() || cause.kind() == ErrorKind::PermissionDenied => {
+            UnusableLock { number, cause }.into()
+        }
+        _ => cause,
+    })
+}
+
+fn path(directory: &Directory, number: usize) -> PathBuf {
+    directory.path().join(name(number))
+}
+
+fn name(number: usize) -> String {
+    format!(".lock-{number:02}")
+}
+
+/// Returns whether a file is the one at a path.
+#[cfg(unix)]
+fn is_at(path: &Path, file: &File) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    let identity = |metadata: Metadata| (metadata.dev(), metadata.ino());
+    let found = fs::metadata(path).map(identity).ok();
+    found.is_some() && found == file.metadata().map(identity).ok()
+}
+
+#[cfg(not(unix))]
+fn is_at(path: &Path, _: &File) -> bool {
+    path.exists()
+}
+
+pub(super) fn is_unusable_lock(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<UnusableLock>())
+}
+
+/// The text names the file, but not its path, so it is safe in an answer.
+impl fmt::Display for UnusableLock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, cause) = (name(self.number), &self.cause);
+        write!(f, "lock file {name}: {cause}; remove it, or give it to the user of this process")
+    }
+}
+
+impl error::Error for UnusableLock {}
+
+impl From<UnusableLock> for io::Error {
+    fn from(lock: UnusableLock) -> Self {
+        Self::new(lock.cause.kind(), lock)
+    }
 }
 
 /// Returns the number of a session's lock: the FNV-1a hash of its id, the same in every build.
@@ -139,7 +254,13 @@ fn lock_number(id: &SessionId) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::clock::Clock, *};
+
+    fn directory() -> (tempfile::TempDir, Directory) {
+        let dir = tempfile::tempdir().unwrap();
+        let directory = Directory::open(dir.path(), Clock::of_the_machine()).unwrap();
+        (dir, directory)
+    }
 
     fn id(text: &str) -> SessionId {
         SessionId::parse(text).unwrap()
@@ -162,27 +283,72 @@ mod tests {
 
     #[tokio::test]
     async fn a_lock_that_two_sessions_share_is_taken_once() {
-        let dir = tempfile::tempdir().unwrap();
+        let (_dir, directory) = directory();
         let locks = Locks::new();
         let guard = locks.lock_in_process(&[&id("a"), &id("A")]).await;
-        let guard = guard.lock_files(dir.path(), &CancellationToken::never()).unwrap();
-        assert!(locks.try_lock(dir.path(), &id("a")).unwrap().is_none());
+        let guard = locks.lock_files(guard, &directory, &CancellationToken::never()).unwrap();
+        assert!(locks.try_lock(&directory, &id("a")).unwrap().is_none());
         drop(guard);
-        assert!(locks.try_lock(dir.path(), &id("a")).unwrap().is_some());
+        assert!(locks.try_lock(&directory, &id("a")).unwrap().is_some());
     }
 
     #[tokio::test]
     async fn cancelling_ends_the_wait_for_another_process() {
-        let dir = tempfile::tempdir().unwrap();
+        let (_dir, directory) = directory();
         // A second `Locks` on the same files acts as another process.
-        let _other = Locks::new().try_lock(dir.path(), &id("a")).unwrap().unwrap();
-        let guard = Locks::new().lock_in_process(&[&id("a")]).await;
+        let _other = Locks::new().try_lock(&directory, &id("a")).unwrap().unwrap();
+        let locks = Locks::new();
+        let guard = locks.lock_in_process(&[&id("a")]).await;
         let (token, cancel) = CancellationToken::new();
-        let path = dir.path().to_owned();
-        let thread = thread::spawn(move || guard.lock_files(&path, &token).map(drop));
+        let wait = move || locks.lock_files(guard, &directory, &token).map(drop);
+        let thread = thread::spawn(wait);
         thread::sleep(Duration::from_millis(20));
         assert!(!thread.is_finished());
         drop(cancel);
         assert!(thread.join().unwrap().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_lock_counts_only_while_its_file_is_there() {
+        let (_dir, directory) = directory();
+        let (held, other) = (Locks::new(), Locks::new());
+        let guard = held.try_lock(&directory, &id("a")).unwrap().unwrap();
+        assert!(guard.is_current(&directory));
+        assert!(other.try_lock(&directory, &id("a")).unwrap().is_none());
+        fs::remove_dir_all(directory.path()).unwrap();
+        assert!(!guard.is_current(&directory));
+        let guard = other.try_lock(&directory, &id("a")).unwrap().unwrap();
+        assert!(guard.is_current(&directory));
+    }
+
+    #[test]
+    fn g1_a_lock_file_that_was_removed_before_it_was_locked_does_not_count() {
+        let (_dir, directory) = directory();
+        let file = open_lock_file(&directory, 17).unwrap();
+        fs::remove_dir_all(directory.path()).unwrap();
+        let other = try_lock_file(&directory, 17).unwrap();
+        assert!(other.is_some());
+        assert!(lock_if_current(&directory, 17, file).unwrap().is_none());
+    }
+
+    #[test]
+    fn g1_a_writer_that_waits_while_the_directory_is_cleared_locks_the_new_file() {
+        let (_dir, directory) = directory();
+        let directory = Arc::new(directory);
+        for _ in 0..20 {
+            let old = Locks::new().try_lock(&directory, &id("a")).unwrap().unwrap();
+            let waiting = directory.clone();
+            let waits = move || {
+                lock_file(&waiting, lock_number(&id("a")), &CancellationToken::never()).unwrap()
+            };
+            let thread = thread::spawn(waits);
+            thread::sleep(Duration::from_millis(1));
+            fs::remove_dir_all(directory.path()).unwrap();
+            // The writer that waited need not wait for the one that holds the removed file.
+            let file = thread.join().unwrap();
+            assert!(is_at(&path(&directory, lock_number(&id("a"))), &file));
+            drop(old);
+            assert!(Locks::new().try_lock(&directory, &id("a")).unwrap().is_none());
+        }
     }
 }

@@ -10,15 +10,13 @@ use crate::{MAX_TTL, SessionId, Snapshot};
 /// A stored session.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Record {
-    pub(super) expires: Expiry,
+    pub(super) expires: Timestamp,
     pub(super) items: Snapshot,
 }
 
-/// The time at which a session expires, in milliseconds since 1970.
-///
-/// All processes share this clock, and it runs while none of them does.
+/// A time in milliseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Expiry(u64);
+pub(super) struct Timestamp(u64);
 
 /// Why a file with a session's name counts as no session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,11 +46,15 @@ impl fmt::Display for Fault {
 
 impl Record {
     /// Parses a file's content. Returns `None` if the session has expired or has no items.
-    pub(super) fn parse(content: &[u8], id: &SessionId) -> Result<Option<Self>, Fault> {
+    pub(super) fn parse(
+        content: &[u8],
+        id: &SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Self>, Fault> {
         let text = str::from_utf8(content).map_err(|_| Fault::NotText)?;
         let (first, items) = text.split_once('\n').ok_or(Fault::FirstLine)?;
-        let expires = Expiry::parse(first, id)?;
-        if expires.is_past() {
+        let expires = Timestamp::parse_expiry(first, id)?;
+        if expires <= now {
             return Ok(None);
         }
         // Without the line breaks that editors and `to_text` add, so that saving a session in an
@@ -67,13 +69,29 @@ impl Record {
     }
 }
 
-impl Expiry {
-    pub(super) fn after(ttl: Duration) -> Self {
-        Self(now().saturating_add(millis(ttl)))
+impl Timestamp {
+    pub(super) const EPOCH: Self = Self(0);
+
+    pub(super) fn now() -> Self {
+        SystemTime::now().into()
     }
 
-    /// Parses a file's first line.
-    pub(super) fn parse(line: &str, id: &SessionId) -> Result<Self, Fault> {
+    pub(super) fn after(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(millis(duration)))
+    }
+
+    /// Returns the time since an earlier one; zero if it is later.
+    pub(super) fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+
+    /// Returns the time left at `now`, at most [`MAX_TTL`] even if the file was edited by hand.
+    pub(super) fn time_left(self, now: Self) -> Duration {
+        self.since(now).min(MAX_TTL)
+    }
+
+    /// Parses a file's first line: when it expires.
+    pub(super) fn parse_expiry(line: &str, id: &SessionId) -> Result<Self, Fault> {
         let mut words = line.split_ascii_whitespace();
         let (Some(expires), Some(name), None) = (words.next(), words.next(), words.next()) else {
             return Err(Fault::FirstLine);
@@ -82,20 +100,19 @@ impl Expiry {
         // A file system that ignores case finds this file under other ids too.
         if name == id.as_str() { Ok(Self(expires)) } else { Err(Fault::OtherId) }
     }
+}
 
-    pub(super) fn is_past(self) -> bool {
-        self.0 <= now()
-    }
-
-    /// Returns the time left, at most [`MAX_TTL`] even if the file was edited by hand.
-    pub(super) fn time_left(self) -> Duration {
-        Duration::from_millis(self.0.saturating_sub(now())).min(MAX_TTL)
+impl From<SystemTime> for Timestamp {
+    /// A time before 1970 counts as 1970.
+    fn from(time: SystemTime) -> Self {
+        Self::EPOCH.after(time.duration_since(UNIX_EPOCH).unwrap_or_default())
     }
 }
 
-fn now() -> u64 {
-    // A clock set before 1970 counts as 1970.
-    millis(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+impl From<Timestamp> for SystemTime {
+    fn from(time: Timestamp) -> Self {
+        UNIX_EPOCH + time.since(Timestamp::EPOCH)
+    }
 }
 
 fn millis(duration: Duration) -> u64 {
@@ -112,18 +129,22 @@ mod tests {
         SessionId::parse("user-17").unwrap()
     }
 
+    fn parse(content: &[u8]) -> Result<Option<Record>, Fault> {
+        Record::parse(content, &id(), Timestamp::now())
+    }
+
     fn items(content: &str) -> Result<Option<String>, Fault> {
-        let record = Record::parse(content.as_bytes(), &id())?;
+        let record = parse(content.as_bytes())?;
         Ok(record.map(|record| record.items.to_json().into_owned()))
     }
 
     #[test]
     fn a_written_record_is_read_back() {
         let items = Snapshot::parse(r#"{"a":2.50,"b":[ 1 ]}"#).unwrap().unwrap();
-        let record = Record { expires: Expiry(LATER), items };
+        let record = Record { expires: Timestamp(LATER), items };
         let text = record.to_text(&id());
         assert_eq!(text, format!("{LATER} user-17\n{{\"a\":2.50,\"b\":[ 1 ]}}\n"));
-        assert_eq!(Record::parse(text.as_bytes(), &id()), Ok(Some(record)));
+        assert_eq!(parse(text.as_bytes()), Ok(Some(record)));
     }
 
     #[test]
@@ -174,7 +195,7 @@ mod tests {
         ] {
             assert_eq!(items(content), Err(fault), "{content}");
         }
-        assert_eq!(Record::parse(b"\xff\xfe", &id()), Err(Fault::NotText));
+        assert_eq!(parse(b"\xff\xfe"), Err(Fault::NotText));
     }
 
     #[test]
@@ -182,19 +203,19 @@ mod tests {
         let content =
             format!("{LATER} user-17\n{{\"a\":\"\u{e9}\",\"b\":[1,{{}}]}}\n").into_bytes();
         for place in 0..content.len() {
-            let _ = Record::parse(&content[..place], &id());
+            let _ = parse(&content[..place]);
             for byte in [0, b'\n', b' ', b'"', b'{', b'9', 0x80, 0xff] {
                 let mut altered = content.clone();
                 altered[place] = byte;
-                let _ = Record::parse(&altered, &id());
+                let _ = parse(&altered);
             }
         }
     }
 
     #[test]
     fn a_time_left_edited_by_hand_is_capped() {
-        let expires = Expiry::parse("18446744073709551615 user-17", &id()).unwrap();
-        assert_eq!(expires.time_left(), MAX_TTL);
-        assert!(!expires.is_past());
+        let line = "18446744073709551615 user-17";
+        let expires = Timestamp::parse_expiry(line, &id()).unwrap();
+        assert_eq!(expires.time_left(Timestamp::now()), MAX_TTL);
     }
 }

@@ -1,36 +1,54 @@
 //! The storage.
 
-use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use tokio::task::spawn_blocking;
 
 use super::{
     cancellation_token::CancellationToken,
+    clock::Clock,
     directory::{Directory, Entry},
-    lock::Locks,
+    lock::{Locks, is_unusable_lock},
+    permit::Permit,
     reader_pool::ReaderPool,
-    record::{Expiry, Record},
-    sweep::Sweep,
+    record::Record,
+    sweep::Sweeper,
 };
 use crate::{
     Changes, Error, RenameOptions, Result, SessionId, SetOptions, Snapshot, Storage, TtlRange,
-    WriteMode, Written,
+    WriteMode, Written, failure_log::FailureLog,
 };
 
 /// Stores each session in a file of its own, for the processes of one machine.
 ///
 /// The first line of `<id>.session` holds the time at which the session expires, in milliseconds
 /// since 1970, and its id; the rest is a JSON object of its items, which may be edited by hand.
-/// Only their owner can read the files. Sessions survive a restart of the process. Files are not
-/// synced to the disk, so a power failure may lose the latest writes.
+/// The file's modification time shows when the session expires, too. Only their owner can read the
+/// files. Sessions survive a restart of the process. Files are not synced to the disk, so a power
+/// failure may lose the latest writes.
 ///
 /// Any number of processes may share a directory on a file system that supports file locks.
+///
+/// If the directory is removed while it is in use, it is created anew, unless its parent is missing
+/// as well. Failures are logged once, not with every request.
 #[derive(Clone)]
 pub struct FileStorage {
     directory: Arc<Directory>,
     locks: Arc<Locks>,
     readers: Arc<ReaderPool>,
+    sweeper: Arc<Sweeper>,
+    failures: Arc<Failures>,
+}
+
+struct Failures {
+    reads: FailureLog,
+    writes: FailureLog,
 }
 
 impl FileStorage {
@@ -42,7 +60,7 @@ impl FileStorage {
     /// # Errors
     ///
     /// [`Error::Config`] if the directory cannot be created, or files in it cannot be written or
-    /// locked.
+    /// locked. It names the directory, and what is wrong.
     ///
     /// # Examples
     ///
@@ -53,16 +71,29 @@ impl FileStorage {
     /// # Ok::<_, session_core::Error>(())
     /// ```
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self> {
-        let (dir, locks) = (dir.into(), Locks::new());
-        let directory = Directory::open(&dir).and_then(|directory| {
-            locks.probe(directory.path())?;
+        Self::open_by(&dir.into(), Clock::of_the_machine())
+    }
+
+    fn open_by(dir: &Path, clock: Clock) -> Result<Self> {
+        let locks = Locks::new();
+        let directory = Directory::open(dir, clock).and_then(|directory| {
+            locks.probe(&directory)?;
             Ok(directory)
         });
-        let unusable = |error| {
-            Error::Config(format!("session directory {} cannot be used: {error}", dir.display()))
+        let shown = dir.display();
+        let unusable =
+            |error| Error::Config(format!("session directory {shown} cannot be used: {error}"));
+        let failures = Failures {
+            reads: FailureLog::new(format!("session directory {shown} cannot be read")),
+            writes: FailureLog::new(format!("session directory {shown} cannot be written")),
         };
-        let directory = Arc::new(directory.map_err(unusable)?);
-        Ok(Self { directory, locks: Arc::new(locks), readers: Arc::default() })
+        Ok(Self {
+            directory: Arc::new(directory.map_err(unusable)?),
+            locks: Arc::new(locks),
+            readers: Arc::default(),
+            sweeper: Arc::default(),
+            failures: Arc::new(failures),
+        })
     }
 
     async fn read(&self, id: &SessionId) -> Result<Entry> {
@@ -70,8 +101,16 @@ impl FileStorage {
         let read = move |readers: &Arc<ReaderPool>| {
             directory.read_with(&id, || readers.add_reader_for_queue())
         };
-        let entry = self.readers.run(read).await;
-        entry.map_err(|error| storage_error("read", error))
+        match self.readers.run(read).await {
+            Ok(entry) => {
+                self.failures.reads.succeeded();
+                Ok(entry)
+            }
+            Err(error) => {
+                self.failures.reads.failed(&error.to_string());
+                Err(storage_error("read", error))
+            }
+        }
     }
 
     /// Runs `write` on a blocking thread, with exclusive access to these sessions among the writers
@@ -82,27 +121,31 @@ impl FileStorage {
     async fn exclusive<T: Send + 'static>(
         &self,
         ids: &[&SessionId],
-        write: impl FnOnce(&Directory, &CancellationToken) -> io::Result<T> + Send + 'static,
+        write: impl FnOnce(&Directory, Permit) -> io::Result<T> + Send + 'static,
     ) -> Result<T> {
         let guard = self.locks.lock_in_process(ids).await;
-        let directory = self.directory.clone();
+        let (directory, locks) = (self.directory.clone(), self.locks.clone());
         let (token, _cancel_on_drop) = CancellationToken::new();
-        blocking("write", move || {
-            let _guard = guard.lock_files(directory.path(), &token)?;
-            write(&directory, &token)
+        let written = blocking(move || {
+            let guard = locks.lock_files(guard, &directory, &token)?;
+            write(&directory, Permit::new(token, guard))
         })
-        .await
+        .await;
+        match &written {
+            Ok(_) => self.failures.writes.succeeded(),
+            // Logged by the locks: it says nothing about other sessions.
+            Err(error) if is_unusable_lock(error) => {}
+            Err(error) => self.failures.writes.failed(&error.to_string()),
+        }
+        written.map_err(|error| storage_error("write", error))
     }
 }
 
 async fn blocking<T: Send + 'static>(
-    verb: &str,
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> Result<T> {
-    match spawn_blocking(work).await {
-        Ok(result) => result.map_err(|error| storage_error(verb, error)),
-        Err(_) => Err(storage_error(verb, io::Error::other("the runtime is shutting down"))),
-    }
+) -> io::Result<T> {
+    let ended = |_| Err(io::Error::other("the runtime is shutting down"));
+    spawn_blocking(work).await.unwrap_or_else(ended)
 }
 
 fn storage_error(verb: &str, error: io::Error) -> Error {
@@ -126,7 +169,7 @@ impl Storage for FileStorage {
         let (mode, ttl) = (options.mode, options.ttl);
         let is_compared = matches!(mode, WriteMode::UpdateSeen | WriteMode::Retire);
         let seen = options.seen.filter(|_| is_compared).cloned();
-        let write = move |directory: &Directory, token: &CancellationToken| {
+        let write = move |directory: &Directory, permit: Permit| {
             let stored = match directory.read(&session)? {
                 Entry::Unreadable => return Ok(Written::Refused),
                 entry => entry.into_snapshot(),
@@ -135,7 +178,11 @@ impl Storage for FileStorage {
             let Some(items) = options.apply(&changes, stored.as_ref()) else {
                 return Ok(Written::Refused);
             };
-            directory.write(&session, &Record { expires: Expiry::after(ttl), items }, token)?;
+            directory.write(
+                &session,
+                &Record { expires: directory.expiry(ttl), items },
+                &permit,
+            )?;
             Ok(Written::Saved)
         };
         self.exclusive(&[id], write).await
@@ -143,14 +190,14 @@ impl Storage for FileStorage {
 
     async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {
         let session = id.clone();
-        let write = move |directory: &Directory, token: &CancellationToken| {
+        let write = move |directory: &Directory, permit: Permit| {
             let Entry::Session(record) = directory.read(&session)? else {
                 return Ok(false);
             };
-            let [earliest, latest] = [ttl.at_least, ttl.at_most].map(Expiry::after);
+            let [earliest, latest] = [ttl.at_least, ttl.at_most].map(|ttl| directory.expiry(ttl));
             let expires = record.expires.min(latest).max(earliest);
             if expires != record.expires {
-                directory.write(&session, &Record { expires, ..record }, token)?;
+                directory.write(&session, &Record { expires, ..record }, &permit)?;
             }
             Ok(true)
         };
@@ -159,14 +206,14 @@ impl Storage for FileStorage {
 
     async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
         let (session, seen) = (id.clone(), if_seen.cloned());
-        let write = move |directory: &Directory, token: &CancellationToken| {
+        let write = move |directory: &Directory, permit: Permit| {
             let Entry::Session(record) = directory.read(&session)? else {
                 return Ok(false);
             };
             if seen.is_some_and(|seen| seen != record.items) {
                 return Ok(false);
             }
-            directory.remove(&session, token)?;
+            directory.remove(&session, &permit)?;
             Ok(true)
         };
         self.exclusive(&[id], write).await
@@ -174,7 +221,7 @@ impl Storage for FileStorage {
 
     async fn expires_in(&self, id: &SessionId) -> Result<Option<Duration>> {
         let session = self.read(id).await?.into_session();
-        Ok(session.map(|record| record.expires.time_left()))
+        Ok(session.map(|record| record.expires.time_left(self.directory.clock().now())))
     }
 
     /// Renames in one step for every other writer. Readers may briefly find the session under both
@@ -186,22 +233,22 @@ impl Storage for FileStorage {
         options: RenameOptions,
     ) -> Result<bool> {
         let (old, new) = (from.clone(), to.clone());
-        let write = move |directory: &Directory, token: &CancellationToken| {
+        let write = move |directory: &Directory, permit: Permit| {
             let Entry::Session(record) = directory.read(&old)? else {
                 return Ok(false);
             };
             let Entry::Vacant = directory.read(&new)? else {
                 return Ok(false);
             };
-            directory.write(&new, &record, token)?;
+            directory.write(&new, &record, &permit)?;
             // Not cancellable: the session exists under both ids now.
-            let never = CancellationToken::never();
+            let permit = permit.irrevocable();
             if options.grace.is_zero() {
-                directory.remove(&old, &never)?;
+                directory.remove(&old, &permit)?;
             } else {
-                let expires = Expiry::after(options.grace);
+                let expires = directory.expiry(options.grace);
                 let marker = Record { expires, items: Snapshot::marker() };
-                directory.write(&old, &marker, &never)?;
+                directory.write(&old, &marker, &permit)?;
             }
             Ok(true)
         };
@@ -209,19 +256,12 @@ impl Storage for FileStorage {
     }
 
     /// Removes expired sessions and the temporary files of killed writers.
+    ///
+    /// With very many files it rests meanwhile: calls do nothing until it has used no more than a
+    /// hundredth of the time.
     async fn sweep(&self) -> Result<()> {
-        let directory = self.directory.clone();
-        let mut sweep = blocking("sweep", move || Sweep::start(&directory)).await?;
-        let mut is_complete = false;
-        while !is_complete {
-            let (directory, locks) = (self.directory.clone(), self.locks.clone());
-            (sweep, is_complete) = blocking("sweep", move || {
-                let is_complete = sweep.step(&directory, &locks)?;
-                Ok((sweep, is_complete))
-            })
-            .await?;
-        }
-        Ok(())
+        let swept = self.sweeper.sweep(&self.directory, &self.locks).await;
+        swept.map(drop).map_err(|error| storage_error("sweep", error))
     }
 }
 
@@ -231,5 +271,11 @@ impl fmt::Debug for FileStorage {
     }
 }
 
+#[cfg(test)]
+mod clock_tests;
+#[cfg(test)]
+mod fault_tests;
+#[cfg(test)]
+mod sweep_tests;
 #[cfg(test)]
 mod tests;

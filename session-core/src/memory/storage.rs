@@ -1,0 +1,292 @@
+//! The storage that keeps sessions in this process's memory.
+
+use std::{
+    fmt,
+    hash::{BuildHasher, RandomState},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::{
+    task::yield_now,
+    time::{Instant, sleep},
+};
+
+use super::{
+    bound::{Bound, Full, Space},
+    shard::{self, Entry, Shard},
+};
+use crate::{
+    Changes, Error, RenameOptions, Result, SessionId, SetOptions, Snapshot, Storage, TtlRange,
+    Written, failure_log::FailureLog,
+};
+
+// Many shards, so that neither the sweep nor a growing map blocks others for long: with ten million
+// sessions a shard has ten thousand, which the sweep checks in less than a millisecond.
+const SHARDS: usize = 1024;
+
+/// The number of shards swept between two pauses: with a hundred thousand sessions, a few tenths of
+/// a millisecond of work.
+const SWEEP_BATCH: usize = 16;
+const SWEEP_PAUSE: Duration = Duration::from_millis(1);
+
+/// Keeps sessions in this process's memory: fast, but lost when the process ends.
+///
+/// The snapshots that it returns share the stored text. It measures time with Tokio's clock, which
+/// tests can pause.
+///
+/// Without a bound, whoever can start sessions can fill the memory: set
+/// [`max_sessions`](Self::max_sessions) or [`max_bytes`](Self::max_bytes) where strangers can. At
+/// the bound a write that needs more space fails with [`Error::Storage`], and nothing is lost: no
+/// living session is ended to make room for another. Expired ones are removed first.
+pub struct MemoryStorage {
+    // Std mutexes: no critical section awaits, and each is a few map operations.
+    shards: Box<[Mutex<Shard>]>,
+    // Not the hasher of the maps: ids that share a shard would also collide in its map.
+    hasher: RandomState,
+    limit: Option<Limit>,
+}
+
+struct Limit {
+    bound: Bound,
+    log: FailureLog,
+}
+
+impl MemoryStorage {
+    /// Creates an empty storage without a bound.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// let manager = Manager::builder(MemoryStorage::new()).build()?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn new() -> Self {
+        let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
+        Self { shards, hasher: RandomState::new(), limit: None }
+    }
+
+    /// Sets the maximum number of sessions.
+    ///
+    /// A session without items counts, the marker of a renewed id does not.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// let storage = MemoryStorage::new().max_sessions(1);
+    /// let items = Snapshot::parse(r#"{"name":"bob"}"#).unwrap().unwrap();
+    /// let (items, hour) = (Changes::between(None, &items), Duration::from_secs(3600));
+    /// storage.set_session(&SessionId::random(), &items, SetOptions::create(hour)).await?;
+    /// let second = storage.set_session(&SessionId::random(), &items, SetOptions::create(hour)).await;
+    /// assert!(second.unwrap_err().is_unavailable());
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn max_sessions(self, sessions: usize) -> Self {
+        let max = Space { sessions, ..self.max() };
+        self.bounded(max)
+    }
+
+    /// Sets the maximum number of bytes: those of ids and stored texts, and as an estimate of the
+    /// rest 256 for each session and 32 for each item.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::MemoryStorage;
+    ///
+    /// let storage = MemoryStorage::new().max_sessions(100_000).max_bytes(64 << 20);
+    /// ```
+    #[must_use]
+    pub fn max_bytes(self, bytes: usize) -> Self {
+        let max = Space { bytes, ..self.max() };
+        self.bounded(max)
+    }
+
+    fn max(&self) -> Space {
+        self.limit.as_ref().map_or(Space::UNBOUNDED, |limit| limit.bound.max)
+    }
+
+    fn bounded(mut self, max: Space) -> Self {
+        let taken = self.shards.iter().map(|shard| lock(shard).space());
+        let bound = Bound::new(max, taken.fold(Space::NONE, |a, b| a + b));
+        self.limit = Some(Limit { bound, log: FailureLog::new("sessions are refused") });
+        self
+    }
+
+    fn bound(&self) -> Option<&Bound> {
+        self.limit.as_ref().map(|limit| &limit.bound)
+    }
+
+    fn shard_index(&self, id: &SessionId) -> usize {
+        (self.hasher.hash_one(id) % SHARDS as u64) as usize
+    }
+
+    fn shard(&self, id: &SessionId) -> MutexGuard<'_, Shard> {
+        lock(&self.shards[self.shard_index(id)])
+    }
+
+    /// Writes. While it is full, removes expired entries and tries again.
+    fn write<T>(&self, write: impl Fn() -> Result<T, Full>) -> Result<T> {
+        loop {
+            let result = write();
+            let Some(Limit { log, .. }) = &self.limit else {
+                return result.map_err(refused);
+            };
+            match result {
+                Ok(written) => {
+                    log.succeeded();
+                    return Ok(written);
+                }
+                Err(_) if self.remove_some_expired() => {}
+                Err(full) => {
+                    log.failed(&full.to_string());
+                    return Err(refused(full));
+                }
+            }
+        }
+    }
+
+    /// Removes the expired entries of the first shard that has any. Returns whether there was one.
+    ///
+    /// Not those of all shards: a request waits for it.
+    fn remove_some_expired(&self) -> bool {
+        let now = Instant::now();
+        self.shards.iter().any(|shard| lock(shard).sweep(now, self.bound()))
+    }
+
+    fn try_set(
+        &self,
+        id: &SessionId,
+        changes: &Changes,
+        options: SetOptions<'_>,
+    ) -> Result<Written, Full> {
+        let now = Instant::now();
+        let mut shard = self.shard(id);
+        let stored = shard.live(id, now).map(|entry| &entry.items);
+        let Some(items) = options.apply(changes, stored) else { return Ok(Written::Refused) };
+        shard.insert(id, Entry { items, expires: now + options.ttl }, self.bound())?;
+        Ok(Written::Saved)
+    }
+
+    fn try_rename(
+        &self,
+        from: &SessionId,
+        to: &SessionId,
+        options: RenameOptions,
+    ) -> Result<bool, Full> {
+        let now = Instant::now();
+        let (from_index, to_index) = (self.shard_index(from), self.shard_index(to));
+        // Locks the lower index first, so that two renames cannot deadlock.
+        let mut low = lock(&self.shards[from_index.min(to_index)]);
+        let mut high =
+            (from_index != to_index).then(|| lock(&self.shards[from_index.max(to_index)]));
+        let (source, target) = match high.as_deref_mut() {
+            Some(high) if from_index < to_index => (&mut *low, Some(high)),
+            Some(high) => (high, Some(&mut *low)),
+            None => (&mut *low, None),
+        };
+        let is_taken = target.as_deref().unwrap_or(source).live(to, now).is_some();
+        if is_taken || source.session(from, now).is_none() {
+            return Ok(false);
+        }
+        let marker = (!options.grace.is_zero())
+            .then(|| Entry { items: Snapshot::marker(), expires: now + options.grace });
+        shard::rename((source, from), (target, to), marker, self.bound())?;
+        Ok(true)
+    }
+}
+
+/// Ignores poisoning: entries are replaced as a whole, so a panic leaves a shard consistent.
+fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
+    shard.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn refused(full: Full) -> Error {
+    Error::storage("memory", full.to_string())
+}
+
+#[async_trait]
+impl Storage for MemoryStorage {
+    async fn get_session(&self, id: &SessionId) -> Result<Option<Snapshot>> {
+        Ok(self.cached(id))
+    }
+
+    fn cached(&self, id: &SessionId) -> Option<Snapshot> {
+        self.shard(id).live(id, Instant::now()).map(|entry| entry.items.clone())
+    }
+
+    async fn set_session(
+        &self,
+        id: &SessionId,
+        changes: &Changes,
+        options: SetOptions<'_>,
+    ) -> Result<Written> {
+        self.write(|| self.try_set(id, changes, options))
+    }
+
+    async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {
+        let now = Instant::now();
+        Ok(self.shard(id).expire(id, now, |expires| now + ttl.clamp(expires - now)))
+    }
+
+    async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
+        let mut shard = self.shard(id);
+        let stored = shard.session(id, Instant::now()).map(|entry| &entry.items);
+        let removes = stored.is_some_and(|items| if_seen.is_none_or(|seen| seen == items));
+        if removes {
+            shard.remove(id, self.bound());
+        }
+        Ok(removes)
+    }
+
+    async fn expires_in(&self, id: &SessionId) -> Result<Option<Duration>> {
+        let now = Instant::now();
+        Ok(self.shard(id).session(id, now).map(|entry| entry.expires - now))
+    }
+
+    /// Renames in one step, with both shards locked.
+    async fn rename(
+        &self,
+        from: &SessionId,
+        to: &SessionId,
+        options: RenameOptions,
+    ) -> Result<bool> {
+        self.write(|| self.try_rename(from, to, options))
+    }
+
+    /// Sweeps one shard at a time. Yields to other tasks after each shard, and sleeps after each
+    /// batch, because other threads may need the processor.
+    async fn sweep(&self) -> Result<()> {
+        for batch in self.shards.chunks(SWEEP_BATCH) {
+            for shard in batch {
+                lock(shard).sweep(Instant::now(), self.bound());
+                yield_now().await;
+            }
+            sleep(SWEEP_PAUSE).await;
+        }
+        Ok(())
+    }
+}
+
+impl Default for MemoryStorage {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for MemoryStorage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryStorage").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;
