@@ -1,7 +1,8 @@
 //! A shopping cart: a type of the application that stores its data in the session.
 //!
 //! `cargo run -p session-actix --example cart`, then
-//! `curl -c jar -b jar -X POST localhost:8080/cart/apple/3` and `curl -b jar localhost:8080/cart`.
+//! `curl -c jar -b jar -X POST localhost:8080/cart/apple/3`, `…/cart/apple` for one more, and
+//! `curl -b jar localhost:8080/cart`.
 
 use std::{collections::BTreeMap, env, error::Error, future::Ready, future::ready};
 
@@ -20,6 +21,11 @@ impl Cart {
             return self.0.remove([format!("cart:{article}")]).await;
         }
         self.0.set(&format!("cart:{article}"), pieces).await
+    }
+
+    /// Adds one piece, and returns how many there are: two clicks at the same time are two pieces.
+    async fn add(&self, article: &str) -> session_actix::Result<u32> {
+        self.0.update_or(&format!("cart:{article}"), 0, |pieces| pieces + 1).await
     }
 
     async fn articles(&self) -> session_actix::Result<BTreeMap<String, u32>> {
@@ -48,6 +54,11 @@ async fn put(cart: Cart, path: web::Path<(String, u32)>) -> Result<String> {
     Ok(format!("{pieces} x {article}\n"))
 }
 
+async fn add(cart: Cart, article: web::Path<String>) -> Result<String> {
+    let pieces = cart.add(&article).await?;
+    Ok(format!("{pieces} x {article}\n"))
+}
+
 async fn show(cart: Cart) -> Result<web::Json<BTreeMap<String, u32>>> {
     Ok(web::Json(cart.articles().await?))
 }
@@ -61,6 +72,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let app = move || {
         App::new()
             .route("/cart", web::get().to(show))
+            .route("/cart/{article}", web::post().to(add))
             .route("/cart/{article}/{pieces}", web::post().to(put))
             .wrap(sessions.clone())
     };

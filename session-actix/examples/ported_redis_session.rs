@@ -34,8 +34,7 @@ async fn index(session: Session) -> Result<HttpResponse> {
 
 async fn do_something(session: Session) -> Result<HttpResponse> {
     let user_id = session.get::<String>("user_id").await?;
-    let counter = session.get_or("counter", 0).await? + 1;
-    session.set("counter", counter).await?;
+    let counter = session.update_or("counter", 0, |counter| counter + 1).await?;
 
     Ok(HttpResponse::Ok().json(IndexResponse { user_id, counter }))
 }

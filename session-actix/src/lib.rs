@@ -12,8 +12,7 @@
 //! use session_actix::{Manager, MemoryStorage, Session, SessionMiddleware};
 //!
 //! async fn count(session: Session) -> Result<String> {
-//!     let visits = session.get_or("visits", 0).await? + 1;
-//!     session.set("visits", visits).await?;
+//!     let visits = session.update_or("visits", 0, |visits| visits + 1).await?;
 //!     Ok(format!("Visit number {visits}.\n"))
 //! }
 //!

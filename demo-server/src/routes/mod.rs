@@ -18,6 +18,8 @@ pub(crate) fn register(app: &mut web::ServiceConfig) {
         .route("/set", web::to(sessions::set))
         .route("/get", web::to(sessions::get))
         .route("/del", web::to(sessions::del))
+        .route("/count", web::to(sessions::count))
+        .route("/take", web::to(sessions::take))
         .route("/healthz", web::to(health::healthz))
         .route("/readyz", web::to(health::readyz));
 }

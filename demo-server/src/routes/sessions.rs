@@ -1,4 +1,5 @@
-//! The routes of the walkthrough: `/set`, `/get` and `/del`.
+//! The routes of the walkthrough, `/set`, `/get` and `/del`, and two that change items atomically,
+//! `/count` and `/take`.
 
 use std::collections::BTreeMap;
 
@@ -72,6 +73,34 @@ pub(super) async fn del(request: HttpRequest, session: Session) -> Result<HttpRe
         session.remove(keys).await?;
     }
     Ok(done(&request))
+}
+
+/// Handles `/count`, which adds one to the item `count` and answers with the new number. No other
+/// request's addition is lost.
+pub(super) async fn count(session: Session) -> Result<HttpResponse, Error> {
+    let count = session.update_or("count", 0_u64, |count| count.saturating_add(1)).await?;
+    Ok(json(count.to_string()))
+}
+
+/// Handles `/take?key=a`, which removes that item and answers with it, or with `null`. Of several
+/// requests at once, one is given the item.
+pub(super) async fn take(request: HttpRequest, session: Session) -> Result<HttpResponse, Error> {
+    let keys = match Query::keys(request.query_string()) {
+        Ok(keys) => keys,
+        Err(malformed) => return Ok(malformed.response()),
+    };
+    let [key] = &keys[..] else {
+        return Ok(HttpResponse::BadRequest().body("The query parameter key is needed once.\n"));
+    };
+    let item = session.take::<Box<RawValue>>(key).await?;
+    Ok(json(item.as_deref().map_or("null", RawValue::get).to_owned()))
+}
+
+fn json(body: String) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type(ContentType::json())
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .body(body)
 }
 
 fn done(request: &HttpRequest) -> HttpResponse {

@@ -13,8 +13,7 @@ use serde::Serialize;
 use session_actix::{FileStorage, Manager, MemoryStorage, Session, SessionMiddleware};
 
 async fn count(session: Session) -> Result<String> {
-    let count = session.get_or("count", 0).await? + 1;
-    session.set("count", count).await?;
+    let count = session.update_or("count", 0, |count| count + 1).await?;
     Ok(count.to_string())
 }
 

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     background::Background,
-    failure_log::{FailureLog, StoreFailure},
+    recent_failures::{RecentFailures, StoreFailure},
     touch_queue::TouchQueue,
 };
 use crate::{Error, Result, SessionId, Storage};
@@ -57,7 +57,7 @@ pub(super) struct Shared {
     pub(super) touches: Arc<TouchQueue>,
     pub(super) background: Background,
     pub(super) unknown_claims: AtomicU64,
-    pub(super) failures: FailureLog,
+    pub(super) failures: RecentFailures,
 }
 
 impl Manager {

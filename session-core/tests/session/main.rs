@@ -10,6 +10,7 @@ mod overlap;
 #[path = "../support/probe.rs"]
 mod probe;
 mod reads;
+mod updates;
 mod values;
 
 use std::{sync::Arc, time::Duration};

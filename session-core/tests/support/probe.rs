@@ -13,8 +13,8 @@ use std::{
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 use session_core::{
-    Changes, Error, Granularity, MemoryStorage, RenameOptions, Result, SessionId, SetOptions,
-    Snapshot, Storage, TtlRange, Written,
+    Changes, Error, Granularity, ItemSwap, MemoryStorage, RenameOptions, Result, SessionId,
+    SetOptions, Snapshot, Storage, SwapOptions, TtlRange, Written,
 };
 
 /// A memory storage with a choice of granularity.
@@ -124,6 +124,17 @@ impl Storage for Probe {
 
     async fn get_size(&self, id: &SessionId) -> Result<usize> {
         self.call("get_size").await?.get_size(id).await
+    }
+
+    async fn swap_item(
+        &self,
+        id: &SessionId,
+        key: &str,
+        seen: Option<&RawValue>,
+        new: Option<&RawValue>,
+        options: SwapOptions<'_>,
+    ) -> Result<ItemSwap> {
+        self.call("swap_item").await?.swap_item(id, key, seen, new, options).await
     }
 
     async fn rename(

@@ -1,4 +1,4 @@
-//! The log lines about operations that the store fails.
+//! The failures of the store that operations met: the latest one, and the log lines about them.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -27,7 +27,7 @@ pub struct StoreFailure {
 
 /// Says each reason once a minute, however many requests fail for it.
 #[derive(Debug, Default)]
-pub(super) struct FailureLog {
+pub(super) struct RecentFailures {
     // A std mutex: a few comparisons, never held across an await, and locked by failures only.
     reasons: Mutex<Vec<Reason>>,
 }
@@ -41,7 +41,7 @@ struct Reason {
     unlogged: u64,
 }
 
-impl FailureLog {
+impl RecentFailures {
     pub(super) fn note(&self, error: &Error) {
         if !error.is_unavailable() {
             return;
@@ -80,7 +80,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_last_failure_is_the_latest_and_reasons_are_bounded() {
-        let log = FailureLog::default();
+        let log = RecentFailures::default();
         assert_eq!(log.last(), None);
         log.note(&Error::Vanished);
         assert_eq!(log.last(), None, "it is no failure of the store");
@@ -97,8 +97,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_reason_is_said_again_after_a_minute() {
-        let log = FailureLog::default();
-        let unlogged = |log: &FailureLog| log.reasons.lock().unwrap()[0].unlogged;
+        let log = RecentFailures::default();
+        let unlogged = |log: &RecentFailures| log.reasons.lock().unwrap()[0].unlogged;
         for _ in 0..10 {
             log.note(&Error::Timeout);
         }
