@@ -152,6 +152,13 @@ impl Changes {
         self.items.extend(later.items);
     }
 
+    /// Returns the change that sets one item, or removes it.
+    pub(crate) fn of_item(key: &str, item: Option<&RawValue>) -> Self {
+        let mut changes = Self::new();
+        changes.insert(key.to_owned(), item.map(ToOwned::to_owned));
+        changes
+    }
+
     /// Returns whether the changes can create a session.
     pub(crate) fn creates(&self) -> bool {
         self.sets_items() || self.meta.is_some()

@@ -166,11 +166,7 @@ async fn swap_in_session<S: Storage + ?Sized>(
     [seen, new]: [Option<&RawValue>; 2],
     options: SwapOptions<'_>,
 ) -> Result<ItemSwap> {
-    let mut changes = Changes::new();
-    match new {
-        Some(new) => changes.set(key, new.to_owned()),
-        None => changes.remove(key),
-    }
+    let changes = Changes::of_item(key, new);
     let mut session = options.session.cloned();
     loop {
         let now = match session.take() {

@@ -8,6 +8,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use serde_json::value::RawValue;
 use tokio::task::spawn_blocking;
 
 use super::{
@@ -21,8 +22,8 @@ use super::{
     sweep::Sweeper,
 };
 use crate::{
-    Changes, Error, RenameOptions, Result, SessionId, SetOptions, Snapshot, Storage, TtlRange,
-    WriteMode, Written, failure_log::FailureLog,
+    Changes, Error, ItemSwap, RenameOptions, Result, SessionId, SetOptions, Snapshot, Storage,
+    SwapOptions, TtlRange, WriteMode, Written, failure_log::FailureLog,
 };
 
 /// Stores each session in a file of its own, for the processes of one machine.
@@ -226,6 +227,33 @@ impl Storage for FileStorage {
 
     /// Renames in one step for every other writer. Readers may briefly find the session under both
     /// ids.
+    async fn swap_item(
+        &self,
+        id: &SessionId,
+        key: &str,
+        seen: Option<&RawValue>,
+        new: Option<&RawValue>,
+        options: SwapOptions<'_>,
+    ) -> Result<ItemSwap> {
+        let (session, key, ttl) = (id.clone(), key.to_owned(), options.ttl);
+        let seen = seen.map(|seen| seen.get().to_owned());
+        let changes = Changes::of_item(&key, new);
+        let swap = move |directory: &Directory, permit: Permit| {
+            let stored = directory.read(&session)?.into_snapshot();
+            let Some(now) = stored.filter(|stored| !stored.is_marker()) else {
+                return Ok(ItemSwap::Missing);
+            };
+            if now.item(&key) != seen.as_deref() {
+                return Ok(ItemSwap::Changed(now.get(&key)?));
+            }
+            let items = changes.apply(Some(&now)).expect("a session with changes is a session");
+            let record = Record { expires: directory.expiry(ttl), items };
+            directory.write(&session, &record, &permit)?;
+            Ok(ItemSwap::Saved)
+        };
+        self.exclusive(&[id], swap).await
+    }
+
     async fn rename(
         &self,
         from: &SessionId,

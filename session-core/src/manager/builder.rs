@@ -14,6 +14,7 @@ use super::{
     recent_failures::RecentFailures,
     touch_queue::TouchQueue,
     touch_writer::TouchWriter,
+    turns::Turns,
 };
 use crate::{Error, MAX_TTL, Result, SessionId, Storage};
 
@@ -226,6 +227,7 @@ impl ManagerBuilder {
             background,
             unknown_claims: AtomicU64::new(0),
             failures: RecentFailures::default(),
+            turns: Turns::default(),
         })))
     }
 }

@@ -15,6 +15,7 @@ use super::{
     background::Background,
     recent_failures::{RecentFailures, StoreFailure},
     touch_queue::TouchQueue,
+    turns::{Turn, Turns},
 };
 use crate::{Error, Result, SessionId, Storage};
 
@@ -58,6 +59,7 @@ pub(super) struct Shared {
     pub(super) background: Background,
     pub(super) unknown_claims: AtomicU64,
     pub(super) failures: RecentFailures,
+    pub(super) turns: Turns,
 }
 
 impl Manager {
@@ -225,6 +227,11 @@ impl Manager {
     #[must_use]
     pub fn last_failure(&self) -> Option<StoreFailure> {
         self.0.failures.last()
+    }
+
+    /// Waits for the turn to change an item that other requests of this process change as well.
+    pub(crate) async fn turn(&self, id: &SessionId) -> Turn<'_> {
+        self.0.turns.take(id).await
     }
 
     /// Notes that an operation on a session has failed.

@@ -2,7 +2,8 @@
 //!
 //! Arrows: `builder` -> `handle` ([`Manager`]) -> `background` (tasks) -> `touch_writer` (writes
 //! times to live) and `sweep` (removes expired sessions); `touch_writer` -> `touch_queue` (which
-//! write is due when). `handle` -> `recent_failures` (what operations fail with). No file here uses [`Session`](crate::Session).
+//! write is due when). `handle` -> `recent_failures` (what operations fail with). `handle` -> `turns`
+//! (requests that update one item). No file here uses [`Session`](crate::Session).
 
 mod background;
 mod builder;
@@ -12,8 +13,10 @@ mod recent_failures;
 mod sweep;
 mod touch_queue;
 mod touch_writer;
+mod turns;
 
 pub use builder::ManagerBuilder;
 pub(crate) use handle::IdFn;
 pub use handle::Manager;
 pub use recent_failures::StoreFailure;
+pub(crate) use turns::Turn;

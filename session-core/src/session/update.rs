@@ -166,6 +166,7 @@ impl Session {
         mut seen: Option<Box<RawValue>>,
         change: &mut impl FnMut(Option<&RawValue>) -> Result<(Option<Box<RawValue>>, R)>,
     ) -> Result<Option<R>> {
+        let mut turn = None;
         loop {
             let (new, result) = change(seen.as_deref())?;
             if new.is_none() && seen.is_none() && self.state().is_known() {
@@ -185,7 +186,12 @@ impl Session {
                     state.set_known(id.clone(), None);
                     return Ok(Some(result));
                 }
-                ItemSwap::Changed(now) => seen = now,
+                ItemSwap::Changed(now) => {
+                    seen = now;
+                    if turn.is_none() {
+                        turn = Some(Box::pin(self.turn(id)).await?);
+                    }
+                }
                 ItemSwap::Missing if self.mark_unknown_unread(id) => return Ok(None),
                 ItemSwap::Missing => return Err(self.state().fail(Failure::Vanished)),
             }

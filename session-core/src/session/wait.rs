@@ -11,7 +11,7 @@ use futures_util::lock::MutexGuard;
 use tokio::time::{Instant, sleep};
 
 use super::handle::Session;
-use crate::{Error, Result};
+use crate::{Error, Result, SessionId, manager::Turn};
 
 /// How long a session may still wait for the store, over all its operations.
 ///
@@ -108,6 +108,14 @@ impl Session {
         // Boxed: contention is rare, and the future is part of every operation's.
         let result = Box::pin(self.wait_within(Some(budget), lock)).await;
         result.map_err(|error| self.state().record(access, error))
+    }
+
+    /// Waits for the turn to change an item of the session with this id.
+    pub(super) async fn turn(&self, id: &SessionId) -> Result<Turn<'_>> {
+        let budget = self.state().wait_budget.left();
+        let turn = async { Ok(self.manager().turn(id).await) };
+        let result = self.wait_within(Some(budget), turn).await;
+        result.map_err(|error| self.state().record(Access::Write, error))
     }
 
     async fn wait_within<T>(
