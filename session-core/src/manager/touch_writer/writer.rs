@@ -197,7 +197,7 @@ mod tests {
             if number % 2 == 0 {
                 storage.set_session(&id, &changes, SetOptions::create(TTL)).await.unwrap();
             }
-            queue.used(&id);
+            queue.used(&id, Instant::now());
         }
         sleep(Duration::from_millis(20)).await;
         assert_eq!(queue.len(), (500, 500), "half of them are no sessions of the store");
