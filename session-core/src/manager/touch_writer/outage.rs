@@ -114,12 +114,22 @@ mod tests {
     }
 
     fn succeed(outage: &mut Outage) {
-        outage.record(&Written { id: id(), since: Instant::now(), result: Ok(()) });
+        outage.record(&Written {
+            id: id(),
+            since: Instant::now(),
+            is_retry: false,
+            result: Ok(()),
+        });
     }
 
     fn fail(outage: &mut Outage, times: u32, since: Instant) {
         for _ in 0..times {
-            outage.record(&Written { id: id(), since, result: Err(Error::Timeout) });
+            outage.record(&Written {
+                id: id(),
+                since,
+                is_retry: false,
+                result: Err(Error::Timeout),
+            });
         }
     }
 

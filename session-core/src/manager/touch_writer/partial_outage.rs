@@ -51,7 +51,8 @@ impl PartialOutage {
         match &written.result {
             Ok(()) if self.failing.is_empty() => {}
             Ok(()) => self.succeeded(&written.id),
-            Err(error) if written.since.elapsed() >= LONG => {
+            // The first failures of a store that is down as a whole are those of a part as well.
+            Err(error) if written.is_retry && written.since.elapsed() >= LONG => {
                 self.failed(written);
                 if self.failing.len() == SESSIONS && !self.is_reported {
                     log::warn!(

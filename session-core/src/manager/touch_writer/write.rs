@@ -14,6 +14,8 @@ pub(super) struct Written {
     pub(super) id: SessionId,
     /// When this write began, or the first of those of its session that failed in a row.
     pub(super) since: Instant,
+    /// Whether the write of this session before failed.
+    pub(super) is_retry: bool,
     pub(super) result: Result<()>,
 }
 
@@ -42,7 +44,7 @@ pub(super) fn probe(
         let ttl = TtlRange::at_least(queue.interval()).at_most(queue.longest_ttl());
         let update = timeout(limit, storage.update_ttl(&id, ttl)).await;
         let result = update.unwrap_or(Err(Error::Timeout)).map(drop);
-        Written { id, since, result }
+        Written { id, since, is_retry: true, result }
     }
     .boxed()
 }
@@ -80,7 +82,9 @@ impl Claim {
             }
         }
         self.is_recorded = true;
-        Written { id: self.owed.id.clone(), since: self.owed.since, result: exists.map(drop) }
+        let Owed { id, since, is_retry, .. } = &self.owed;
+        let (id, since, is_retry) = (id.clone(), *since, *is_retry);
+        Written { id, since, is_retry, result: exists.map(drop) }
     }
 }
 
