@@ -28,5 +28,7 @@ mod network;
 mod redis;
 #[path = "faults/renewals.rs"]
 mod renewals;
+#[path = "faults/shard.rs"]
+mod shard;
 #[path = "faults/table.rs"]
 mod table;

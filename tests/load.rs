@@ -13,6 +13,8 @@ mod clients;
 mod connection;
 #[path = "load/latency_probe.rs"]
 mod latency_probe;
+#[path = "load/outage.rs"]
+mod outage;
 
 use std::{
     env, fs,
@@ -80,7 +82,7 @@ fn run(storage: &str, store: &Store) {
         runtime.block_on(Clients::connect(server.port(), size)).expect("the server listens");
     let empty = [server.resident_bytes(), stored(store)];
 
-    let (clients, started) = runtime.block_on(clients.start_sessions());
+    let (clients, started) = runtime.block_on(clients.use_once());
     assert_no_error(&started);
     let (clients, used) = runtime.block_on(clients.use_sessions(size.length));
     assert_no_error(&used);
@@ -135,7 +137,7 @@ fn memory_of_second_load(
     let before = server.resident_bytes();
     let clients =
         runtime.block_on(Clients::connect(server.port(), size)).expect("the server listens");
-    let (_clients, started) = runtime.block_on(clients.start_sessions());
+    let (_clients, started) = runtime.block_on(clients.use_once());
     assert_no_error(&started);
     let after = server.resident_bytes();
     let room = size.sessions * MEMORY_PER_SESSION / 16;

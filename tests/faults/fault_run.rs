@@ -20,9 +20,9 @@ use crate::{
 /// The response timeout of the servers in these tests.
 pub(super) const TIMEOUT: Duration = Duration::from_millis(500);
 /// The time that a request may take beyond the timeout.
-const GRACE: Duration = Duration::from_millis(100);
+pub(super) const GRACE: Duration = Duration::from_millis(100);
 /// The time in which every server must answer successfully after the store is back.
-const RECOVERY: Duration = Duration::from_secs(1);
+pub(super) const RECOVERY: Duration = Duration::from_secs(1);
 
 /// The time before the fault, in which every server serves requests.
 const BEFORE: Duration = Duration::from_millis(500);

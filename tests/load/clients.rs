@@ -33,8 +33,22 @@ pub(crate) struct Outcome {
     /// The number of connections that the server had closed because they were idle.
     pub(crate) reopened: usize,
     pub(crate) took: Duration,
+    /// The number of answers 503, if they are allowed.
+    pub(crate) unavailable: usize,
+    pub(crate) longest: Duration,
     /// The earliest and the latest of the last uses of all sessions.
     pub(crate) last_uses: Option<(Instant, Instant)>,
+}
+
+/// What the clients do.
+#[derive(Clone, Copy)]
+enum Task {
+    /// Use each session once.
+    Once,
+    /// Use the sessions in turn until then.
+    Until(Instant),
+    /// Read the sessions in turn until then, although the store may be away.
+    ReadUntil(Instant),
 }
 
 /// About as long as a small session.
@@ -96,27 +110,34 @@ impl Clients {
         Ok(Self { clients, pacer: Rc::new(pacer) })
     }
 
-    /// Starts all sessions: every client uses each of its sessions once.
-    pub(crate) async fn start_sessions(self) -> (Self, Outcome) {
-        self.run(None).await
+    /// Uses every session once. The first use starts it, the second one reads it.
+    pub(crate) async fn use_once(self) -> (Self, Outcome) {
+        self.run(Task::Once).await
     }
 
     /// Uses the sessions for this time: every client uses its sessions in turn, with four reads to
     /// one write.
     pub(crate) async fn use_sessions(self, length: Duration) -> (Self, Outcome) {
-        self.run(Some(Instant::now() + length)).await
+        self.run(Task::Until(Instant::now() + length)).await
     }
 
-    async fn run(self, end: Option<Instant>) -> (Self, Outcome) {
+    /// Reads the sessions in turn for this time. Answers 503 are no errors.
+    pub(crate) async fn read_sessions(self, length: Duration) -> (Self, Outcome) {
+        self.run(Task::ReadUntil(Instant::now() + length)).await
+    }
+
+    async fn run(self, task: Task) -> (Self, Outcome) {
         let start = Instant::now();
         let pacer = self.pacer;
-        let spawn = |client: Client| actix_rt::spawn(client.run(pacer.clone(), start, end));
+        let spawn = |client: Client| actix_rt::spawn(client.run(pacer.clone(), start, task));
         let tasks: Vec<_> = self.clients.into_iter().map(spawn).collect();
         let (mut clients, mut all) = (Vec::new(), Outcome::default());
         for task in tasks {
-            let (client, requests, errors) = task.await.expect("no client panics");
-            all.requests += requests;
-            all.errors.extend(errors);
+            let (client, one) = task.await.expect("no client panics");
+            all.requests += one.requests;
+            all.errors.extend(one.errors);
+            all.unavailable += one.unavailable;
+            all.longest = all.longest.max(one.longest);
             all.reopened += client.connection.reopened;
             clients.push(client);
         }
@@ -128,31 +149,31 @@ impl Clients {
 }
 
 impl Client {
-    async fn run(
-        mut self,
-        pacer: Rc<Pacer>,
-        start: Instant,
-        end: Option<Instant>,
-    ) -> (Self, usize, Option<String>) {
-        let mut requests = 0;
+    async fn run(mut self, pacer: Rc<Pacer>, start: Instant, task: Task) -> (Self, Outcome) {
+        let mut outcome = Outcome::default();
         loop {
             for session in &mut self.sessions {
                 let _permit = pacer.wait().await;
-                if end.is_some_and(|end| Instant::now() >= end) {
-                    return (self, requests, None);
+                let sent = Instant::now();
+                if matches!(task, Task::Until(end) | Task::ReadUntil(end) if sent >= end) {
+                    return (self, outcome);
                 }
-                let result = session.use_once(&mut self.connection).await;
-                requests += 1;
-                if let Err(error) = result {
-                    return (
-                        self,
-                        requests,
-                        Some(format!("after {:.1?}: {error}", start.elapsed())),
-                    );
+                let result = match task {
+                    Task::ReadUntil(_) => session.read(&mut self.connection).await,
+                    _ => session.use_once(&mut self.connection).await.map(|()| true),
+                };
+                outcome.requests += 1;
+                outcome.longest = outcome.longest.max(sent.elapsed());
+                match result {
+                    Ok(is_available) => outcome.unavailable += usize::from(!is_available),
+                    Err(error) => {
+                        outcome.errors.push(format!("after {:.1?}: {error}", start.elapsed()));
+                        return (self, outcome);
+                    }
                 }
             }
-            if end.is_none() {
-                return (self, requests, None);
+            if matches!(task, Task::Once) {
+                return (self, outcome);
             }
         }
     }
@@ -171,10 +192,7 @@ impl Session {
         } else {
             connection.get("/get", id).await?
         };
-        let expected = match *count {
-            count if is_new || count % 5 == 0 => "ok".to_owned(),
-            count => format!(r#"{{"count":{},"text":"{TEXT}"}}"#, count - count % 5),
-        };
+        let expected = if is_new || *count % 5 == 0 { "ok".to_owned() } else { self.stored() };
         let Answer { status, body, id } = answer;
         if status != 200 || body != expected || is_new && id.is_none() {
             return Err(io::Error::other(format!("{status}: {body}, not {expected}")));
@@ -184,5 +202,24 @@ impl Session {
         }
         self.used = Instant::now();
         Ok(())
+    }
+
+    /// Reads the session. Returns whether the store was available.
+    async fn read(&mut self, connection: &mut Connection) -> io::Result<bool> {
+        let Answer { status, body, .. } = connection.get("/get", &self.id).await?;
+        let expected = self.stored();
+        match status {
+            200 if body == expected => {
+                self.used = Instant::now();
+                Ok(true)
+            }
+            503 => Ok(false),
+            _ => Err(io::Error::other(format!("{status}: {body}, not {expected}"))),
+        }
+    }
+
+    /// The stored items, as the server answers them.
+    fn stored(&self) -> String {
+        format!(r#"{{"count":{},"text":"{TEXT}"}}"#, self.count - self.count % 5)
     }
 }

@@ -108,11 +108,18 @@ impl Server {
 
     /// The resident memory of the server in bytes.
     pub(crate) fn resident_bytes(&self) -> usize {
+        self.resident_memory()()
+    }
+
+    /// Returns a function that returns the resident memory of the server in bytes.
+    pub(crate) fn resident_memory(&self) -> impl Fn() -> usize + Send + use<> {
         let status = format!("/proc/{}/status", self.process.id());
-        let status = fs::read_to_string(status).expect("Linux");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a size");
-        let kilobytes = line.trim().trim_end_matches(" kB");
-        kilobytes.parse::<usize>().expect("a number") << 10
+        move || {
+            let status = fs::read_to_string(&status).expect("Linux");
+            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+            let kilobytes = line.expect("a size").trim().trim_end_matches(" kB");
+            kilobytes.parse::<usize>().expect("a number") << 10
+        }
     }
 
     /// Limits the size of the files that the server writes: bytes, or `unlimited`.

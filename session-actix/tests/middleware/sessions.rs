@@ -7,7 +7,9 @@ use actix_web::{
     body::BodyStream,
     http::{
         StatusCode,
-        header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
+        header::{
+            ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, COOKIE, RETRY_AFTER,
+        },
     },
     middleware::{Compress, Logger, NormalizePath},
     test::init_service,
@@ -17,7 +19,7 @@ use futures_util::stream;
 use session_actix::{CookieAge, Session, SessionMiddleware};
 use session_core::{Manager, MemoryStorage};
 
-use crate::{app, call, cookie, cookies, manager, plain, routes, sessions, text};
+use crate::{app, call, call_with, cookie, cookies, manager, plain, routes, sessions, text};
 
 #[actix_web::test]
 async fn the_cookie_is_sent_for_a_new_session_and_expired_when_it_ends() {
@@ -48,6 +50,7 @@ async fn a_handler_can_return_the_whole_session() {
     let app = app!(sessions(&manager));
     let sid = cookie(&call(&app, "/set", None).await);
     let response = call(&app, "/whole", Some(&sid)).await;
+    assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers().get(CONTENT_TYPE).unwrap(), "application/json");
     assert_eq!(text(response).await, r#"{"n":1}"#);
     assert_eq!(call(&app, "/whole", None).await.status(), StatusCode::NOT_FOUND);
@@ -161,11 +164,19 @@ async fn a_route_without_the_middleware_answers_500() {
 
 #[actix_web::test]
 async fn other_middlewares_work_outside_and_inside() {
-    let (manager, _) = manager();
+    let (manager, probe) = manager();
     let app =
         app!(Compress::default(), sessions(&manager), NormalizePath::trim(), Logger::default());
     let sid = cookie(&call(&app, "/set/", None).await);
     assert_eq!(text(call(&app, "/get/", Some(&sid)).await).await, "Some(1)");
+
+    let compressed = [(COOKIE.as_str(), &*sid), (ACCEPT_ENCODING.as_str(), "deflate, gzip, br")];
+    let response = call_with(&app, "/careless/", &compressed).await;
+    assert!(response.headers().contains_key(CONTENT_ENCODING));
+    probe.set_down(true);
+    let response = call_with(&app, "/careless/", &compressed).await;
+    assert!(!response.headers().contains_key(CONTENT_ENCODING), "that of the replaced response");
+    assert!(text(response).await.starts_with("The session store cannot be reached."));
 }
 
 #[actix_web::test]

@@ -264,9 +264,9 @@ impl Manager {
         (self.0.id_fn)()
     }
 
-    /// Records that a session was used. Returns whether to send a persistent cookie again.
-    pub(crate) fn note_used(&self, id: &SessionId) -> bool {
-        let roll = self.0.touches.used(id);
+    /// Records that a session was used now. Returns whether to send a persistent cookie again.
+    pub(crate) fn note_used(&self, id: &SessionId, now: Instant) -> bool {
+        let roll = self.0.touches.used(id, now);
         self.0.background.ensure_running();
         roll
     }

@@ -1,5 +1,7 @@
 //! Closing a session at the end of its request.
 
+use tokio::time::Instant;
+
 use super::{
     handle::Session,
     outcome::{Closed, Outcome},
@@ -110,11 +112,14 @@ impl Session {
     /// whether a persistent cookie has to be sent again.
     fn note_use_at_close(&self, state: &State, id: &SessionId) -> bool {
         let manager = self.manager();
+        if state.passive && !state.stored {
+            return false;
+        }
+        let now = Instant::now();
         match state.noted {
-            _ if state.passive && !state.stored => false,
-            Some((at, roll)) if at.elapsed() < manager.touch_interval() => roll,
-            Some((_, roll)) => manager.note_used(id) | roll,
-            None => manager.note_used(id),
+            Some(at) if now.duration_since(at) < manager.touch_interval() => state.rolls,
+            Some(_) => manager.note_used(id, now) | state.rolls,
+            None => manager.note_used(id, now),
         }
     }
 }

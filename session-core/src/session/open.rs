@@ -59,7 +59,7 @@ impl Manager {
     #[must_use]
     pub fn open_any(&self, claims: impl IntoIterator<Item = SessionId>) -> Session {
         let mut claims = claims.into_iter();
-        let state = State::new(claims.next(), claims.collect(), self.timeout());
+        let state = State::new(claims.next(), claims, self.timeout());
         let (state, transition) = (Mutex::new(state), Default::default());
         Session(Arc::new(Inner { manager: self.clone(), state, transition }))
     }

@@ -83,7 +83,7 @@ impl Session {
 
     async fn renew(&self, old_id: OldId) -> Result<Option<SessionId>> {
         let _transition = self.transition(Access::Write).await?;
-        if self.is_whole() || !self.state().other_claims.is_empty() {
+        if self.is_whole() || self.state().has_other_claims() {
             self.verify_locked(Access::Write).await?;
         }
         let Some(old) = self.checked_id(Access::Write)? else { return Ok(self.renew_unstored()) };

@@ -1,6 +1,6 @@
 //! The state of a session within one request.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{collections::VecDeque, iter, mem, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
@@ -14,14 +14,12 @@ pub(super) struct State {
     pub(super) phase: Phase,
     /// The id that the client sent. It must be sent any other id.
     pub(super) claim: Option<SessionId>,
-    /// Claims that were found unknown otherwise than by reading them: one may be renewed.
-    pub(super) unknown_claims: Vec<SessionId>,
     /// Whether a claimed id was renewed a moment ago, by another request of this client.
     pub(super) is_renewed: bool,
     /// Whether this request may begin a new session although a claimed id was renewed.
     pub(super) starts_anew: bool,
-    /// Further ids that the client sent, to be verified if the first is unknown.
-    pub(super) other_claims: VecDeque<SessionId>,
+    // Boxed, as few requests have any.
+    pub(super) further_claims: Option<Box<FurtherClaims>>,
     /// The id for a new session, once it is set or generated.
     pub(super) new_id: Option<SessionId>,
     pub(super) id_fn: Option<IdFn>,
@@ -33,8 +31,10 @@ pub(super) struct State {
     pub(super) was_asked: bool,
     /// Whether this request used the session, which restarts its time to live.
     pub(super) used: bool,
-    /// When the manager was last told of the use, and whether the cookie has to be sent again.
-    pub(super) noted: Option<(Instant, bool)>,
+    /// When the manager was last told of the use.
+    pub(super) noted: Option<Instant>,
+    /// Whether the cookie has to be sent again, as the manager said then.
+    pub(super) rolls: bool,
     /// Whether reads do not count as use.
     pub(super) passive: bool,
     /// Whether this request has changed the store.
@@ -49,6 +49,24 @@ pub(super) struct State {
     /// The result of `close`, once the session is closed.
     pub(super) closed: Option<(Outcome, Option<Failure>)>,
     pub(super) wait_budget: WaitBudget,
+}
+
+/// The claims of a request beside the current one.
+#[derive(Default)]
+pub(super) struct FurtherClaims {
+    /// To be verified, in this order, if the current one is unknown.
+    others: VecDeque<SessionId>,
+    /// Found unknown otherwise than by reading them.
+    unread: Vec<SessionId>,
+}
+
+impl FurtherClaims {
+    #[inline]
+    fn of(mut others: impl Iterator<Item = SessionId>) -> Option<Box<Self>> {
+        let first = others.next()?;
+        let others = iter::once(first).chain(others).collect();
+        Some(Box::new(Self { others, unread: Vec::new() }))
+    }
 }
 
 pub(super) enum Phase {
@@ -69,28 +87,30 @@ pub(super) enum Failure {
     Vanished,
     IdTaken,
     Timeout,
-    Storage(StorageError),
+    // Shared, which keeps the state small: every request moves it.
+    Storage(Arc<StorageError>),
 }
 
 impl State {
+    #[inline]
     pub(super) fn new(
         claim: Option<SessionId>,
-        other_claims: VecDeque<SessionId>,
+        others: impl Iterator<Item = SessionId>,
         timeout: Duration,
     ) -> Self {
         Self {
             phase: claim.clone().map_or(Phase::Absent, Phase::Unverified),
             claim,
-            unknown_claims: Vec::new(),
             is_renewed: false,
             starts_anew: false,
-            other_claims,
+            further_claims: FurtherClaims::of(others),
             new_id: None,
             id_fn: None,
             pending: None,
             was_asked: false,
             used: false,
             noted: None,
+            rolls: false,
             passive: false,
             stored: false,
             ended: false,
@@ -150,7 +170,7 @@ impl State {
 
     pub(super) fn set_known(&mut self, id: SessionId, base: Option<Snapshot>) {
         self.phase = Phase::Known(id, base);
-        self.other_claims.clear();
+        self.drop_other_claims();
     }
 
     /// Records that a claimed id is unknown, if it is still unverified. Returns whether it was; the
@@ -158,7 +178,7 @@ impl State {
     pub(super) fn mark_unknown(&mut self, id: &SessionId) -> bool {
         let is_unverified = matches!(&self.phase, Phase::Unverified(claimed) if claimed == id);
         if is_unverified {
-            self.phase = match self.other_claims.pop_front() {
+            self.phase = match self.next_claim() {
                 Some(next) => {
                     self.claim = Some(next.clone());
                     Phase::Unverified(next)
@@ -167,6 +187,31 @@ impl State {
             };
         }
         is_unverified
+    }
+
+    /// Returns whether there are claims to be verified if the current one is unknown.
+    pub(super) fn has_other_claims(&self) -> bool {
+        self.further_claims.as_ref().is_some_and(|claims| !claims.others.is_empty())
+    }
+
+    pub(super) fn drop_other_claims(&mut self) {
+        if let Some(claims) = &mut self.further_claims {
+            claims.others.clear();
+        }
+    }
+
+    fn next_claim(&mut self) -> Option<SessionId> {
+        self.further_claims.as_mut()?.others.pop_front()
+    }
+
+    /// Keeps a claim that was found unknown otherwise than by reading it: it may be renewed.
+    pub(super) fn add_unread(&mut self, id: SessionId) {
+        self.further_claims.get_or_insert_default().unread.push(id);
+    }
+
+    /// Takes the claims that were found unknown otherwise than by reading them.
+    pub(super) fn take_unread(&mut self) -> Vec<SessionId> {
+        self.further_claims.as_mut().map(|claims| mem::take(&mut claims.unread)).unwrap_or_default()
     }
 
     /// Returns whether the pending changes set an item, so that they can create a session.
@@ -195,7 +240,7 @@ impl State {
     pub(super) fn record(&mut self, access: Access, error: Error) -> Error {
         let failure = match error {
             Error::Timeout => Failure::Timeout,
-            Error::Storage(cause) => Failure::Storage(cause),
+            Error::Storage(cause) => Failure::Storage(Arc::new(cause)),
             other => return other,
         };
         match access {
@@ -216,7 +261,7 @@ impl From<Failure> for Error {
             Failure::Vanished => Self::Vanished,
             Failure::IdTaken => Self::IdTaken,
             Failure::Timeout => Self::Timeout,
-            Failure::Storage(cause) => Self::Storage(cause),
+            Failure::Storage(cause) => Self::Storage(Arc::unwrap_or_clone(cause)),
         }
     }
 }

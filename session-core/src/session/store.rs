@@ -36,7 +36,7 @@ impl Session {
     /// Like [`verify`](Self::verify), if the client has sent several ids: only the verified one may
     /// be asked for.
     pub(super) async fn choose_claim(&self, access: Access) -> Result<()> {
-        if self.state().other_claims.is_empty() {
+        if !self.state().has_other_claims() {
             return Ok(());
         }
         Box::pin(self.verify(access)).await
@@ -114,7 +114,9 @@ impl Session {
     pub(super) fn note_use(&self, state: &mut State, id: &SessionId) {
         state.used = true;
         if !state.passive && state.noted.is_none() {
-            state.noted = Some((Instant::now(), self.0.manager.note_used(id)));
+            let now = Instant::now();
+            state.noted = Some(now);
+            state.rolls = self.0.manager.note_used(id, now);
         }
     }
 
@@ -132,7 +134,7 @@ impl Session {
     pub(super) fn mark_unknown_unread(&self, id: &SessionId) -> bool {
         let was_unverified = self.mark_unknown(id);
         if was_unverified {
-            self.state().unknown_claims.push(id.clone());
+            self.state().add_unread(id.clone());
         }
         was_unverified
     }
@@ -142,7 +144,7 @@ impl Session {
     /// A request that was sent with the id before must not begin a session of its own: its cookie could
     /// replace that of the renewed session in the browser.
     async fn is_renewed(&self) -> Result<bool> {
-        let unread = std::mem::take(&mut self.state().unknown_claims);
+        let unread = self.state().take_unread();
         for id in unread {
             let found = self.wait_for(Access::Write, self.storage().get_session(&id)).await?;
             self.state().is_renewed |= found.is_some_and(|found| found.is_marker());

@@ -160,7 +160,7 @@ impl Session {
         let mut state = self.state();
         state.check(Access::Write)?;
         state.phase = Phase::Absent;
-        state.other_claims.clear();
+        state.drop_other_claims();
         state.starts_anew = true;
         state.pending = None;
         state.new_id = None;

@@ -11,6 +11,11 @@ use super::{
     use_all,
 };
 
+const REFUSED: &str = "WARN times to live of some sessions cannot be written: \
+                       session storage failed: store: told to fail";
+const HANGS: &str = "WARN times to live of some sessions cannot be written: \
+                     session storage did not answer in time";
+
 /// Keeps `healthy` sessions in use while the writes of `sick` others get this answer, for two to
 /// ten minutes. Returns the log lines that are not at debug.
 async fn use_beside(sick: usize, healthy: usize, answer: Answer) -> Vec<String> {
@@ -40,22 +45,22 @@ async fn g16_a_session_whose_ttl_write_hangs_for_ever_harms_no_other() {
 
 #[tokio::test(start_paused = true)]
 async fn g16_a_third_of_the_sessions_that_is_refused_for_ever_harms_no_other() {
-    assert_eq!(use_beside(1000, 2000, Answer::Fail).await, [""; 0], "it is no outage");
+    assert_eq!(use_beside(1000, 2000, Answer::Fail).await, [REFUSED], "it is no outage of all");
 }
 
 #[tokio::test(start_paused = true)]
 async fn g16_a_third_of_the_sessions_that_hangs_for_ever_harms_no_other() {
-    assert_eq!(use_beside(4000, 8000, Answer::Hang).await, [""; 0], "it is no outage");
+    assert_eq!(use_beside(4000, 8000, Answer::Hang).await, [HANGS], "it is no outage of all");
 }
 
 #[tokio::test(start_paused = true)]
 async fn g16_two_thirds_of_the_sessions_that_are_refused_for_ever_harm_no_other() {
-    assert_eq!(use_beside(2000, 1000, Answer::Fail).await, [""; 0], "it is no outage");
+    assert_eq!(use_beside(2000, 1000, Answer::Fail).await, [REFUSED], "it is no outage of all");
 }
 
 #[tokio::test(start_paused = true)]
 async fn g16_two_thirds_of_the_sessions_that_hang_for_ever_harm_no_other() {
-    assert_eq!(use_beside(2000, 1000, Answer::Hang).await, [""; 0], "it is no outage");
+    assert_eq!(use_beside(2000, 1000, Answer::Hang).await, [HANGS], "it is no outage of all");
 }
 
 #[tokio::test(start_paused = true)]
@@ -178,4 +183,57 @@ async fn a_session_that_fails_among_others_that_do_not_is_logged_at_debug_only()
                     session storage failed: store: told to fail";
         assert_eq!(line, text);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_part_that_is_away_is_reported_once_and_its_return_once_also_if_its_sessions_expired() {
+    let lines = log::capture();
+    let store = Store::new();
+    let manager = manager(&store);
+    let sick = store.add(20, TTL);
+    let healthy = store.add(40, TTL);
+    use_all(&manager, &sick).await;
+    let part: HashSet<SessionId> = sick.iter().cloned().collect();
+    store.answer(move |id| if part.contains(id) { Answer::Fail } else { Answer::Succeed });
+    use_all(&manager, &sick).await;
+    for _ in 0..180 {
+        use_all(&manager, &healthy).await;
+        sleep(seconds(1)).await;
+    }
+    assert_eq!(lines.take_serious(), [REFUSED]);
+    assert_eq!(store.expiry(&sick[0]), None);
+
+    store.set_down(false);
+    sleep(seconds(3)).await;
+    assert_eq!(lines.take_serious(), ["INFO times to live of all sessions are written again"]);
+    store.writes();
+    sleep(seconds(3)).await;
+    assert_eq!(store.writes().len(), 0, "it is probed no more");
+}
+
+#[tokio::test(start_paused = true)]
+async fn three_sessions_that_fail_for_ever_are_no_part_of_the_store() {
+    assert_eq!(use_beside(3, 40, Answer::Fail).await, [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_that_fail_one_after_another_are_no_part_of_the_store() {
+    let lines = log::capture();
+    let store = Store::new();
+    let manager = manager(&store);
+    let healthy = store.add(20, TTL * 60);
+    for _ in 0..30 {
+        let sick = store.add(1, TTL * 20).remove(0);
+        let fails = sick.clone();
+        store.answer(move |id| if *id == fails { Answer::Fail } else { Answer::Succeed });
+        for _ in 0..20 {
+            use_all(&manager, &healthy).await;
+            assert!(is_used(&manager, &sick).await);
+            sleep(millis(200)).await;
+        }
+        store.set_down(false);
+        sleep(seconds(2)).await;
+        manager.storage().remove_all(&sick, None).await.unwrap();
+    }
+    assert_eq!(lines.take_serious(), [""; 0]);
 }

@@ -73,6 +73,7 @@ async fn g8_after_an_outage_of_a_minute_many_sessions_are_written_once_each_and_
 
 #[tokio::test(start_paused = true)]
 async fn g8_a_store_that_hangs_is_found_out_once_too() {
+    let lines = log::capture();
     let store = Store::new();
     let manager = manager(&store);
     let ids = store.add(10_000, TTL * 10);
@@ -86,6 +87,9 @@ async fn g8_a_store_that_hangs_is_found_out_once_too() {
     store.set_down(false);
     sleep(INTERVAL + seconds(1)).await;
     assert_eq!(succeeded(&store.writes()), ids.len());
+    let [down, up] = &lines.take_serious()[..] else { panic!("two lines") };
+    assert!(down.starts_with("WARN times to live of sessions cannot be written: "), "{down}");
+    assert_eq!(up, "INFO times to live of sessions are written again");
 }
 
 /// A store that refuses a part of the sessions at once and takes a millisecond for the others.

@@ -1,7 +1,6 @@
 //! The queue of all sessions.
 
 use std::{
-    hash::{BuildHasher, RandomState},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -32,8 +31,6 @@ const SHARDS: usize = 64;
 pub(in crate::manager) struct TouchQueue {
     times: Times,
     shards: Box<[Aligned]>,
-    // Not the hasher of the maps: ids that share a shard would also collide in its map.
-    hasher: RandomState,
     /// The shard whose turn it is.
     turn: AtomicUsize,
     /// Wakes the writer for a first use.
@@ -52,18 +49,16 @@ impl TouchQueue {
         Self {
             times: Times { ttl, interval },
             shards: (1..=SHARDS as u64).map(shard).collect(),
-            hasher: RandomState::new(),
             turn: AtomicUsize::new(0),
             first_use: Notify::new(),
         }
     }
 
-    /// Records that a session has just been used. Returns whether to send a persistent cookie
+    /// Records that a session is used now. Returns whether to send a persistent cookie
     /// again.
     ///
     /// Takes one lock, and allocates only for a session without an entry.
-    pub(in crate::manager) fn used(&self, id: &SessionId) -> bool {
-        let now = Instant::now();
+    pub(in crate::manager) fn used(&self, id: &SessionId, now: Instant) -> bool {
         let mut shard = self.shard(id);
         if let Some(entry) = shard.by_id.get_mut(id) {
             return entry.note_used(now, self.times);
@@ -195,7 +190,14 @@ impl TouchQueue {
     }
 
     fn shard(&self, id: &SessionId) -> MutexGuard<'_, Shard> {
-        lock(&self.shards[self.hasher.hash_one(id) as usize % SHARDS].0)
+        lock(&self.shards[shard_of(id)].0)
+    }
+
+    /// Counts the entries of the largest shard.
+    #[cfg(test)]
+    pub(in crate::manager) fn largest_shard(&self) -> usize {
+        let entries = self.shards.iter().map(|Aligned(shard)| lock(shard).by_id.len());
+        entries.max().unwrap_or_default()
     }
 
     /// Counts the entries, and their places in the schedule.
@@ -206,6 +208,20 @@ impl TouchQueue {
             (entries + shard.by_id.len(), places + shard.schedule.len())
         })
     }
+}
+
+/// Returns the place of a session's shard.
+///
+/// Not by the hasher of the maps: ids that share a shard would also collide in its map. A cheap hash
+/// suffices, because clients do not choose the ids of sessions, and only the wait for a lock depends
+/// on it.
+fn shard_of(id: &SessionId) -> usize {
+    let (words, rest) = id.as_str().as_bytes().as_chunks();
+    let words = words.iter().map(|word| u64::from_le_bytes(*word));
+    let hash = words.chain(rest.iter().map(|byte| u64::from(*byte))).fold(0, |hash: u64, word| {
+        (hash.rotate_left(5) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    });
+    (hash >> 32) as usize % SHARDS
 }
 
 /// Ignores poisoning: the writer's task is started again after a panic.

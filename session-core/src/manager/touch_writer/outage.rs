@@ -107,15 +107,29 @@ mod tests {
     use tokio::time::advance;
 
     use super::*;
-    use crate::Error;
+    use crate::{Error, SessionId};
+
+    fn id() -> SessionId {
+        SessionId::parse("session").unwrap()
+    }
 
     fn succeed(outage: &mut Outage) {
-        outage.record(&Written { since: Instant::now(), result: Ok(()) });
+        outage.record(&Written {
+            id: id(),
+            since: Instant::now(),
+            is_retry: false,
+            result: Ok(()),
+        });
     }
 
     fn fail(outage: &mut Outage, times: u32, since: Instant) {
         for _ in 0..times {
-            outage.record(&Written { since, result: Err(Error::Timeout) });
+            outage.record(&Written {
+                id: id(),
+                since,
+                is_retry: false,
+                result: Err(Error::Timeout),
+            });
         }
     }
 

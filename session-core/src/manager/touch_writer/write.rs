@@ -6,13 +6,16 @@ use futures_util::{FutureExt, future::BoxFuture};
 use tokio::time::{Instant, timeout};
 
 use super::super::touch_queue::{Owed, TouchQueue};
-use crate::{Error, Result, Storage, TtlRange, error::chain};
+use crate::{Error, Result, SessionId, Storage, TtlRange, error::chain};
 
 /// The result of a write.
 #[derive(Debug)]
 pub(super) struct Written {
+    pub(super) id: SessionId,
     /// When this write began, or the first of those of its session that failed in a row.
     pub(super) since: Instant,
+    /// Whether the write of this session before failed.
+    pub(super) is_retry: bool,
     pub(super) result: Result<()>,
 }
 
@@ -24,6 +27,26 @@ pub(super) fn write(
     limit: Duration,
 ) -> BoxFuture<'static, Written> {
     Claim { queue, owed, is_recorded: false }.write(storage, limit).boxed()
+}
+
+/// Returns the future that finds out, within the limit, whether a session can be written.
+///
+/// It keeps a session for at most an interval longer, and one that has expired not at all.
+pub(super) fn probe(
+    queue: Arc<TouchQueue>,
+    storage: Arc<dyn Storage>,
+    id: SessionId,
+    since: Instant,
+    limit: Duration,
+) -> BoxFuture<'static, Written> {
+    async move {
+        // Not from zero, which would end a session that has no time to live.
+        let ttl = TtlRange::at_least(queue.interval()).at_most(queue.longest_ttl());
+        let update = timeout(limit, storage.update_ttl(&id, ttl)).await;
+        let result = update.unwrap_or(Err(Error::Timeout)).map(drop);
+        Written { id, since, is_retry: true, result }
+    }
+    .boxed()
 }
 
 /// A write that was taken from the queue.
@@ -59,7 +82,9 @@ impl Claim {
             }
         }
         self.is_recorded = true;
-        Written { since: self.owed.since, result: exists.map(drop) }
+        let Owed { id, since, is_retry, .. } = &self.owed;
+        let (id, since, is_retry) = (id.clone(), *since, *is_retry);
+        Written { id, since, is_retry, result: exists.map(drop) }
     }
 }
 

@@ -16,7 +16,8 @@ use super::{
     super::touch_queue::{Owed, Slots, TouchQueue},
     in_flight::InFlight,
     outage::Outage,
-    write::{Written, write},
+    partial_outage::PartialOutage,
+    write::{Written, probe, write},
 };
 use crate::Storage;
 
@@ -57,10 +58,13 @@ impl TouchWriter {
     /// Makes each write when it is due. Runs until it is dropped.
     pub(in crate::manager) async fn run(self) {
         let (mut outage, mut in_flight) = (Outage::default(), InFlight::new(self.limit));
+        let mut partial = PartialOutage::new(self.queue.interval());
         let mut next = Instant::now();
         loop {
             if next <= Instant::now() {
                 next = self.begin_due(&mut outage, &mut in_flight);
+                let probe = self.begin_probe(&mut partial, &mut in_flight);
+                next = probe.map_or(next, |probe| probe.min(next));
             }
             let is_down = outage.is_down();
             *self.problem() = outage.suspicion().filter(|_| is_down).map(ToOwned::to_owned);
@@ -76,6 +80,9 @@ impl TouchWriter {
                     }
                     if let Some(written) = written {
                         outage.record(&written);
+                        if outage.suspicion().is_none() {
+                            partial.record(&written);
+                        }
                     }
                 }
                 () = self.queue.first_use() => next = Instant::now(),
@@ -148,6 +155,23 @@ impl TouchWriter {
         next.map_or(probe, |next| next.min(probe))
     }
 
+    /// Probes a part of the store that is away, if that is due. Returns when to do so again.
+    fn begin_probe(
+        &self,
+        partial: &mut PartialOutage,
+        in_flight: &mut InFlight,
+    ) -> Option<Instant> {
+        let now = Instant::now();
+        if in_flight.room_for_retries() > 0
+            && let Some(failing) = partial.probe(now)
+        {
+            let (queue, storage) = (self.queue.clone(), self.storage.clone());
+            let probe = probe(queue, storage, failing.id, failing.since, self.limit);
+            in_flight.push(probe, true);
+        }
+        partial.next_probe().map(|next| next.max(now + PAUSE))
+    }
+
     fn begin(&self, owed: Owed, in_flight: &mut InFlight) {
         let is_retry = owed.is_retry;
         in_flight.push(self.write(owed), is_retry);
@@ -191,7 +215,7 @@ mod tests {
             if number % 2 == 0 {
                 storage.set_session(&id, &changes, SetOptions::create(TTL)).await.unwrap();
             }
-            queue.used(&id);
+            queue.used(&id, Instant::now());
         }
         sleep(Duration::from_millis(20)).await;
         assert_eq!(queue.len(), (500, 500), "half of them are no sessions of the store");
