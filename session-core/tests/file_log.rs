@@ -12,12 +12,14 @@ static LINES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 struct Recorder;
 
 impl Log for Recorder {
-    fn enabled(&self, _: &Metadata<'_>) -> bool {
-        true
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("session_core")
     }
 
     fn log(&self, record: &Record<'_>) {
-        LINES.lock().unwrap().push(format!("{} {}", record.level(), record.args()));
+        if self.enabled(record.metadata()) {
+            LINES.lock().unwrap().push(format!("{} {}", record.level(), record.args()));
+        }
     }
 
     fn flush(&self) {}

@@ -65,13 +65,14 @@ impl Operation<'_> {
             if effect == Effect::Once && self.takes_no_writes(supervised) {
                 return Err(Error::storage("redis", DEMOTED).into());
             }
-            let began = self.deadline - self.client.limits.response_timeout;
-            let is_idle = connection.note_use(began) >= IDLE;
+            let now = Instant::now();
+            let is_idle = connection.note_use(now) >= IDLE;
             if is_idle && !self.rarely(self.prove(&connection, effect)).await? {
                 continue;
             }
             let watch = connection.watch();
-            let suspicious = began + watch.patience(self.client.limits.response_timeout);
+            let patience = watch.patience(self.client.limits.response_timeout);
+            let suspicious = self.deadline.min(now + patience);
             let answer = {
                 let mut answer = pin!(attempt(command, asking, &mut connection));
                 // Not by `within`: each function in between would double the future.

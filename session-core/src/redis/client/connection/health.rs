@@ -22,12 +22,14 @@ pub(super) enum Health {
     Refusing(Problem),
 }
 
-/// Sends a `PING`.
+/// Sends a `PING`. Any answer that arrives meanwhile shows that the connection is alive.
 pub(super) async fn ping(connection: &mut Connection, limit: Duration) -> Health {
+    let (watch, before) = (connection.watch(), connection.watch().answers());
     let ping: Cmd = cmd("PING");
     let answer: RedisResult<Value> =
         match patience::until(Instant::now() + limit, ping.query_async(connection)).await {
             Ok(answer) => answer,
+            Err(_) if watch.answers() > before => return Health::Alive,
             Err(_) => return Health::Lost,
         };
     match answer {

@@ -20,6 +20,9 @@ impl<'a> InFlight<'a> {
 
     pub(super) fn end<T>(mut self, answer: &RedisResult<T>) {
         self.is_answered = !is_loss(answer);
+        if self.is_answered {
+            self.connection.note_answer();
+        }
     }
 }
 

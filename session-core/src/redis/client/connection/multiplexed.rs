@@ -48,6 +48,8 @@ pub(crate) struct ConnectionWatch {
     round_trip: AtomicU64,
     /// When the last command was sent, in milliseconds of this process.
     sent: AtomicU64,
+    /// The number of answers that have arrived.
+    answers: AtomicU64,
 }
 
 /// Receives the push messages of one connection.
@@ -183,11 +185,22 @@ impl ConnectionWatch {
             check: Notify::new(),
             round_trip: AtomicU64::new(0),
             sent: AtomicU64::new(millis_of_process(Instant::now())),
+            answers: AtomicU64::new(0),
         }
     }
 
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// Notes that an answer has arrived.
+    pub(super) fn note_answer(&self) {
+        self.answers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns the number of answers that have arrived.
+    pub(super) fn answers(&self) -> u64 {
+        self.answers.load(Ordering::Relaxed)
     }
 
     /// Makes requests use another connection.
