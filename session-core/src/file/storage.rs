@@ -123,13 +123,13 @@ impl Storage for FileStorage {
         options: SetOptions<'_>,
     ) -> Result<Written> {
         let (session, changes) = (id.clone(), changes.clone());
-        let (mode, ttl) = (options.mode, options.ttl);
+        let (mode, ttl, seen) = (options.mode, options.ttl, options.seen.cloned());
         let write = move |directory: &Directory, token: &CancellationToken| {
             let stored = match directory.read(&session)? {
                 Entry::Unreadable => return Ok(Written::Refused),
                 entry => entry.into_snapshot(),
             };
-            let options = SetOptions { mode, ttl, seen: None };
+            let options = SetOptions { mode, ttl, seen: seen.as_ref() };
             let Some(items) = options.apply(&changes, stored.as_ref()) else {
                 return Ok(Written::Refused);
             };
