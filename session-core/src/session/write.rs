@@ -226,8 +226,8 @@ impl Session {
                 return self.store_locked(&changes).await;
             };
             match self.update(&id, &changes, None).await? {
-                // This request may have renewed or ended the session meanwhile. If it is about to, the
-                // answer to that will tell.
+                // This request may have renewed or ended the session meanwhile, or be doing so: then
+                // the answer to that tells.
                 Written::Refused => {
                     let _transition = self.transition(Access::Write).await?;
                     let mut state = self.state();

@@ -24,8 +24,8 @@ fn after(cookie: Option<SessionId>, response: &Response) -> Option<SessionId> {
     }
 }
 
-/// A response does not give the browser a session of its own beside the one that a login has renewed,
-/// nor beside a living one.
+/// A response does not give the browser a session of its own beside the one that a login has
+/// renewed, nor beside a living one.
 pub(crate) fn no_session_is_begun_beside_another(facts: &Facts<'_>) -> Option<String> {
     for (request, time, response) in facts.responses() {
         let script = &facts.case.requests[request];

@@ -3,9 +3,9 @@
 use session_core::{SessionId, Snapshot};
 
 use crate::{
+    case::Case,
     history::{Event, Record, Stored},
     request::{Answer, Op, Response},
-    run::Case,
     turns::Doing,
 };
 

@@ -5,17 +5,23 @@
 //! after the other, without threads and without real time, and after each of them the rules are
 //! checked.
 //!
-//! Arrows: cases here -> `explore` -> `run` (one schedule) -> `store` and `request` -> `turns`;
-//! `rules` and `browser` -> `facts` -> `history`.
+//! Arrows: `cases` -> `explore` (every schedule) -> `run` (one schedule) -> `store` and `request`
+//! -> `turns`; `explore` -> `rules` and `browser` -> `facts` -> `history`. `real_storages` runs cases
+//! in random orders.
 
 mod browser;
+mod case;
 mod cases;
 mod explore;
 mod facts;
 mod history;
+mod real_storages;
 mod request;
 mod rules;
 mod run;
 mod schedule;
 mod store;
+#[cfg(feature = "redis")]
+#[path = "../../../tests/support/mod.rs"]
+mod support;
 mod turns;

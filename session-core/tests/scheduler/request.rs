@@ -1,9 +1,16 @@
 //! Requests as short scripts over the public API.
 
+use std::sync::Arc;
+
 use session_core::{Closed, Error, Outcome, Session, SessionId, Snapshot};
 
-/// An operation of a script. A new one needs a variant here, a line in [`perform`], and a rule for
-/// what it promises.
+use crate::{
+    history::{Event, History},
+    turns::Turns,
+};
+
+/// An operation of a script. A new one needs a variant here, a line in [`perform`], and
+/// a rule about what it promises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Op {
     Get(&'static str),
@@ -20,6 +27,13 @@ pub(crate) enum Op {
     Close,
     /// A use of the session after its end, which must be refused.
     Reuse,
+}
+
+impl Op {
+    /// Returns whether this writes to an item.
+    pub(crate) fn writes(self, item: &str) -> bool {
+        matches!(self, Self::Set(key, _) | Self::Remove(key) if key == item)
+    }
 }
 
 /// The ids that a request sends.
@@ -119,7 +133,7 @@ impl From<&Error> for Failure {
 }
 
 /// Performs an operation other than those that end a request.
-pub(crate) async fn perform(session: &Session, op: Op) -> Answer {
+async fn perform(session: &Session, op: Op) -> Answer {
     let answer = match op {
         Op::Get(key) => session.get::<u32>(key).await.map(|item| Answer::Found(item.is_some())),
         Op::Data => {
@@ -134,6 +148,38 @@ pub(crate) async fn perform(session: &Session, op: Op) -> Answer {
         Op::TryClose | Op::Close => unreachable!("answered by a response"),
     };
     answer.unwrap_or_else(|error| Answer::Failed(Failure::from(&error)))
+}
+
+/// Performs the operations of a strand, one after the other.
+pub(crate) async fn perform_all(
+    session: Session,
+    request: usize,
+    ops: Vec<Op>,
+    turns: Arc<Turns>,
+    history: Arc<History>,
+) {
+    for op in ops {
+        turns.begin(op);
+        let closed = match op {
+            Op::TryClose => session.try_close(),
+            Op::Close if history.record().has_responded(request) => None,
+            Op::Close => Some(session.close().await),
+            _ => {
+                let answer = turns.repeat(|| perform(&session, op)).await;
+                let is_failure = matches!(answer, Answer::Failed(_));
+                history.push(Event::Answered { request, op, answer });
+                if is_failure {
+                    // A handler ends with `?`.
+                    return;
+                }
+                continue;
+            }
+        };
+        if let Some(closed) = closed {
+            let response = respond(&session, closed).await;
+            history.push(Event::Responded { request, response });
+        }
+    }
 }
 
 /// The response to a request, as far as its session is concerned.
@@ -155,9 +201,9 @@ pub(crate) enum Cookie {
     Removed,
 }
 
-/// Turns the end of a session into a response, as the middleware of actix-web does with a persistent
-/// cookie.
-pub(crate) async fn respond(session: &Session, closed: Closed) -> Response {
+/// Turns the end of a session into a response, as the middleware of actix-web does with a cookie
+/// that has an age.
+async fn respond(session: &Session, closed: Closed) -> Response {
     let failure = closed.failure.as_ref().map(Failure::from);
     let (cookie, id) = match closed.outcome {
         Outcome::Issued { id } => (Cookie::Sent(id.clone()), Some(id)),

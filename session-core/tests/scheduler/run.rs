@@ -13,38 +13,17 @@ use session_core::{Changes, Manager, Session, SessionId, SetOptions, Storage, Wr
 
 use crate::{
     browser,
+    case::{Case, Setting},
     history::{Event, History},
-    request::{Answer, Claim, Op, Request, perform, respond},
+    request::{Claim, Op, perform_all},
     schedule::Choices,
-    store::{Form, ScheduledStorage},
+    store::ScheduledStorage,
     turns::{Alarm, Moment, Place, Turns},
 };
 
 const TTL: Duration = Duration::from_secs(600);
 /// More steps than any run needs.
 const MAX_STEPS: usize = 500;
-
-/// What is explored.
-#[derive(Clone, Debug)]
-pub(crate) struct Case {
-    pub(crate) requests: Vec<Request>,
-    /// Whether all sessions may end at any moment, once, as by expiry.
-    pub(crate) may_expire: bool,
-    /// Whether the requests meet different servers with one store.
-    pub(crate) has_two_nodes: bool,
-    /// Whether the browser has a session with the item `n` at first.
-    pub(crate) has_session: bool,
-}
-
-/// The store that a case runs on.
-#[derive(Clone, Debug)]
-pub(crate) struct Setting {
-    pub(crate) form: Form,
-    pub(crate) inner: Arc<dyn Storage>,
-    pub(crate) timeout: Duration,
-    /// The beginning of every id.
-    pub(crate) prefix: String,
-}
 
 /// What can happen next.
 #[derive(Clone, Copy, Debug)]
@@ -93,10 +72,10 @@ impl<'a> Run<'a> {
         setting: &Setting,
         choices: &'a mut dyn Choices,
     ) -> Self {
-        let Setting { form, inner, timeout, prefix } = setting.clone();
+        let Setting { form, inner, timeout, suffix } = setting.clone();
         let (turns, history) = (Arc::<Turns>::default(), Arc::<History>::default());
         let store = ScheduledStorage { inner, form, turns, history };
-        let id = |name: &str| SessionId::parse(&format!("{prefix}{name}")).expect("it is valid");
+        let id = |name: &str| SessionId::parse(&format!("{name}-{suffix}")).expect("it is valid");
         let (first, invented) = (id("first"), id("invented"));
         store.history.watch(&first);
         store.history.watch(&invented);
@@ -111,11 +90,11 @@ impl<'a> Run<'a> {
         let nodes = if case.has_two_nodes { 2 } else { 1 };
         let manager = || {
             let (turns, history) = (store.turns.clone(), store.history.clone());
-            let prefix = prefix.clone();
+            let suffix = suffix.clone();
             let new_id = move || {
                 let request = turns.running().map(|strand| turns.doing(strand).request);
                 let number = history.record().ids.len();
-                let id = SessionId::parse(&format!("{prefix}{number}")).expect("it is valid");
+                let id = SessionId::parse(&format!("new{number}-{suffix}")).expect("it is valid");
                 history.watch(&id);
                 let request = request.expect("only a request needs an id");
                 history.push(Event::Generated { request, id: id.clone() });
@@ -330,37 +309,5 @@ impl<'a> Run<'a> {
             }
         });
         lines.map(|line| format!("  {line}\n")).collect()
-    }
-}
-
-/// Performs the operations of a strand, one after the other.
-async fn perform_all(
-    session: Session,
-    request: usize,
-    ops: Vec<Op>,
-    turns: Arc<Turns>,
-    history: Arc<History>,
-) {
-    for op in ops {
-        turns.begin(op);
-        let closed = match op {
-            Op::TryClose => session.try_close(),
-            Op::Close if history.record().has_responded(request) => None,
-            Op::Close => Some(session.close().await),
-            _ => {
-                let answer = turns.repeat(|| perform(&session, op)).await;
-                let is_failure = matches!(answer, Answer::Failed(_));
-                history.push(Event::Answered { request, op, answer });
-                if is_failure {
-                    // A handler ends with `?`.
-                    return;
-                }
-                continue;
-            }
-        };
-        if let Some(closed) = closed {
-            let response = respond(&session, closed).await;
-            history.push(Event::Responded { request, response });
-        }
     }
 }
