@@ -18,6 +18,7 @@ const RULES: &[(&str, Rule)] = &[
     ("G2, G3: no id lives twice, and none that was not issued", only_issued_ids_live_once),
     ("G4: a renewal keeps everything", a_renewal_keeps_everything),
     ("G4: an old id is dead at once, and one id lives", one_id_lives),
+    ("G4: no copy is left", no_copy_is_left),
     ("G1, G7: an acknowledged write is kept", acknowledged_writes_are_kept),
     ("G7: a refused write has no effect", refused_writes_have_no_effect),
     ("a refusal has a cause", refusals_have_a_cause),
@@ -102,6 +103,17 @@ fn one_id_lives(facts: &Facts<'_>) -> Option<String> {
     (alive.len() > 1).then(|| format!("{alive:?} live"))
 }
 
+/// A session that no client knows is one whose request was dropped.
+fn no_copy_is_left(facts: &Facts<'_>) -> Option<String> {
+    let told = facts.told();
+    let mut unknown = facts.record.stored.keys().filter(|id| !told.contains(id));
+    let left = unknown.find(|id| {
+        let generates = |number: &usize| facts.generated(*number).any(|(_, new)| new == *id);
+        (0..facts.case.requests.len()).find(generates).is_some_and(|by| !facts.was_dropped(by))
+    })?;
+    Some(format!("{left:?} is known to no client"))
+}
+
 /// Returns whether another request may have changed this item after the write.
 fn is_overwritten(facts: &Facts<'_>, writer: usize, key: &str) -> bool {
     let start = facts.started(writer).expect("it has written");
@@ -112,7 +124,7 @@ fn is_overwritten(facts: &Facts<'_>, writer: usize, key: &str) -> bool {
 }
 
 fn acknowledged_writes_are_kept(facts: &Facts<'_>) -> Option<String> {
-    for (request, _, response) in
+    for (request, time, response) in
         facts.responses().filter(|(.., response)| response.failure.is_none())
     {
         let script = &facts.case.requests[request];
@@ -133,7 +145,9 @@ fn acknowledged_writes_are_kept(facts: &Facts<'_>) -> Option<String> {
             if again || is_overwritten(facts, request, key) {
                 continue;
             }
-            let Some(home) = &response.id else {
+            let mut claims = facts.claims(request).iter();
+            let living = claims.find(|id| facts.at(id, time).is_some());
+            let Some(home) = response.id.as_ref().or(living) else {
                 if value.is_none() {
                     continue;
                 }
