@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use super::subject::{
     CheckResult, HOUR, MINUTE, Subject, change, ensure, ensure_pair, join_all, pair, set,
 };
-use crate::{RenameOptions, SessionId, SetOptions, TtlRange, Written};
+use crate::{Changes, RenameOptions, SessionId, SetOptions, TtlRange, Written};
 
 const ROUNDS: usize = 10;
 
@@ -98,6 +98,20 @@ pub(super) async fn rename_with_a_grace_leaves_a_marker_that_is_no_session(
         subject.ensure_items(&to, items).await?;
     }
     Ok(())
+}
+
+pub(super) async fn a_session_is_retired_only_as_it_was_seen(subject: Subject) -> CheckResult {
+    let id = subject.create(r#"{"a":1}"#).await?;
+    let before = subject.session(&id).await?;
+    subject.update(&id, &set(r#"{"b":2}"#)).await?;
+    let nothing = Changes::new();
+    let written = subject.set_session(&id, &nothing, SetOptions::retire(&before, MINUTE)).await?;
+    ensure!(written == Written::Refused, "a changed session was retired: {written:?}");
+    subject.ensure_items(&id, r#"{"a":1,"b":2}"#).await?;
+    let now = subject.session(&id).await?;
+    let written = subject.set_session(&id, &nothing, SetOptions::retire(&now, MINUTE)).await?;
+    ensure!(written == Written::Saved, "an unchanged session was not retired: {written:?}");
+    subject.ensure_marker(&id).await
 }
 
 pub(super) async fn a_marker_remains_for_its_grace(subject: Subject) -> CheckResult {

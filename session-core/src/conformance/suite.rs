@@ -61,6 +61,7 @@ const CHECKS: &[(&str, Check)] = checks! {
         rename_moves_items_and_ttl,
         rename_is_refused_if_the_new_id_is_taken,
         rename_with_a_grace_leaves_a_marker_that_is_no_session,
+        a_session_is_retired_only_as_it_was_seen,
         a_marker_remains_for_its_grace,
         rename_of_a_missing_session_is_refused,
         a_session_is_never_missing_during_a_rename,

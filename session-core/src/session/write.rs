@@ -226,11 +226,15 @@ impl Session {
                 return self.store_locked(&changes).await;
             };
             match self.write(&id, &changes, None).await? {
-                Written::Refused if self.state().is_current(&id) => {
-                    return Err(self.state().fail(Failure::Vanished));
+                // This request may have renewed or ended the session meanwhile, or be doing so: then
+                // the answer to that tells.
+                Written::Refused => {
+                    let _transition = self.transition(Access::Write).await?;
+                    let mut state = self.state();
+                    if state.is_current(&id) {
+                        return Err(state.fail(Failure::Vanished));
+                    }
                 }
-                // This request has renewed or ended the session meanwhile.
-                Written::Refused => {}
                 Written::Saved => return Ok(()),
             }
         }

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use session_core::{
-    Changes, MemoryStorage, RenameOptions, Result, SessionId, SetOptions, Storage, Written,
+    Changes, MemoryStorage, RenameOptions, Result, SessionId, SetOptions, Storage, WriteMode,
+    Written,
 };
 use tokio::task::yield_now;
 
@@ -102,4 +103,46 @@ async fn g4_a_rename_that_ignores_concurrent_changes_is_detected() {
         "a_removal_during_a_rename_wins",
     ])
     .await;
+}
+
+/// Never replaces a session by a marker.
+#[derive(Debug, Default)]
+struct NeverRetires;
+
+#[async_trait]
+impl Fault for NeverRetires {
+    async fn set_session(
+        inner: &MemoryStorage,
+        id: &SessionId,
+        changes: &Changes,
+        options: SetOptions<'_>,
+    ) -> Result<Written> {
+        if options.mode == WriteMode::Retire {
+            return Ok(Written::Refused);
+        }
+        inner.set_session(id, changes, options).await
+    }
+}
+
+/// Replaces a session by a marker although others have written to it.
+#[derive(Debug, Default)]
+struct RetiresBlindly;
+
+#[async_trait]
+impl Fault for RetiresBlindly {
+    async fn set_session(
+        inner: &MemoryStorage,
+        id: &SessionId,
+        changes: &Changes,
+        options: SetOptions<'_>,
+    ) -> Result<Written> {
+        let now = inner.get_session(id).await?;
+        inner.set_session(id, changes, options.seen(now.as_ref())).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn g4_retiring_a_session_never_or_blindly_is_detected() {
+    assert_detected::<NeverRetires>(&["a_session_is_retired_only_as_it_was_seen"]).await;
+    assert_detected::<RetiresBlindly>(&["a_session_is_retired_only_as_it_was_seen"]).await;
 }
