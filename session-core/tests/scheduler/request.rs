@@ -205,10 +205,11 @@ pub(crate) enum Cookie {
 /// that has an age.
 async fn respond(session: &Session, closed: Closed) -> Response {
     let failure = closed.failure.as_ref().map(Failure::from);
+    let limit = closed.time_left;
     let (cookie, id) = match closed.outcome {
         Outcome::Issued { id } => (Cookie::Sent(id.clone()), Some(id)),
         Outcome::Kept { id, roll } => {
-            let rolls = roll && session.manager().extend(&id).await;
+            let rolls = roll && session.manager().extend(&id, limit).await;
             (if rolls { Cookie::Rolled(id.clone()) } else { Cookie::Untouched }, Some(id))
         }
         Outcome::Ended => (Cookie::Removed, None),
