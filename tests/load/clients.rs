@@ -63,7 +63,7 @@ pub(crate) struct Clients {
 /// Limits the concurrency and the rate of requests.
 struct Pacer {
     at_once: Semaphore,
-    interval: Duration,
+    interval: Cell<Duration>,
     next: Cell<Instant>,
 }
 
@@ -72,7 +72,7 @@ impl Pacer {
         let permit = self.at_once.acquire().await.expect("the semaphore is never closed");
         let now = Instant::now();
         let start = self.next.get().max(now);
-        self.next.set(start + self.interval);
+        self.next.set(start + self.interval.get());
         // A timer is not worth its cost for a shorter pause.
         if start > now + Duration::from_millis(1) {
             sleep_until(start.into()).await;
@@ -104,7 +104,7 @@ impl Clients {
         }
         let pacer = Pacer {
             at_once: Semaphore::new(size.at_once),
-            interval: Duration::from_secs(1).div_f64(size.rate),
+            interval: Cell::new(interval(size.rate)),
             next: Cell::new(Instant::now()),
         };
         Ok(Self { clients, pacer: Rc::new(pacer) })
@@ -121,8 +121,9 @@ impl Clients {
         self.run(Task::Until(Instant::now() + length)).await
     }
 
-    /// Reads the sessions in turn for this time. Answers 503 are no errors.
-    pub(crate) async fn read_sessions(self, length: Duration) -> (Self, Outcome) {
+    /// Reads the sessions in turn for this time, at this rate at most. Answers 503 are no errors.
+    pub(crate) async fn read_sessions(self, length: Duration, rate: f64) -> (Self, Outcome) {
+        self.pacer.interval.set(interval(rate));
         self.run(Task::ReadUntil(Instant::now() + length)).await
     }
 
@@ -146,6 +147,11 @@ impl Clients {
         all.took = start.elapsed();
         (Self { clients, pacer }, all)
     }
+}
+
+/// Returns the time between two requests at this rate per second.
+fn interval(rate: f64) -> Duration {
+    Duration::from_secs(1).div_f64(rate)
 }
 
 impl Client {
