@@ -189,7 +189,8 @@ fn report(
         peak >> 20,
     );
     println!(
-        "{storage}: {} of the requests meanwhile answered 503, and {} of {} in the two seconds after",
+        "{storage}: {} of the requests meanwhile answered 503, and {} of {} in the two seconds \
+         after",
         meanwhile.unavailable, read.unavailable, read.requests,
     );
 }

@@ -212,9 +212,9 @@ impl TouchQueue {
 
 /// Returns the place of a session's shard.
 ///
-/// Not by the hasher of the maps: ids that share a shard would also collide in its map. A cheap hash
-/// suffices, because clients do not choose the ids of sessions, and only the wait for a lock depends
-/// on it.
+/// Not by the hasher of the maps: ids that share a shard would also collide in its map. A cheap
+/// hash suffices, because clients do not choose the ids of sessions, and only the wait for a lock
+/// depends on it.
 fn shard_of(id: &SessionId) -> usize {
     let (words, rest) = id.as_str().as_bytes().as_chunks();
     let words = words.iter().map(|word| u64::from_le_bytes(*word));
