@@ -33,7 +33,7 @@ need() {
   for package in "$@"; do
     if command -v apt-get >/dev/null; then
       "${root[@]}" apt-get update -qq || true
-      DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get install -y -qq "$package" >/dev/null || true
+      DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get -o DPkg::Lock::Timeout=60 install -y -qq "$package" >/dev/null || true
     elif command -v dnf >/dev/null; then
       "${root[@]}" dnf install -y -q "$package" || true
     elif command -v pacman >/dev/null; then
