@@ -61,15 +61,17 @@ fn g3_malformed_ids_touch_no_file() {
     server.client().get_ok("/set?a=1");
     let outside = directory.path().parent().unwrap().join("x.session");
     let before = [files_under(directory.path()), files_under(server.directory())];
-    // Without the directory every access to a file fails.
+    // With a file in the directory's place every access to a session's file fails.
     let away = directory.path().with_extension("away");
     fs::rename(directory.path(), &away).unwrap();
+    fs::write(directory.path(), "").unwrap();
     let requests = claim_everywhere(&server);
     assert_eq!(
         server.client().with_id(INVENTED).get("/get").status,
         503,
         "an access to a file would fail"
     );
+    fs::remove_file(directory.path()).unwrap();
     fs::rename(&away, directory.path()).unwrap();
     assert_eq!(before, [files_under(directory.path()), files_under(server.directory())]);
     assert!(!outside.exists());

@@ -175,7 +175,7 @@ fn the_page_works_while_the_store_is_down() {
         assert_eq!(status["store"]["start"], format!("scripts/redis --port {}", redis.port()));
         assert!(visitor.get_ok("/").contains("<h1>"));
         let page = visitor.get_ok("/plain");
-        assert!(page.contains("<p>The store does not answer."), "{page}");
+        assert!(page.contains("<p>The store does not answer: redis: is not reachable"), "{page}");
     }
 }
 

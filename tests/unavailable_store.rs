@@ -98,8 +98,9 @@ fn g8_a_full_memory_refuses_new_sessions_and_keeps_those_it_has() {
         assert_eq!(browser.get_ok("/get"), r#"{"a":1}"#);
         browser.get_ok("/set?a=2");
     }
-    for line in ["full: max_sessions is 2", "full: max_bytes is 2048"] {
-        assert_eq!(server.log().matches(line).count(), 1, "{}", server.log());
+    for bound in ["max_sessions is 2", "max_bytes is 2048"] {
+        let line = format!("sessions are refused: memory storage is full: {bound}");
+        assert_eq!(server.log().matches(&line).count(), 1, "{}", server.log());
     }
     browsers[0].get_ok("/del");
     server.client().get_ok("/set?a=1");

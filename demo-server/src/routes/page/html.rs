@@ -94,7 +94,7 @@ fn trouble(store: &Store) -> String {
     let command = store.start.as_deref().map(escape);
     let command = command.map(|command| format!(" <code>{command}</code>")).unwrap_or_default();
     let what = match &store.problem {
-        Some(problem) => format!("The store fails: {}.", escape(problem)),
+        Some(problem) => format!("The store {}: {}.", store_answers(store), escape(problem)),
         None => "The store does not answer.".to_owned(),
     };
     format!("<p>{what} {}{command}</p>", escape(store.help))

@@ -200,7 +200,8 @@ function showTrouble(status) {
     trouble = ["The server does not answer. Start it again: ", createElement("code", start), ". "];
   } else if (storeIsDown || status?.store.problem) {
     const problem = status.store.problem;
-    trouble = [problem ? `The store fails: ${problem}. ` : "The store does not answer. ", `${status.store.help} `];
+    const what = status.store.answers ? "fails" : "does not answer";
+    trouble = [problem ? `The store ${what}: ${problem}. ` : "The store does not answer. ", `${status.store.help} `];
     if (status.store.start) trouble.push(createElement("code", status.store.start), ". ");
   }
   if (trouble.length) trouble.push("This page resumes by itself once it answers.");
