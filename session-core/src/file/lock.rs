@@ -1,8 +1,10 @@
 //! Locks between the writers of one session, in this process and others.
 
+#[cfg(unix)]
+use std::fs::Metadata;
 use std::{
     error, fmt,
-    fs::{self, File, Metadata, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, ErrorKind},
     path::{Path, PathBuf},
     sync::{
