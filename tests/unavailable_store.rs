@@ -99,7 +99,7 @@ fn g8_a_full_memory_refuses_new_sessions_and_keeps_those_it_has() {
         browser.get_ok("/set?a=2");
     }
     for bound in ["max_sessions is 2", "max_bytes is 2048"] {
-        let line = format!("sessions are refused: memory storage is full: {bound}");
+        let line = format!("memory storage is full: {bound}");
         assert_eq!(server.log().matches(&line).count(), 1, "{}", server.log());
     }
     browsers[0].get_ok("/del");

@@ -107,7 +107,6 @@ mod changes;
 pub mod conformance;
 mod error;
 #[cfg(any(feature = "file", feature = "memory"))]
-mod failure_log;
 #[cfg(feature = "file")]
 mod file;
 mod finite;

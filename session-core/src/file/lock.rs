@@ -223,7 +223,7 @@ fn is_at(path: &Path, _: &File) -> bool {
     path.exists()
 }
 
-pub(super) fn is_unusable_lock(error: &io::Error) -> bool {
+fn is_unusable_lock(error: &io::Error) -> bool {
     error.get_ref().is_some_and(|inner| inner.is::<UnusableLock>())
 }
 

@@ -15,7 +15,7 @@ use super::{
     cancellation_token::CancellationToken,
     clock::Clock,
     directory::{Directory, Entry},
-    lock::{Locks, is_unusable_lock},
+    lock::Locks,
     permit::Permit,
     reader_pool::ReaderPool,
     record::Record,
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     Changes, Error, ItemSwap, RenameOptions, Result, SessionId, SetOptions, Snapshot, Storage,
-    SwapOptions, TtlRange, WriteMode, Written, failure_log::FailureLog,
+    SwapOptions, TtlRange, WriteMode, Written,
 };
 
 /// Stores each session in a file of its own, for the processes of one machine.
@@ -37,19 +37,13 @@ use crate::{
 /// Any number of processes may share a directory on a file system that supports file locks.
 ///
 /// If the directory is removed while it is in use, it is created anew, unless its parent is missing
-/// as well. Failures are logged once, not with every request.
+/// as well.
 #[derive(Clone)]
 pub struct FileStorage {
     directory: Arc<Directory>,
     locks: Arc<Locks>,
     readers: Arc<ReaderPool>,
     sweeper: Arc<Sweeper>,
-    failures: Arc<Failures>,
-}
-
-struct Failures {
-    reads: FailureLog,
-    writes: FailureLog,
 }
 
 impl FileStorage {
@@ -84,16 +78,11 @@ impl FileStorage {
         let shown = dir.display();
         let unusable =
             |error| Error::Config(format!("session directory {shown} cannot be used: {error}"));
-        let failures = Failures {
-            reads: FailureLog::new(format!("session directory {shown} cannot be read")),
-            writes: FailureLog::new(format!("session directory {shown} cannot be written")),
-        };
         Ok(Self {
             directory: Arc::new(directory.map_err(unusable)?),
             locks: Arc::new(locks),
             readers: Arc::default(),
             sweeper: Arc::default(),
-            failures: Arc::new(failures),
         })
     }
 
@@ -102,16 +91,7 @@ impl FileStorage {
         let read = move |readers: &Arc<ReaderPool>| {
             directory.read_with(&id, || readers.add_reader_for_queue())
         };
-        match self.readers.run(read).await {
-            Ok(entry) => {
-                self.failures.reads.succeeded();
-                Ok(entry)
-            }
-            Err(error) => {
-                self.failures.reads.failed(&error.to_string());
-                Err(storage_error("read", error))
-            }
-        }
+        self.readers.run(read).await.map_err(|error| storage_error("read", error))
     }
 
     /// Runs `write` on a blocking thread, with exclusive access to these sessions among the writers
@@ -132,12 +112,6 @@ impl FileStorage {
             write(&directory, Permit::new(token, guard))
         })
         .await;
-        match &written {
-            Ok(_) => self.failures.writes.succeeded(),
-            // Logged by the locks: it says nothing about other sessions.
-            Err(error) if is_unusable_lock(error) => {}
-            Err(error) => self.failures.writes.failed(&error.to_string()),
-        }
         written.map_err(|error| storage_error("write", error))
     }
 }

@@ -10,8 +10,8 @@ use tokio::runtime::Handle;
 
 use super::{
     background::Background,
+    failure_log::FailureLog,
     handle::{IdFn, Manager, Shared},
-    recent_failures::RecentFailures,
     touch_queue::TouchQueue,
     touch_writer::TouchWriter,
     turns::Turns,
@@ -226,7 +226,7 @@ impl ManagerBuilder {
             touches,
             background,
             unknown_claims: AtomicU64::new(0),
-            failures: RecentFailures::default(),
+            failures: FailureLog::default(),
             turns: Turns::default(),
         })))
     }

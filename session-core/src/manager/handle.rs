@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{
     background::Background,
-    recent_failures::{RecentFailures, StoreFailure},
+    failure_log::{FailureLog, StoreFailure},
     touch_queue::TouchQueue,
     turns::{Turn, Turns},
 };
@@ -58,7 +58,7 @@ pub(super) struct Shared {
     pub(super) touches: Arc<TouchQueue>,
     pub(super) background: Background,
     pub(super) unknown_claims: AtomicU64,
-    pub(super) failures: RecentFailures,
+    pub(super) failures: FailureLog,
     pub(super) turns: Turns,
 }
 
@@ -213,7 +213,8 @@ impl Manager {
         }
     }
 
-    /// Returns the latest failure of an operation on a session, or `None` if there was none.
+    /// Returns the latest failure of an operation on a session. `None` if there was none, or
+    /// operations have succeeded for ten seconds since.
     ///
     /// # Examples
     ///
@@ -234,9 +235,12 @@ impl Manager {
         self.0.turns.take(id).await
     }
 
-    /// Notes that an operation on a session has failed.
-    pub(crate) fn note_failure(&self, error: &Error) {
-        self.0.failures.note(error);
+    /// Logs what an operation on a session has failed with, or that they succeed again.
+    pub(crate) fn note_result<T>(&self, result: &Result<T>) {
+        match result {
+            Ok(_) => self.0.failures.succeeded(),
+            Err(error) => self.0.failures.failed(error),
+        }
     }
 
     /// Writes the times to live that are still owed to the store.

@@ -2,21 +2,21 @@
 //!
 //! Arrows: `builder` -> `handle` ([`Manager`]) -> `background` (tasks) -> `touch_writer` (writes
 //! times to live) and `sweep` (removes expired sessions); `touch_writer` -> `touch_queue` (which
-//! write is due when). `handle` -> `recent_failures` (what operations fail with). `handle` -> `turns`
+//! write is due when). `handle` -> `failure_log` (what operations fail with). `handle` -> `turns`
 //! (requests that update one item). No file here uses [`Session`](crate::Session).
 
 mod background;
 mod builder;
 mod extend;
+mod failure_log;
 mod handle;
-mod recent_failures;
 mod sweep;
 mod touch_queue;
 mod touch_writer;
 mod turns;
 
 pub use builder::ManagerBuilder;
+pub use failure_log::StoreFailure;
 pub(crate) use handle::IdFn;
 pub use handle::Manager;
-pub use recent_failures::StoreFailure;
 pub(crate) use turns::Turn;

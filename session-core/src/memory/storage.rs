@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     Changes, Error, RenameOptions, Result, SessionId, SetOptions, Snapshot, Storage, TtlRange,
-    Written, failure_log::FailureLog,
+    Written,
 };
 
 // Many shards, so that neither the sweep nor a growing map blocks others for long: with ten million
@@ -29,6 +29,8 @@ const SHARDS: usize = 1024;
 /// The number of shards swept between two pauses: with a hundred thousand sessions, a few tenths of
 /// a millisecond of work.
 const SWEEP_BATCH: usize = 16;
+/// The shortest time between two searches in vain for expired entries.
+const BETWEEN_SEARCHES: Duration = Duration::from_millis(500);
 const SWEEP_PAUSE: Duration = Duration::from_millis(1);
 
 /// Keeps sessions in this process's memory: fast, but lost when the process ends.
@@ -50,7 +52,9 @@ pub struct MemoryStorage {
 
 struct Limit {
     bound: Bound,
-    log: FailureLog,
+    /// When no expired entry was found last.
+    // A std mutex: one assignment, never held across an await.
+    fruitless: Mutex<Option<Instant>>,
 }
 
 impl MemoryStorage {
@@ -117,7 +121,7 @@ impl MemoryStorage {
     fn bounded(mut self, max: Space) -> Self {
         let taken = self.shards.iter().map(|shard| lock(shard).space());
         let bound = Bound::new(max, taken.fold(Space::NONE, |a, b| a + b));
-        self.limit = Some(Limit { bound, log: FailureLog::new("sessions are refused") });
+        self.limit = Some(Limit { bound, fruitless: Mutex::default() });
         self
     }
 
@@ -136,30 +140,26 @@ impl MemoryStorage {
     /// Writes. While it is full, removes expired entries and tries again.
     fn write<T>(&self, write: impl Fn() -> Result<T, Full>) -> Result<T> {
         loop {
-            let result = write();
-            let Some(Limit { log, .. }) = &self.limit else {
-                return result.map_err(refused);
-            };
-            match result {
-                Ok(written) => {
-                    log.succeeded();
-                    return Ok(written);
-                }
-                Err(_) if self.remove_some_expired() => {}
-                Err(full) => {
-                    log.failed(&full.to_string());
-                    return Err(refused(full));
-                }
+            match (write(), &self.limit) {
+                (Err(_), Some(limit)) if self.remove_some_expired(limit) => {}
+                (result, _) => return result.map_err(refused),
             }
         }
     }
 
     /// Removes the expired entries of the first shard that has any. Returns whether there was one.
     ///
-    /// Not those of all shards: a request waits for it.
-    fn remove_some_expired(&self) -> bool {
+    /// Not those of all shards: a request waits for it. After a search in vain the next one is not at
+    /// once, so that requests that are refused cost little, however many sessions there are.
+    fn remove_some_expired(&self, limit: &Limit) -> bool {
         let now = Instant::now();
-        self.shards.iter().any(|shard| lock(shard).sweep(now, self.bound()))
+        let mut fruitless = limit.fruitless.lock().unwrap_or_else(PoisonError::into_inner);
+        if fruitless.is_some_and(|at| now.duration_since(at) < BETWEEN_SEARCHES) {
+            return false;
+        }
+        let is_found = self.shards.iter().any(|shard| lock(shard).sweep(now, self.bound()));
+        *fruitless = (!is_found).then_some(now);
+        is_found
     }
 
     fn try_set(

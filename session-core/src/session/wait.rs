@@ -86,10 +86,8 @@ impl Session {
         let is_bounded = self.storage().max_latency().is_some_and(|latency| latency <= budget);
         let limit = (!is_bounded).then_some(budget);
         let result = self.wait_within(limit, operation).await;
-        result.map_err(|error| {
-            self.manager().note_failure(&error);
-            self.state().record(access, error)
-        })
+        self.manager().note_result(&result);
+        result.map_err(|error| self.state().record(access, error))
     }
 
     /// Waits until no other transition of this session is under way, and begins one.
