@@ -71,8 +71,10 @@ async fn outages_are_logged_once_and_unreadable_records_without_their_ids() {
     server.kill();
     until(async || burst(&storage).await == 0).await;
     let logged = take_lines();
-    let expected = format!("redis {address} is not reachable: connection refused");
-    assert_eq!(logged, [(Level::Warn, expected)]);
+    // The first attempt may still have reached the dying server.
+    let [lost, refused] = ["lost", "refused"]
+        .map(|how| [(Level::Warn, format!("redis {address} is not reachable: connection {how}"))]);
+    assert!(logged == lost || logged == refused, "{logged:?}");
 
     server.restart();
     until(async || burst(&storage).await == 100).await;

@@ -19,7 +19,8 @@ impl Session {
     /// is dropped, nothing has changed.
     ///
     /// Costs one round trip if the item is known, as after a read from a storage of whole sessions,
-    /// otherwise two, and one more for each conflict. Stores pending changes first.
+    /// otherwise two. Each conflict costs one more with a storage of items, and two with one of whole
+    /// sessions. Stores pending changes first.
     ///
     /// # Errors
     ///

@@ -61,6 +61,44 @@ return redis.pcall('UNLINK', KEYS[1])",
     )
 });
 
+/// Defines `write(first, last, ttl)`: sets the arguments from `first` to `last`, which are fields and
+/// values, removes the fields after them, and sets the time to live.
+macro_rules! write_fields {
+    () => {
+        "local function write(first, last, ttl)
+  local function each(command, from, to)
+    for i = from, to, 4000 do
+      local answer = redis.pcall(command, KEYS[1], unpack(ARGV, i, math.min(i + 3999, to)))
+      if type(answer) == 'table' then return answer end
+    end
+  end
+  local failed = each('HSET', first, last) or each('HDEL', last + 1, #ARGV)
+  if failed then return failed end
+  if last < #ARGV and redis.call('HLEN', KEYS[1]) == 0 then
+    redis.call('HSET', KEYS[1], '$meta', '{}')
+  end
+  return redis.pcall('PEXPIRE', KEYS[1], ttl)
+end
+"
+    };
+}
+
+/// Defines `has_only(first, last)`: whether the hash has the arguments from `first` to `last`, which are
+/// fields and values, and no others.
+macro_rules! has_only {
+    () => {
+        "local function has_only(first, last)
+  local now = redis.call('HGETALL', KEYS[1])
+  if #now ~= last - first + 1 then return false end
+  local seen = {}
+  for i = first, last, 2 do seen[ARGV[i]] = ARGV[i + 1] end
+  for i = 1, #now, 2 do if seen[now[i]] ~= now[i + 1] then return false end end
+  return true
+end
+"
+    };
+}
+
 /// Writes fields and the time to live, if the hash exists (or does not).
 ///
 /// `KEYS[1]`: the session. `ARGV`: `create` or `update`; the time to live; the number of arguments
@@ -74,7 +112,7 @@ return redis.pcall('UNLINK', KEYS[1])",
 /// of the added fields only, it did not exist, and is removed before anyone can see it. `unpack`
 /// handles fewer than 8,000 values, hence the portions.
 pub(super) static WRITE_FIELDS: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
+    Script::new(concat!(
         "if redis.pcall('HGET', KEYS[1], '$meta') == '{\"renewed\":true}' then return false end
 local last = 3 + ARGV[3]
 if ARGV[1] == 'update' and last > 3 and last == #ARGV and last < 4000 then
@@ -89,19 +127,10 @@ end
 local size = redis.pcall('HLEN', KEYS[1])
 if type(size) == 'table' then return size end
 if (size == 0) ~= (ARGV[1] == 'create') then return false end
-local function each(command, first, last)
-  for i = first, last, 4000 do
-    local answer = redis.pcall(command, KEYS[1], unpack(ARGV, i, math.min(i + 3999, last)))
-    if type(answer) == 'table' then return answer end
-  end
-end
-local failed = each('HSET', 4, last) or each('HDEL', last + 1, #ARGV)
-if failed then return failed end
-if last < #ARGV and redis.call('HLEN', KEYS[1]) == 0 then
-  redis.call('HSET', KEYS[1], '$meta', '{}')
-end
-return redis.pcall('PEXPIRE', KEYS[1], ARGV[2])",
-    )
+",
+        write_fields!(),
+        "return write(4, last, ARGV[2])",
+    ))
 });
 
 /// Counts the fields of a hash that are items.
@@ -120,24 +149,19 @@ return size - redis.call('HEXISTS', KEYS[1], ARGV[1])",
 /// `KEYS[1]`: the session. `ARGV`: the metadata of a marker; how long a marker remains in its place, 0
 /// for none; fields and values. Answers 1 if it was removed.
 pub(super) static REMOVE_FIELDS: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
+    Script::new(concat!(
+        has_only!(),
         "local size = redis.pcall('HLEN', KEYS[1])
 if type(size) == 'table' then return size end
 if size == 1 and redis.call('HGET', KEYS[1], '$meta') == ARGV[1] then return 0 end
-if #ARGV > 2 then
-  if size * 2 + 2 ~= #ARGV then return 0 end
-  local now = redis.call('HGETALL', KEYS[1])
-  local seen = {}
-  for i = 3, #ARGV, 2 do seen[ARGV[i]] = ARGV[i + 1] end
-  for i = 1, #now, 2 do if seen[now[i]] ~= now[i + 1] then return 0 end end
-end
+if #ARGV > 2 and not has_only(3, #ARGV) then return 0 end
 local removed = redis.pcall('UNLINK', KEYS[1])
 if removed == 1 and ARGV[2] ~= '0' then
   redis.call('HSET', KEYS[1], '$meta', ARGV[1])
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
 end
 return removed",
-    )
+    ))
 });
 
 /// Writes fields and the time to live, if the hash has these fields and values and no others.
@@ -146,27 +170,15 @@ return removed",
 /// to compare; the number of those to set; all of these; the remaining arguments are fields to remove.
 /// Answers 1 if saved, 0 if the hash is another one.
 pub(super) static WRITE_FIELDS_IF_SEEN: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        "local now = redis.pcall('HGETALL', KEYS[1])
-if now.err then return now end
-local compared, set = 3 + ARGV[2], 3 + ARGV[2] + ARGV[3]
-if #now ~= compared - 3 then return 0 end
-local seen = {}
-for i = 4, compared, 2 do seen[ARGV[i]] = ARGV[i + 1] end
-for i = 1, #now, 2 do if seen[now[i]] ~= now[i + 1] then return 0 end end
-local function each(command, first, last)
-  for i = first, last, 4000 do
-    local answer = redis.pcall(command, KEYS[1], unpack(ARGV, i, math.min(i + 3999, last)))
-    if type(answer) == 'table' then return answer end
-  end
-end
-local failed = each('HSET', compared + 1, set) or each('HDEL', set + 1, #ARGV)
-if failed then return failed end
-if set < #ARGV and redis.call('HLEN', KEYS[1]) == 0 then
-  redis.call('HSET', KEYS[1], '$meta', '{}')
-end
-return redis.pcall('PEXPIRE', KEYS[1], ARGV[1])",
-    )
+    Script::new(concat!(
+        has_only!(),
+        write_fields!(),
+        "local size = redis.pcall('HLEN', KEYS[1])
+if type(size) == 'table' then return size end
+local compared = 3 + ARGV[2]
+if not has_only(4, compared) then return 0 end
+return write(compared + 1, compared + ARGV[3], ARGV[1])",
+    ))
 });
 
 /// Sets or removes a field, and restarts the time to live, if the field has an expected value.

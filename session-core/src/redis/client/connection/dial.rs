@@ -34,7 +34,7 @@ impl Target {
 
     async fn attempt(&self, deadline: Instant) -> Result<Dialled, Problem> {
         let endpoint = self.server.endpoint(self.limits).await?;
-        let (mut connection, announces) = self.greet(&endpoint, deadline).await?;
+        let mut connection = self.greet(&endpoint, deadline).await?;
         // A server that loads its data accepts connections long before it accepts commands.
         let asked = Instant::now();
         match ping(&mut connection, self.limits.connect_timeout).await {
@@ -54,14 +54,14 @@ impl Target {
             return Err(Problem::unreachable("the sentinels name a replica"));
         }
         if self.listener.is_some() {
-            self.track(&mut connection, announces).await?;
+            self.track(&mut connection).await?;
         }
         Ok(Dialled { connection, address: endpoint.to_string() })
     }
 
     /// Asks the server to announce changes, or notes why it does not.
-    async fn track(&self, connection: &mut Connection, announces: bool) -> Result<(), Problem> {
-        if !announces {
+    async fn track(&self, connection: &mut Connection) -> Result<(), Problem> {
+        if !connection.has_pushes() {
             self.set_silent(Some("does not speak RESP3"));
             return Ok(());
         }
@@ -78,26 +78,17 @@ impl Target {
         Ok(())
     }
 
-    /// Opens a connection with RESP3, or with RESP2 if the server refuses that. Returns whether the
-    /// server can announce changes over it.
-    async fn greet(
-        &self,
-        endpoint: &Endpoint,
-        deadline: Instant,
-    ) -> Result<(Connection, bool), Problem> {
+    /// Opens a connection with RESP3, or with RESP2 if the server refuses that.
+    async fn greet(&self, endpoint: &Endpoint, deadline: Instant) -> Result<Connection, Problem> {
         let dial = async |protocol, on_push| {
             let dialled = Connection::dial(endpoint, protocol, self.left(deadline), on_push).await;
             dialled.map_err(Problem::unreachable)
         };
-        match dial(ProtocolVersion::RESP3, self.on_push()).await? {
-            Ok(connection) => Ok((connection, true)),
-            Err(error) if is_resp3_refusal(&error) => {
-                let connection = dial(ProtocolVersion::RESP2, None).await?;
-                let connection = connection.map_err(|error| Problem::of(&error))?;
-                Ok((connection, false))
-            }
-            Err(error) => Err(Problem::of(&error)),
-        }
+        let dialled = match dial(ProtocolVersion::RESP3, self.on_push()).await? {
+            Err(error) if is_resp3_refusal(&error) => dial(ProtocolVersion::RESP2, None).await?,
+            dialled => dialled,
+        };
+        dialled.map_err(|error| Problem::of(&error))
     }
 
     /// Passes on what the server announces.

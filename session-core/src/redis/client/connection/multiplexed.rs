@@ -31,8 +31,8 @@ use super::{
 #[derive(Clone)]
 pub(crate) struct Connection {
     redis: MultiplexedConnection,
-    /// Whether `on_push` is called when the connection ends.
-    reports_end: bool,
+    /// Whether the server can push messages, and the end of the connection is reported.
+    has_pushes: bool,
     shared: Arc<ConnectionWatch>,
 }
 
@@ -80,8 +80,8 @@ impl Connection {
         if let Some(resolver) = resolver {
             config = config.set_dns_resolver(resolver);
         }
-        let reports_end = protocol == ProtocolVersion::RESP3;
-        if reports_end {
+        let has_pushes = protocol == ProtocolVersion::RESP3;
+        if has_pushes {
             let shared = shared.clone();
             config = config.set_push_sender(move |push: PushInfo| {
                 if let Some(on_push) = &on_push {
@@ -93,16 +93,17 @@ impl Connection {
                 Ok::<(), ()>(())
             });
         }
-        Ok(open(info, config).await.map(|redis| Self { redis, reports_end, shared }))
+        Ok(open(info, config).await.map(|redis| Self { redis, has_pushes, shared }))
     }
 
     pub(crate) fn epoch(&self) -> u64 {
         self.shared.epoch
     }
 
-    /// Returns whether the end of the connection is noticed without sending anything.
-    pub(super) fn reports_end(&self) -> bool {
-        self.reports_end
+    /// Returns whether the server can push messages over it, and its end is noticed without sending
+    /// anything. RESP2 has neither.
+    pub(super) fn has_pushes(&self) -> bool {
+        self.has_pushes
     }
 
     /// Returns whether the connection is known to have ended or to answer no longer.

@@ -67,7 +67,7 @@ impl SupervisedConnection {
         if !is_missing {
             return self.failure().map(Err);
         }
-        let other = self.target.any_connection(self.role, self.number, broken);
+        let other = self.target.pool(self.role).any(self.number, broken);
         other.map(Ok).or_else(|| self.failure().map(Err))
     }
 

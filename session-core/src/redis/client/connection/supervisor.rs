@@ -156,7 +156,7 @@ impl Supervisor {
     async fn keep(&self, mut connection: Connection, address: &str, promotions: u64) -> End {
         let target = &*self.target;
         let mut alarm = target.alarm.subscribe();
-        let (watch, reports_end) = (connection.watch(), connection.reports_end());
+        let (watch, has_pushes) = (connection.watch(), connection.has_pushes());
         let mut superseded = pin!(target.server.until_superseded(address, target.limits));
         let mut promoted = pin!(target.until_promoted(promotions));
         // Boxed: rarely polled far, and it holds a whole attempt to connect.
@@ -167,7 +167,7 @@ impl Supervisor {
                 () = &mut superseded => return End::Replaced,
                 () = &mut promoted => return End::Replaced,
                 () = &mut questions => {}
-                () = sleep(BETWEEN_CHECKS), if !reports_end => {}
+                () = sleep(BETWEEN_CHECKS), if !has_pushes => {}
                 _ = alarm.changed() => {}
                 () = watch.until_check_requested() => {}
             }

@@ -18,7 +18,6 @@ use super::{
         schedule::Schedule,
     },
     condition::{Condition, Reach},
-    multiplexed::Connection,
     pool::Pool,
     server::Server,
 };
@@ -275,16 +274,6 @@ impl Target {
                 None => log::info!("redis {self} announces changes again: uses the near cache"),
             }
         }
-    }
-
-    /// Returns an open connection of any thread.
-    pub(super) fn any_connection(
-        &self,
-        role: ConnectionRole,
-        start: usize,
-        broken: u64,
-    ) -> Option<Connection> {
-        self.pool(role).any(start, broken)
     }
 }
 
