@@ -6,10 +6,13 @@
 pub mod support;
 
 pub mod load;
+#[path = "../support/renames_by_copying.rs"]
+pub mod renames_by_copying;
 pub mod stress;
 
 use std::{sync::Arc, time::Duration};
 
+pub use renames_by_copying::RenamesByCopying;
 pub use session_core::{
     Changes, Redis, RedisHashTableStorage, RedisKeyValueStorage, RenameOptions, Result, SessionId,
     SetOptions, Snapshot, Storage, TtlRange, WriteMode, Written,
@@ -55,38 +58,6 @@ pub fn pttl(server: &RedisServer, key: &str) -> i64 {
 pub async fn json(storage: &dyn Storage, id: &SessionId) -> String {
     let session = storage.get_session(id).await.unwrap();
     session.map_or_else(|| "none".to_owned(), |session| session.to_json().into_owned())
-}
-
-/// A storage that renames by copying, as between two slots of a cluster.
-#[derive(Debug)]
-pub struct RenamesByCopying(pub Arc<dyn Storage>);
-
-#[async_trait::async_trait]
-impl Storage for RenamesByCopying {
-    async fn get_session(&self, id: &SessionId) -> Result<Option<Snapshot>> {
-        self.0.get_session(id).await
-    }
-
-    async fn set_session(
-        &self,
-        id: &SessionId,
-        changes: &Changes,
-        options: SetOptions<'_>,
-    ) -> Result<Written> {
-        self.0.set_session(id, changes, options).await
-    }
-
-    async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {
-        self.0.update_ttl(id, ttl).await
-    }
-
-    async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
-        self.0.remove_all(id, if_seen).await
-    }
-
-    async fn expires_in(&self, id: &SessionId) -> Result<Option<Duration>> {
-        self.0.expires_in(id).await
-    }
 }
 
 /// Returns the cluster slot of a session under the default prefix.

@@ -16,6 +16,8 @@ mod explore;
 mod facts;
 mod history;
 mod real_storages;
+#[path = "../support/renames_by_copying.rs"]
+mod renames_by_copying;
 mod request;
 mod rules;
 mod run;

@@ -11,6 +11,7 @@ use session_core::{
 
 use crate::{
     history::{Event, History},
+    renames_by_copying::RenamesByCopying,
     request::Op,
     turns::{Moment, Place, Turns},
 };
@@ -117,40 +118,9 @@ impl Storage for ScheduledStorage {
         options: RenameOptions,
     ) -> Result<bool> {
         if self.form.renames_by_copying {
-            return RenamesByCopying(self.clone()).rename(from, to, options).await;
+            // The required methods alone, so that each step is a scheduling point.
+            return RenamesByCopying(Arc::new(self.clone())).rename(from, to, options).await;
         }
         self.call("rename", self.inner.rename(from, to, options)).await
-    }
-}
-
-/// The required methods alone, so that each step of the provided `rename` is a scheduling point.
-#[derive(Debug)]
-struct RenamesByCopying(ScheduledStorage);
-
-#[async_trait]
-impl Storage for RenamesByCopying {
-    async fn get_session(&self, id: &SessionId) -> Result<Option<Snapshot>> {
-        self.0.get_session(id).await
-    }
-
-    async fn set_session(
-        &self,
-        id: &SessionId,
-        changes: &Changes,
-        options: SetOptions<'_>,
-    ) -> Result<Written> {
-        self.0.set_session(id, changes, options).await
-    }
-
-    async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {
-        self.0.update_ttl(id, ttl).await
-    }
-
-    async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
-        self.0.remove_all(id, if_seen).await
-    }
-
-    async fn expires_in(&self, id: &SessionId) -> Result<Option<Duration>> {
-        self.0.expires_in(id).await
     }
 }
