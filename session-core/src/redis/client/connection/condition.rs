@@ -8,6 +8,8 @@ use super::super::failure::Problem;
 #[derive(Clone, Debug)]
 pub(super) struct Condition {
     pub(super) reach: Reach,
+    /// Why the server has refused another connection while others were open.
+    pub(super) refusal: Option<Problem>,
     /// The server has refused a write as a replica, and was not seen to be a master since.
     pub(super) is_demoted: bool,
     /// Counts the promotions. Connections from before are replaced: another server may answer at
@@ -28,6 +30,11 @@ pub(super) enum Reach {
 
 impl Condition {
     pub(super) fn new() -> Self {
-        Self { reach: Reach::Untested { since: None }, is_demoted: false, promotions: 0 }
+        Self {
+            reach: Reach::Untested { since: None },
+            refusal: None,
+            is_demoted: false,
+            promotions: 0,
+        }
     }
 }

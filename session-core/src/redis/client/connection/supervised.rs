@@ -111,6 +111,10 @@ impl SupervisedConnection {
     }
 
     fn failure(&self) -> Option<Error> {
-        self.target.down().map(|(problem, _)| Error::storage("redis", problem.to_string()))
+        let down = self.target.down().map(|(problem, _)| problem);
+        // Connections of the other role may be open.
+        let refusal = || self.target.refusal().filter(|_| self.target.pool(self.role).is_empty());
+        let problem = down.or_else(refusal)?;
+        Some(Error::storage("redis", problem.to_string()))
     }
 }

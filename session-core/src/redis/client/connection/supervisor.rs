@@ -98,6 +98,9 @@ impl Supervisor {
         let mut condition = self.target.condition();
         loop {
             let overdue = self.target.overdue();
+            if self.target.refusal().is_some() {
+                self.own.send_if_modified(give_up);
+            }
             select! {
                 Some(dialled) = attempts.next(), if !attempts.is_empty() => match dialled {
                     Ok(dialled) => {

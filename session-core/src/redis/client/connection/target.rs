@@ -78,8 +78,6 @@ pub(crate) struct Target {
     condition: watch::Sender<Condition>,
     main: Pool,
     confirmed_writes: Pool,
-    /// The server has refused another connection while others were open.
-    refuses_more: AtomicBool,
     /// The server does not announce changes.
     is_silent: AtomicBool,
 }
@@ -101,7 +99,6 @@ impl Target {
             condition: watch::Sender::new(Condition::new()),
             main: Pool::new(limits.main_connections),
             confirmed_writes: Pool::new(limits.confirmed_writes_connections),
-            refuses_more: AtomicBool::new(false),
             is_silent: AtomicBool::new(false),
         }
     }
@@ -133,8 +130,15 @@ impl Target {
 
     /// Returns whether every thread may dial at any time.
     pub(super) fn is_reachable(&self) -> bool {
-        matches!(self.condition.borrow().reach, Reach::Reachable)
-            && !self.refuses_more.load(Ordering::Relaxed)
+        let condition = self.condition.borrow();
+        matches!(condition.reach, Reach::Reachable) && condition.refusal.is_none()
+    }
+
+    /// Returns why a server that is reachable has refused another connection.
+    pub(super) fn refusal(&self) -> Option<Problem> {
+        let condition = self.condition.borrow();
+        let refusal = condition.refusal.as_ref();
+        refusal.filter(|_| matches!(condition.reach, Reach::Reachable)).cloned()
     }
 
     /// Returns when requests that wait for the first attempt have waited long enough.
@@ -175,7 +179,10 @@ impl Target {
     /// Notes that an attempt to connect has failed, or takes longer than requests can wait.
     pub(super) fn note_failure(&self, problem: &Problem) {
         if !self.main.is_empty() || !self.confirmed_writes.is_empty() {
-            if !self.refuses_more.swap(true, Ordering::Relaxed) {
+            let is_new = self
+                .condition
+                .send_if_modified(|condition| condition.refusal.replace(problem.clone()).is_none());
+            if is_new {
                 log::warn!("redis {self} {problem}: requests share the connections there are");
             }
             return;
@@ -202,8 +209,8 @@ impl Target {
 
     /// Notes that an attempt to connect has succeeded.
     pub(super) fn note_success(&self) {
-        self.refuses_more.store(false, Ordering::Relaxed);
         let is_new = self.condition.send_if_modified(|condition| {
+            condition.refusal = None;
             let before = std::mem::replace(&mut condition.reach, Reach::Reachable);
             if matches!(before, Reach::Down { .. }) {
                 log::info!("redis {self} is back");
