@@ -15,20 +15,26 @@ fail() {
   exit 1
 }
 
-# need COMMAND PACKAGE... - installs a command unless it exists. PACKAGE are its names in various
-# package managers; the first one that can be installed is used.
+# is_there NAME - tells whether there is such a command or shared library.
+is_there() {
+  command -v "$1" >/dev/null || compgen -G "/usr/lib*/$1" >/dev/null ||
+    compgen -G "/usr/lib/*/$1" >/dev/null
+}
+
+# need NAME PACKAGE... - installs a command or a shared library unless it exists. PACKAGE are its
+# names in various package managers; the first one that can be installed is used.
 need() {
-  local command=$1
+  local name=$1
   shift
-  command -v "$command" >/dev/null && return
+  is_there "$name" && return
   local root=()
   if [[ $(id -u) -ne 0 ]]; then
     # A script must not wait for a password.
     command -v sudo >/dev/null && sudo -n true 2>/dev/null && root=(sudo -n)
     [[ ${#root[@]} -eq 0 ]] && ! command -v brew >/dev/null &&
-      fail "$command is missing: install it ($* in most package managers)"
+      fail "$name is missing: install it ($* in most package managers)"
   fi
-  say "Installing $command"
+  say "Installing $name"
   local package
   for package in "$@"; do
     if command -v apt-get >/dev/null; then
@@ -42,9 +48,9 @@ need() {
       brew install --quiet "$package" || true
     fi
     hash -r
-    command -v "$command" >/dev/null && return
+    is_there "$name" && return
   done
-  fail "$command is missing and cannot be installed here: install it ($* in most package managers)"
+  fail "$name is missing and cannot be installed here: install it ($* in most package managers)"
 }
 
 # free_port - prints a free port.

@@ -3,10 +3,7 @@
 use std::{thread, time::Duration};
 
 use crate::common::{
-    support::{
-        proxy::{Harm, Proxy},
-        redis::free_port,
-    },
+    support::proxy::{Harm, Proxy},
     *,
 };
 use tokio::time::Instant;
@@ -126,39 +123,4 @@ async fn g8_a_thread_that_was_busy_does_not_blame_redis() {
     }
     let clients = server.cli(&["CLIENT", "LIST", "TYPE", "normal"]).lines().count() - 1;
     assert!(clients <= 2, "{clients} connections");
-}
-
-#[tokio::test]
-async fn a_host_name_with_several_addresses_is_tried_at_each() {
-    // `localhost` is ::1 as well on most machines, and the server listens on 127.0.0.1 only.
-    let server = RedisServer::start();
-    let redis = Redis::builder(format!("redis://localhost:{}", server.port())).build().unwrap();
-    create(&RedisKeyValueStorage::new(redis)).await;
-}
-
-#[tokio::test]
-async fn servers_at_sockets_and_ipv6_addresses_are_reached() {
-    let directory = tempfile::tempdir().unwrap();
-    let socket = directory.path().join("redis.sock");
-    let socket = socket.to_str().unwrap();
-    let server = RedisServer::start_with(&["--unixsocket", socket]);
-    for url in [format!("unix://{socket}"), format!("unix://{socket}?db=2")] {
-        let redis = Redis::builder(url).build().unwrap();
-        create(&RedisKeyValueStorage::new(redis.clone())).await;
-        create(&RedisHashTableStorage::new(redis)).await;
-    }
-    assert!(server.info("db2").starts_with("keys=2"), "{}", server.info("db2"));
-
-    let server = RedisServer::start_with(&["--bind", "127.0.0.1 ::1"]);
-    let redis = Redis::builder(format!("redis://[::1]:{}", server.port())).build().unwrap();
-    create(&RedisKeyValueStorage::new(redis)).await;
-}
-
-#[tokio::test]
-async fn a_socket_that_nobody_listens_at_is_named_in_the_error() {
-    let path = format!("/tmp/no-such-redis-{}.sock", free_port());
-    let storage =
-        RedisKeyValueStorage::new(Redis::builder(format!("unix://{path}")).build().unwrap());
-    let failure = storage.get_session(&id("a")).await.unwrap_err();
-    assert!(format!("{failure:?}").contains("is not reachable"), "{failure:?}");
 }
