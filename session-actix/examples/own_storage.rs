@@ -61,17 +61,24 @@ impl Storage for OwnStorage {
     ) -> Result<Written> {
         self.step(id, |entry| {
             let stored = entry.as_ref().map(|entry| &entry.items);
-            let Some(items) = options.apply(changes, stored) else { return Written::Refused };
-            *entry = Some(Entry { items, expires: Instant::now() + options.ttl });
+            let Some((items, ttl)) = options.apply(changes, stored) else {
+                return Written::Refused;
+            };
+            *entry = Some(Entry { items, expires: Instant::now() + ttl });
             Written::Saved
         })
     }
 
     async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {
-        let extend = |entry: &mut Entry| {
-            entry.expires = Instant::now() + ttl.clamp(entry.expires - Instant::now())
-        };
-        self.session_step(id, |entry| entry.as_mut().map(extend).is_some())
+        self.session_step(id, |entry| {
+            let range = entry.as_ref().and_then(|entry| ttl.of(&entry.items));
+            // A session that has ended is removed.
+            *entry = entry.take().filter(|_| range.is_some());
+            if let (Some(entry), Some(range)) = (entry, range) {
+                entry.expires = Instant::now() + range.clamp(entry.expires - Instant::now());
+            }
+            range.is_some()
+        })
     }
 
     async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {

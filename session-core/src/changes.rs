@@ -7,7 +7,7 @@ use serde_json::value::{RawValue, to_raw_value};
 
 use crate::{
     Error, Result, Snapshot, finite,
-    snapshot::{META_KEY, NO_META},
+    snapshot::{META_KEY, Meta, MetaChange, NO_META},
 };
 
 /// A set of changes to a session: items to set and keys to remove, ordered by key.
@@ -17,8 +17,16 @@ use crate::{
 #[derive(Clone, Default)]
 pub struct Changes {
     items: BTreeMap<String, Option<Box<RawValue>>>,
-    /// Metadata to set, with which a session is copied.
-    meta: Option<Box<str>>,
+    // Boxed, as few requests change it.
+    meta: Option<Box<NewMeta>>,
+}
+
+/// A change of a session's metadata.
+#[derive(Clone)]
+enum NewMeta {
+    /// All of it, with which a session is copied.
+    Copy(Box<str>),
+    Change(MetaChange),
 }
 
 impl Changes {
@@ -150,6 +158,25 @@ impl Changes {
     /// ```
     pub fn extend(&mut self, later: Changes) {
         self.items.extend(later.items);
+        match (self.meta.as_deref_mut(), later.meta) {
+            (Some(NewMeta::Change(change)), Some(later)) => match *later {
+                NewMeta::Change(later) => change.extend(later),
+                copy @ NewMeta::Copy(_) => self.meta = Some(Box::new(copy)),
+            },
+            (_, later @ Some(_)) => self.meta = later,
+            (_, None) => {}
+        }
+    }
+
+    /// Returns a change of the metadata.
+    pub(crate) fn of_meta(change: MetaChange) -> Self {
+        let meta = (!change.is_empty()).then(|| Box::new(NewMeta::Change(change)));
+        Self { items: BTreeMap::new(), meta }
+    }
+
+    /// Returns whether the metadata changes, depending on what it is.
+    pub(crate) fn changes_meta(&self) -> bool {
+        matches!(self.meta.as_deref(), Some(NewMeta::Change(_)))
     }
 
     /// Returns the change that sets one item, or removes it.
@@ -161,7 +188,7 @@ impl Changes {
 
     /// Returns whether the changes can create a session.
     pub(crate) fn creates(&self) -> bool {
-        self.sets_items() || self.meta.is_some()
+        self.sets_items() || matches!(self.meta.as_deref(), Some(NewMeta::Copy(_)))
     }
 
     /// Ignores the key of the metadata, which is no item's.
@@ -171,10 +198,17 @@ impl Changes {
         }
     }
 
-    /// Returns the metadata to set, if there is any.
-    #[cfg(feature = "redis")]
-    pub(crate) fn meta(&self) -> Option<&str> {
-        self.meta.as_deref()
+    /// Returns the metadata after the changes, if there is any: the outer `None` if the changes have to
+    /// be refused.
+    pub(crate) fn meta_after(&self, base: Option<&str>) -> Option<Option<Cow<'_, str>>> {
+        Some(match self.meta.as_deref() {
+            None => base.map(|meta| Cow::Owned(meta.to_owned())),
+            Some(NewMeta::Copy(meta)) => Some(Cow::Borrowed(meta)),
+            Some(NewMeta::Change(change)) => {
+                let meta = change.apply(&base.map(Meta::read).unwrap_or_default())?;
+                meta.write().map(Cow::Owned)
+            }
+        })
     }
 
     /// Returns the total length of all keys and items in bytes.
@@ -194,7 +228,7 @@ impl Changes {
     /// Applies the changes to `base` and returns the result.
     ///
     /// A session that loses its last item is kept without items. Returns `None` if there was no
-    /// session and no item is set.
+    /// session and no item is set, or if the changes depend on metadata that has changed.
     ///
     /// # Examples
     ///
@@ -231,10 +265,16 @@ impl Changes {
                 }
             }
         });
-        let meta = self.meta.as_deref().or(base.and_then(Snapshot::meta));
-        let session = Snapshot::from_sorted(merged, meta.filter(|meta| *meta != NO_META));
+        let base_meta = base.and_then(Snapshot::meta);
+        let changed = self.meta.is_some().then(|| self.meta_after(base_meta));
+        let changed = match &changed {
+            Some(None) => return None,
+            Some(Some(meta)) => meta.as_deref(),
+            None => base_meta,
+        };
+        let session = Snapshot::from_sorted(merged, changed.filter(|meta| *meta != NO_META));
         // A session that has lost its last item is not ended.
-        let is_emptied = session.is_none() && (base.is_some() || self.meta.is_some());
+        let is_emptied = session.is_none() && (base.is_some() || self.creates());
         if is_emptied { Snapshot::from_sorted(iter::empty(), Some(NO_META)) } else { session }
     }
 
@@ -266,7 +306,7 @@ impl Changes {
             }
         }
         let meta = new.meta().filter(|meta| old.and_then(Snapshot::meta) != Some(meta));
-        changes.meta = meta.map(Into::into);
+        changes.meta = meta.map(|meta| Box::new(NewMeta::Copy(meta.into())));
         changes
     }
 }

@@ -2,6 +2,9 @@
 
 use std::{borrow::Borrow, fmt, sync::Arc};
 
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+
 use crate::{Error, Result};
 
 const MAX_LENGTH: usize = 128;
@@ -65,6 +68,17 @@ impl SessionId {
         } else {
             Err(Error::InvalidId)
         }
+    }
+
+    /// Returns the id that follows this one, with a salt: the first bytes of an HMAC-SHA-256 of the salt
+    /// under this id, which tells them to nobody who knows only the salt.
+    pub(crate) fn derived(&self, salt: &str) -> Self {
+        let mac = Hmac::<Sha256>::new_from_slice(self.0.as_bytes());
+        let mut mac = mac.expect("HMAC takes keys of any length");
+        mac.update(salt.as_bytes());
+        let mac = mac.finalize().into_bytes();
+        let bytes = mac.first_chunk().expect("32 bytes are more than needed");
+        Self(base32(bytes).into())
     }
 
     /// Returns the whole id, which is a secret: keep it out of logs and pages.
@@ -132,6 +146,15 @@ mod tests {
     #[test]
     fn base32_follows_rfc_4648() {
         assert_eq!(base32(b"foobarfoobarfoobarfo"), "mzxw6ytbojtg633cmfzgm33pmjqxeztp");
+    }
+
+    #[test]
+    fn a_derived_id_depends_on_the_id_and_the_salt() {
+        let [one, other] = ["one", "other"].map(|id| SessionId::parse(id).unwrap());
+        // From Python: base64.b32encode(hmac.digest(b"one", b"salt", "sha256")[:20]).lower()
+        assert_eq!(one.derived("salt").as_str(), "f6mvvm2qkf6qhnf5t2zsv4ksybhai6ox");
+        assert_ne!(one.derived("salt"), other.derived("salt"));
+        assert_ne!(one.derived("salt"), one.derived("pepper"));
     }
 
     #[test]

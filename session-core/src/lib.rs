@@ -111,6 +111,7 @@ mod error;
 mod file;
 mod finite;
 mod id;
+mod lifetime;
 mod manager;
 #[cfg(feature = "memory")]
 mod memory;
@@ -125,6 +126,7 @@ pub use error::{Error, Result, StorageError};
 #[cfg(feature = "file")]
 pub use file::FileStorage;
 pub use id::SessionId;
+pub use lifetime::Lifetime;
 pub use manager::{Manager, ManagerBuilder, StoreFailure};
 #[cfg(feature = "memory")]
 pub use memory::MemoryStorage;

@@ -1,12 +1,14 @@
 //! The items of a session as a storage holds them.
 
 mod entry;
+mod meta;
 mod parse;
 
 use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
 
 use serde::de::DeserializeOwned;
 
+pub(crate) use self::meta::{Issue, MARKER_START, META_KEY, Meta, MetaChange, NO_META};
 use self::{
     entry::{Entry, Key, range},
     parse::members,
@@ -30,16 +32,6 @@ struct Stored {
     /// Whether the text has sorted keys, no space between the items, and no metadata.
     canonical: bool,
 }
-
-/// The key of a session's metadata. It is no item's key.
-pub(crate) const META_KEY: &str = "$meta";
-/// Metadata that says nothing, which keeps a session without items in the store.
-pub(crate) const NO_META: &str = "{}";
-/// The metadata of a marker.
-pub(crate) const MARKER_META: &str = r#"{"renewed":true}"#;
-/// A marker as it is stored.
-#[cfg(feature = "redis")]
-pub(crate) const MARKER_TEXT: &str = r#"{"$meta":{"renewed":true}}"#;
 
 /// The error for a stored text that is not one JSON object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,10 +152,11 @@ impl Snapshot {
         is_session.then(|| Self(Arc::new(Stored { text, entries, meta, canonical })))
     }
 
-    /// Makes the marker that a renewal leaves at the old id.
-    pub(crate) fn marker() -> Self {
-        let no_items = std::iter::empty();
-        Self::from_sorted(no_items, Some(MARKER_META)).expect("it has metadata")
+    /// Returns what stays at the id of a renewed session: with a salt, it leads to the new id.
+    pub(crate) fn marker(salt: Option<&str>) -> Self {
+        let renewed = salt.map_or("true".into(), |salt| format!("\"{salt}\""));
+        let meta = format!("{MARKER_START}{renewed}}}");
+        Self::from_sorted(std::iter::empty(), Some(&meta)).expect("it has metadata")
     }
 
     /// Returns whether this is no session but a marker: the id was renewed a moment ago.
@@ -181,7 +174,7 @@ impl Snapshot {
     /// ```
     #[must_use]
     pub fn is_marker(&self) -> bool {
-        self.is_empty() && self.meta() == Some(MARKER_META)
+        self.is_empty() && self.meta().is_some_and(|meta| meta.starts_with(MARKER_START))
     }
 
     /// Returns whether two snapshots have the same items and metadata, in whatever text.
@@ -193,6 +186,17 @@ impl Snapshot {
     pub(crate) fn meta(&self) -> Option<&str> {
         let range = self.0.meta.as_ref()?;
         Some(&self.0.text[range.start as usize..range.end as usize])
+    }
+
+    /// Returns a session with the metadata and only one of the items, if it exists.
+    pub(crate) fn only(&self, key: &str) -> Option<Self> {
+        let item = self.item(key).map(|item| (Cow::Borrowed(key), item));
+        Self::from_sorted(item.into_iter(), self.meta())
+    }
+
+    /// Returns the metadata, which says nothing if there is none or it cannot be read.
+    pub(crate) fn read_meta(&self) -> Meta {
+        self.meta().map(Meta::read).unwrap_or_default()
     }
 
     /// Returns the stored text, byte for byte.

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 pub use self::options::{
     Granularity, ItemSwap, RenameOptions, SetOptions, SwapOptions, TtlRange, WriteMode, Written,
 };
-use crate::{Changes, Result, SessionId, Snapshot};
+use crate::{Changes, Lifetime, Result, SessionId, Snapshot};
 
 /// The longest time to live a [`Manager`](crate::Manager) accepts: ten years, leap days included.
 /// Also reported as the time left of an entry that has no expiry.
@@ -113,6 +113,14 @@ pub trait Storage: Debug + Send + Sync + 'static {
         Ok(self.get_session(id).await?.is_some_and(|session| session.item(key).is_some()))
     }
 
+    /// Reads one item and the session's metadata: a session with this item, if it exists, and no other.
+    /// `None` if there is neither the item nor metadata.
+    ///
+    /// Called instead of [`get`](Self::get) where the metadata matters.
+    async fn get_with_metadata(&self, id: &SessionId, key: &str) -> Result<Option<Snapshot>> {
+        Ok(self.get_session(id).await?.and_then(|session| session.only(key)))
+    }
+
     /// Counts the items; 0 if there is no session.
     async fn get_size(&self, id: &SessionId) -> Result<usize> {
         Ok(self.get_session(id).await?.map_or(0, |session| session.len()))
@@ -145,7 +153,7 @@ pub trait Storage: Debug + Send + Sync + 'static {
         &self,
         from: &SessionId,
         to: &SessionId,
-        options: RenameOptions,
+        options: RenameOptions<'_>,
     ) -> Result<bool> {
         rename_by_copying(self, from, to, options).await
     }
@@ -176,10 +184,13 @@ async fn swap_in_session<S: Storage + ?Sized>(
                 _ => return Ok(ItemSwap::Missing),
             },
         };
+        if options.lifetime.ttl_of(&now).is_none() {
+            return Ok(ItemSwap::Missing);
+        }
         if now.item(key) != seen.map(RawValue::get) {
             return now.get(key).map(ItemSwap::Changed);
         }
-        let update = SetOptions::update_seen(&now, options.ttl);
+        let update = SetOptions::update_seen(&now, options.lifetime.ttl).lifetime(options.lifetime);
         if storage.set_session(id, &changes, update).await? == Written::Saved {
             return Ok(ItemSwap::Saved);
         }
@@ -191,7 +202,7 @@ pub(crate) async fn rename_by_copying<S: Storage + ?Sized>(
     storage: &S,
     from: &SessionId,
     to: &SessionId,
-    options: RenameOptions,
+    options: RenameOptions<'_>,
 ) -> Result<bool> {
     let Some(mut seen) = storage.get_session(from).await? else {
         return Ok(false);
@@ -200,14 +211,15 @@ pub(crate) async fn rename_by_copying<S: Storage + ?Sized>(
         return Ok(false);
     };
     let copy = Changes::between(None, &seen);
-    if storage.set_session(to, &copy, SetOptions::create(ttl)).await? == Written::Refused {
+    let create = SetOptions::create(ttl).lifetime(Lifetime::exactly(ttl));
+    if storage.set_session(to, &copy, create).await? == Written::Refused {
         return Ok(false);
     }
     loop {
         let is_ended = if options.grace.is_zero() {
             storage.remove_all(from, Some(&seen)).await?
         } else {
-            let retire = SetOptions::retire(&seen, options.grace);
+            let retire = SetOptions::retire(&seen, options.grace).salt(options.salt);
             storage.set_session(from, &Changes::new(), retire).await? == Written::Saved
         };
         if is_ended {
@@ -220,7 +232,7 @@ pub(crate) async fn rename_by_copying<S: Storage + ?Sized>(
         };
         let missed = Changes::between(Some(&seen), &now);
         let ttl = storage.expires_in(from).await?.unwrap_or(ttl);
-        let update = SetOptions::update(ttl).seen(&seen);
+        let update = SetOptions::update(ttl).lifetime(Lifetime::exactly(ttl)).seen(&seen);
         if storage.set_session(to, &missed, update).await? != Written::Saved {
             // The copy is gone; `from` still has everything.
             return Ok(false);

@@ -141,16 +141,17 @@ impl Storage for FileStorage {
         options: SetOptions<'_>,
     ) -> Result<Written> {
         let (session, changes) = (id.clone(), changes.clone());
-        let (mode, ttl) = (options.mode, options.ttl);
+        let (mode, lifetime) = (options.mode, options.lifetime);
         let is_compared = matches!(mode, WriteMode::UpdateSeen | WriteMode::Retire);
         let seen = options.seen.filter(|_| is_compared).cloned();
+        let salt = options.salt.map(ToOwned::to_owned);
         let write = move |directory: &Directory, permit: Permit| {
             let stored = match directory.read(&session)? {
                 Entry::Unreadable => return Ok(Written::Refused),
                 entry => entry.into_snapshot(),
             };
-            let options = SetOptions { mode, ttl, seen: seen.as_ref() };
-            let Some(items) = options.apply(&changes, stored.as_ref()) else {
+            let options = SetOptions { mode, lifetime, seen: seen.as_ref(), salt: salt.as_deref() };
+            let Some((items, ttl)) = options.apply(&changes, stored.as_ref()) else {
                 return Ok(Written::Refused);
             };
             directory.write(
@@ -167,6 +168,10 @@ impl Storage for FileStorage {
         let session = id.clone();
         let write = move |directory: &Directory, permit: Permit| {
             let Entry::Session(record) = directory.read(&session)? else {
+                return Ok(false);
+            };
+            let Some(ttl) = ttl.of(&record.items) else {
+                directory.remove(&session, &permit)?;
                 return Ok(false);
             };
             let [earliest, latest] = [ttl.at_least, ttl.at_most].map(|ttl| directory.expiry(ttl));
@@ -199,8 +204,6 @@ impl Storage for FileStorage {
         Ok(session.map(|record| record.expires.time_left(self.directory.clock().now())))
     }
 
-    /// Renames in one step for every other writer. Readers may briefly find the session under both
-    /// ids.
     async fn swap_item(
         &self,
         id: &SessionId,
@@ -209,7 +212,7 @@ impl Storage for FileStorage {
         new: Option<&RawValue>,
         options: SwapOptions<'_>,
     ) -> Result<ItemSwap> {
-        let (session, key, ttl) = (id.clone(), key.to_owned(), options.ttl);
+        let (session, key, lifetime) = (id.clone(), key.to_owned(), options.lifetime);
         let seen = seen.map(|seen| seen.get().to_owned());
         let changes = Changes::of_item(&key, new);
         let swap = move |directory: &Directory, permit: Permit| {
@@ -221,6 +224,7 @@ impl Storage for FileStorage {
                 return Ok(ItemSwap::Changed(now.get(&key)?));
             }
             let items = changes.apply(Some(&now)).expect("a session with changes is a session");
+            let Some(ttl) = lifetime.ttl_of(&items) else { return Ok(ItemSwap::Missing) };
             let record = Record { expires: directory.expiry(ttl), items };
             directory.write(&session, &record, &permit)?;
             Ok(ItemSwap::Saved)
@@ -228,13 +232,16 @@ impl Storage for FileStorage {
         self.exclusive(&[id], swap).await
     }
 
+    /// Renames in one step for every other writer. Readers may briefly find the session under both
+    /// ids.
     async fn rename(
         &self,
         from: &SessionId,
         to: &SessionId,
-        options: RenameOptions,
+        options: RenameOptions<'_>,
     ) -> Result<bool> {
         let (old, new) = (from.clone(), to.clone());
+        let (grace, marker) = (options.grace, options.marker());
         let write = move |directory: &Directory, permit: Permit| {
             let Entry::Session(record) = directory.read(&old)? else {
                 return Ok(false);
@@ -245,12 +252,12 @@ impl Storage for FileStorage {
             directory.write(&new, &record, &permit)?;
             // Not cancellable: the session exists under both ids now.
             let permit = permit.irrevocable();
-            if options.grace.is_zero() {
-                directory.remove(&old, &permit)?;
-            } else {
-                let expires = directory.expiry(options.grace);
-                let marker = Record { expires, items: Snapshot::marker() };
-                directory.write(&old, &marker, &permit)?;
+            match marker {
+                None => directory.remove(&old, &permit)?,
+                Some(items) => {
+                    let expires = directory.expiry(grace);
+                    directory.write(&old, &Record { expires, items }, &permit)?;
+                }
             }
             Ok(true)
         };

@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, atomic::AtomicU64},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64},
+    },
     time::Duration,
 };
 
@@ -16,10 +19,11 @@ use super::{
     touch_writer::TouchWriter,
     turns::Turns,
 };
-use crate::{Error, MAX_TTL, Result, SessionId, Storage};
+use crate::{Error, Lifetime, MAX_TTL, Result, SessionId, Storage};
 
 const DEFAULT_GRACE: Duration = Duration::from_secs(30);
 const DEFAULT_TTL: Duration = Duration::from_secs(24 * 60 * 60);
+const MIN_TTL: Duration = Duration::from_millis(1);
 const DEFAULT_TOUCH_INTERVAL: Duration = Duration::from_secs(10);
 /// The default timeout for a storage without a maximum latency.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -47,6 +51,8 @@ pub struct ManagerBuilder {
     ttl: Duration,
     touch_interval: Duration,
     grace: Duration,
+    absolute_ttl: Option<Duration>,
+    renew_after: Option<Duration>,
     /// `None` uses the storage's maximum latency, or else [`DEFAULT_TIMEOUT`].
     timeout: Option<Duration>,
     id_fn: IdFn,
@@ -59,6 +65,8 @@ impl ManagerBuilder {
             ttl: DEFAULT_TTL,
             touch_interval: DEFAULT_TOUCH_INTERVAL,
             grace: DEFAULT_GRACE,
+            absolute_ttl: None,
+            renew_after: None,
             timeout: None,
             id_fn: Arc::new(SessionId::random),
         }
@@ -82,6 +90,55 @@ impl ManagerBuilder {
     /// ```
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = ttl;
+        self
+    }
+
+    /// Sets how long a session lives from its creation, however much it is used. Default: no limit.
+    ///
+    /// OWASP calls it the absolute timeout. The store ends the session: neither a use nor a renewal, a
+    /// write or a time to live edited by hand prolongs it. It is counted from the first item; for a
+    /// session from before it was set, and one that another program has created, from its first use
+    /// here. A lowered limit reaches living sessions with their next use. Nodes that share a store need
+    /// clocks that agree to a second.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// use std::time::Duration;
+    ///
+    /// let builder = Manager::builder(MemoryStorage::new()).ttl(Duration::from_secs(30 * 60));
+    /// let manager = builder.absolute_ttl(Duration::from_secs(12 * 60 * 60)).build()?;
+    /// assert_eq!(manager.absolute_ttl().map(|ttl| ttl.as_secs()), Some(43_200));
+    /// # Ok(()) }
+    /// ```
+    pub fn absolute_ttl(mut self, ttl: impl Into<Option<Duration>>) -> Self {
+        self.absolute_ttl = ttl.into();
+        self
+    }
+
+    /// Sets after which time a session's id is renewed by itself. Default: never.
+    ///
+    /// OWASP calls it the renewal timeout: a stolen id is of use for no longer. A request that uses the
+    /// session under an id that is older gives it a new one at its end. For the [grace](Self::grace) the
+    /// old id leads to the session, so that requests in flight go on, on any node, and are told the new
+    /// id. It must be longer than the grace. All nodes that share a store need the setting.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// use std::time::Duration;
+    ///
+    /// let builder = Manager::builder(MemoryStorage::new());
+    /// let manager = builder.renew_after(Duration::from_secs(15 * 60)).build()?;
+    /// assert_eq!(manager.renew_after().map(|time| time.as_secs()), Some(900));
+    /// # Ok(()) }
+    /// ```
+    pub fn renew_after(mut self, time: impl Into<Option<Duration>>) -> Self {
+        self.renew_after = time.into();
         self
     }
 
@@ -132,8 +189,9 @@ impl ManagerBuilder {
     /// Sets how long a renewed id is remembered, so that requests sent with it before cannot replace the
     /// renewed session's cookie.
     ///
-    /// Reads under the old id find no session; a write is answered 409. Zero turns this off. Default:
-    /// 30 s.
+    /// After [`regenerate_id`](crate::Session::regenerate_id), reads under the old id find no session,
+    /// and a write is answered 409. After a [renewal by itself](Self::renew_after) the old id leads to the
+    /// session. Zero turns this off. Default: 30 s.
     ///
     /// # Examples
     ///
@@ -196,8 +254,7 @@ impl ManagerBuilder {
     /// # Ok(()) }
     /// ```
     pub fn build(self) -> Result<Manager> {
-        let min = Duration::from_millis(1);
-        if !(min..=MAX_TTL).contains(&self.ttl) {
+        if !(MIN_TTL..=MAX_TTL).contains(&self.ttl) {
             return Err(Error::Config(format!(
                 "ttl {:?} is not between 1 ms and 10 years",
                 self.ttl
@@ -205,30 +262,58 @@ impl ManagerBuilder {
         }
         let timeout = self.timeout.or(self.storage.max_latency()).unwrap_or(DEFAULT_TIMEOUT);
         for (name, value) in [("touch interval", self.touch_interval), ("timeout", timeout)] {
-            if value < min {
+            if value < MIN_TTL {
                 return Err(Error::Config(format!("{name} {value:?} is shorter than 1 ms")));
             }
         }
+        self.check_lifetimes()?;
         let Ok(runtime) = Handle::try_current() else {
             return Err(Error::Config("a manager must be built inside a Tokio runtime".to_owned()));
         };
         let touch_interval = self.touch_interval.min(self.ttl / 10);
-        let touches = Arc::new(TouchQueue::new(self.ttl, touch_interval));
+        let lifetime = Lifetime::idle(self.ttl).absolute(self.absolute_ttl);
+        let touches = Arc::new(TouchQueue::new(lifetime, touch_interval));
         let writer = TouchWriter::new(touches.clone(), self.storage.clone(), timeout);
         let background = Background::start(&runtime, writer, self.storage.clone(), self.ttl);
         Ok(Manager(Arc::new(Shared {
             storage: self.storage,
-            ttl: self.ttl,
+            lifetime,
             touch_interval,
             grace: self.grace,
+            renew_after: self.renew_after,
             timeout,
             id_fn: self.id_fn,
             touches,
             background,
+            has_own_ttls: AtomicBool::new(false),
             unknown_claims: AtomicU64::new(0),
             failures: FailureLog::default(),
             turns: Turns::default(),
         })))
+    }
+}
+
+impl ManagerBuilder {
+    fn check_lifetimes(&self) -> Result<()> {
+        let absolute = self.absolute_ttl.map(|ttl| ("absolute ttl", ttl));
+        let renewal = self.renew_after.map(|time| ("renew after", time));
+        for (name, value) in absolute.into_iter().chain(renewal) {
+            if !(MIN_TTL..=MAX_TTL).contains(&value) {
+                return Err(Error::Config(format!(
+                    "{name} {value:?} is not between 1 ms and 10 years"
+                )));
+            }
+        }
+        match self.renew_after {
+            Some(time) if self.grace.is_zero() => Err(Error::Config(format!(
+                "renew after {time:?} needs a grace, or requests in flight lose the session"
+            ))),
+            Some(time) if time <= self.grace => Err(Error::Config(format!(
+                "renew after {time:?} is not longer than the grace of {:?}",
+                self.grace
+            ))),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -14,10 +14,10 @@ use tokio::time::{Instant, timeout};
 use super::{
     background::Background,
     failure_log::{FailureLog, StoreFailure},
-    touch_queue::TouchQueue,
+    touch_queue::{OwnTtl, TouchQueue},
     turns::{Turn, Turns},
 };
-use crate::{Error, Result, SessionId, Storage};
+use crate::{Error, Lifetime, Result, SessionId, Storage};
 
 /// Generates the id of a new session. Must not return an id twice.
 pub(crate) type IdFn = Arc<dyn Fn() -> SessionId + Send + Sync>;
@@ -50,13 +50,16 @@ pub struct Manager(pub(super) Arc<Shared>);
 
 pub(super) struct Shared {
     pub(super) storage: Arc<dyn Storage>,
-    pub(super) ttl: Duration,
+    pub(super) lifetime: Lifetime,
     pub(super) touch_interval: Duration,
     pub(super) grace: Duration,
+    pub(super) renew_after: Option<Duration>,
     pub(super) timeout: Duration,
     pub(super) id_fn: IdFn,
     pub(super) touches: Arc<TouchQueue>,
     pub(super) background: Background,
+    /// Whether a session with a time to live of its own was seen.
+    pub(super) has_own_ttls: AtomicBool,
     pub(super) unknown_claims: AtomicU64,
     pub(super) failures: FailureLog,
     pub(super) turns: Turns,
@@ -94,7 +97,39 @@ impl Manager {
     /// ```
     #[must_use]
     pub fn ttl(&self) -> Duration {
-        self.0.ttl
+        self.0.lifetime.ttl
+    }
+
+    /// Returns how long a session lives from its creation, if that is limited.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
+    /// assert_eq!(manager.absolute_ttl(), None);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn absolute_ttl(&self) -> Option<Duration> {
+        self.0.lifetime.absolute
+    }
+
+    /// Returns after which time a session's id is renewed by itself, if it is.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
+    /// assert_eq!(manager.renew_after(), None);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn renew_after(&self) -> Option<Duration> {
+        self.0.renew_after
     }
 
     /// Returns the minimum time between two TTL writes for a session that is only read.
@@ -268,16 +303,39 @@ impl Manager {
         (self.0.id_fn)()
     }
 
+    /// Returns how long sessions live.
+    pub(crate) fn lifetime(&self) -> Lifetime {
+        self.0.lifetime
+    }
+
+    /// Returns whether sessions need to note when they were created.
+    pub(crate) fn needs_creation(&self) -> bool {
+        self.0.lifetime.absolute.is_some() || self.0.renew_after.is_some()
+    }
+
+    /// Returns whether the metadata of sessions matters.
+    pub(crate) fn needs_metadata(&self) -> bool {
+        self.needs_creation() || self.0.has_own_ttls.load(Ordering::Relaxed)
+    }
+
+    /// Records that a session has a time to live of its own.
+    pub(crate) fn note_own_ttl(&self) {
+        // Read first: a shared cache line that nobody writes costs nothing.
+        if !self.0.has_own_ttls.load(Ordering::Relaxed) {
+            self.0.has_own_ttls.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Records that a session was used now. Returns whether to send a persistent cookie again.
-    pub(crate) fn note_used(&self, id: &SessionId, now: Instant) -> bool {
-        let roll = self.0.touches.used(id, now);
+    pub(crate) fn note_used(&self, id: &SessionId, now: Instant, own_ttl: OwnTtl) -> bool {
+        let roll = self.0.touches.used(id, now, own_ttl);
         self.0.background.ensure_running();
         roll
     }
 
     /// Records that a write begun at `since` has restarted a session's time to live.
-    pub(crate) fn note_stored(&self, id: &SessionId, since: Instant) {
-        self.0.touches.stored(id, since);
+    pub(crate) fn note_stored(&self, id: &SessionId, since: Instant, own_ttl: OwnTtl) {
+        self.0.touches.stored(id, since, own_ttl);
     }
 
     /// Records that a session has ended.
@@ -301,7 +359,7 @@ impl fmt::Debug for Manager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Manager")
             .field("storage", &self.0.storage)
-            .field("ttl", &self.0.ttl)
+            .field("lifetime", &self.0.lifetime)
             .field("touch_interval", &self.0.touch_interval)
             .field("timeout", &self.0.timeout)
             .finish_non_exhaustive()

@@ -19,4 +19,5 @@ pub use builder::ManagerBuilder;
 pub use failure_log::StoreFailure;
 pub(crate) use handle::IdFn;
 pub use handle::Manager;
+pub(crate) use touch_queue::OwnTtl;
 pub(crate) use turns::Turn;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tokio::time::Instant;
 
 use super::bound::{Bound, Full, Space};
-use crate::{SessionId, Snapshot};
+use crate::{SessionId, Snapshot, TtlRange};
 
 /// Estimates of the bytes that an entry and each of its items take besides their text, as in the
 /// near cache.
@@ -47,16 +47,22 @@ impl Shard {
         self.live(id, now).filter(|entry| !entry.items.is_marker())
     }
 
-    /// Moves the expiry of a session. Returns whether there is one.
-    pub(super) fn expire(
+    /// Brings the time left to a session into a range, or removes it if it has ended. Returns whether
+    /// there is a session.
+    pub(super) fn clamp_ttl(
         &mut self,
         id: &SessionId,
         now: Instant,
-        expiry: impl FnOnce(Instant) -> Instant,
+        ttl: TtlRange,
+        bound: Option<&Bound>,
     ) -> bool {
         let live = self.entries.get_mut(id).filter(|entry| entry.expires > now);
         let Some(entry) = live.filter(|entry| !entry.items.is_marker()) else { return false };
-        entry.expires = expiry(entry.expires);
+        let Some(ttl) = ttl.of(&entry.items) else {
+            self.remove(id, bound);
+            return false;
+        };
+        entry.expires = now + ttl.clamp(entry.expires - now);
         self.next_expiry = earlier(self.next_expiry, entry.expires);
         true
     }

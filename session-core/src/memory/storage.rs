@@ -171,8 +171,10 @@ impl MemoryStorage {
         let now = Instant::now();
         let mut shard = self.shard(id);
         let stored = shard.live(id, now).map(|entry| &entry.items);
-        let Some(items) = options.apply(changes, stored) else { return Ok(Written::Refused) };
-        shard.insert(id, Entry { items, expires: now + options.ttl }, self.bound())?;
+        let Some((items, ttl)) = options.apply(changes, stored) else {
+            return Ok(Written::Refused);
+        };
+        shard.insert(id, Entry { items, expires: now + ttl }, self.bound())?;
         Ok(Written::Saved)
     }
 
@@ -180,7 +182,7 @@ impl MemoryStorage {
         &self,
         from: &SessionId,
         to: &SessionId,
-        options: RenameOptions,
+        options: RenameOptions<'_>,
     ) -> Result<bool, Full> {
         let now = Instant::now();
         let (from_index, to_index) = (self.shard_index(from), self.shard_index(to));
@@ -197,8 +199,8 @@ impl MemoryStorage {
         if is_taken || source.session(from, now).is_none() {
             return Ok(false);
         }
-        let marker = (!options.grace.is_zero())
-            .then(|| Entry { items: Snapshot::marker(), expires: now + options.grace });
+        let marker = options.marker();
+        let marker = marker.map(|items| Entry { items, expires: now + options.grace });
         shard::rename((source, from), (target, to), marker, self.bound())?;
         Ok(true)
     }
@@ -234,7 +236,7 @@ impl Storage for MemoryStorage {
 
     async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {
         let now = Instant::now();
-        Ok(self.shard(id).expire(id, now, |expires| now + ttl.clamp(expires - now)))
+        Ok(self.shard(id).clamp_ttl(id, now, ttl, self.bound()))
     }
 
     async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
@@ -257,7 +259,7 @@ impl Storage for MemoryStorage {
         &self,
         from: &SessionId,
         to: &SessionId,
-        options: RenameOptions,
+        options: RenameOptions<'_>,
     ) -> Result<bool> {
         self.write(|| self.try_rename(from, to, options))
     }

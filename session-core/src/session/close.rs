@@ -37,21 +37,25 @@ impl Session {
             Some(guard) => Some(guard),
             None => self.transition(Access::Read).await.ok(),
         };
-        let mut state = loop {
+        loop {
             // A failure here is recorded in the state like any earlier one.
             let saved = self.save_locked().await;
-            let state = self.state();
             // Changes that a clone has made meanwhile were acknowledged, so they are saved too.
-            if saved.is_err() || state.pending.is_none() {
-                break state;
+            if saved.is_err() || self.state().pending.is_none() {
+                break;
             }
-        };
-        self.finish(&mut state)
+        }
+        let upkeep = self.upkeep(&self.state());
+        if let Some(upkeep) = upkeep {
+            Box::pin(self.keep_up(upkeep)).await;
+        }
+        self.finish(&mut self.state())
     }
 
     /// Closes the session like [`close`](Self::close) if that needs no waiting, or returns `None`.
     ///
-    /// It needs waiting if there are changes to store or a clone is waiting for the store.
+    /// It needs waiting if there are changes to store, the id is to be renewed or a clone is waiting for
+    /// the store.
     ///
     /// # Examples
     ///
@@ -71,13 +75,13 @@ impl Session {
     pub fn try_close(&self) -> Option<Closed> {
         let _transition = self.0.transition.try_lock()?;
         let mut state = self.state();
-        state.pending.is_none().then(|| self.finish(&mut state))
+        let needs_store = state.pending.is_some() || self.upkeep(&state).is_some();
+        (!needs_store).then(|| self.finish(&mut state))
     }
 
     fn finish(&self, state: &mut State) -> Closed {
-        let (was_used, time_left) = (state.was_asked, state.wait_budget.left());
         if let Some((outcome, failure)) = state.closed.clone() {
-            return Closed { outcome, failure: failure.map(Error::from), was_used, time_left };
+            return self.closed(state, outcome, failure);
         }
         let phase = std::mem::replace(&mut state.phase, Phase::Closed);
         let (used, failure) = (state.used, state.failure.clone());
@@ -89,7 +93,7 @@ impl Session {
             // Another request of this client may just have received a new cookie.
             _ if is_conflict => Outcome::Untouched,
             Phase::Known(id, _) if used => {
-                let roll = self.note_use_at_close(state, &id);
+                let roll = self.note_use_at_close(state, &id) | state.new_ttl.is_some();
                 // Even after a later failure: this id is stored, and the old one may be invalid.
                 if claim.as_ref() == Some(&id) {
                     Outcome::Kept { id, roll }
@@ -105,7 +109,23 @@ impl Session {
             _ => Outcome::Untouched,
         };
         state.closed = Some((outcome.clone(), failure.clone()));
-        Closed { outcome, failure: failure.map(Error::from), was_used, time_left }
+        self.closed(state, outcome, failure)
+    }
+
+    fn closed(&self, state: &State, outcome: Outcome, failure: Option<Failure>) -> Closed {
+        let manager = self.manager();
+        let ttl =
+            if manager.needs_metadata() { state.cookie_ttl(manager.lifetime()) } else { None };
+        let is_known = ttl.is_some() || !manager.needs_metadata();
+        Closed {
+            outcome,
+            failure: failure.map(Error::from),
+            was_used: state.was_asked,
+            time_left: state.wait_budget.left(),
+            ttl: if is_known { Some(ttl.unwrap_or(manager.ttl())) } else { None },
+            has_own_ttl: state.own_ttl().flatten().is_some(),
+            sets_ttl: state.new_ttl.is_some(),
+        }
     }
 
     /// Tells the manager of the use again if the request took longer than a touch interval. Returns
@@ -118,8 +138,8 @@ impl Session {
         let now = Instant::now();
         match state.noted {
             Some(at) if now.duration_since(at) < manager.touch_interval() => state.rolls,
-            Some(_) => manager.note_used(id, now) | state.rolls,
-            None => manager.note_used(id, now),
+            Some(_) => manager.note_used(id, now, state.own_ttl()) | state.rolls,
+            None => manager.note_used(id, now, state.own_ttl()),
         }
     }
 }

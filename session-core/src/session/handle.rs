@@ -3,7 +3,6 @@
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use super::{
@@ -157,35 +156,6 @@ impl Session {
     pub fn is_dirty(&self) -> bool {
         let state = self.state();
         state.stored || state.pending.is_some()
-    }
-
-    /// Returns the time until the session expires unless it is used again.
-    ///
-    /// Returns `None` if there is no session. The call does not count as a use. One round trip.
-    ///
-    /// # Errors
-    ///
-    /// As described [above](Self).
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use session_core::*;
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
-    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
-    /// # let session = manager.open(None);
-    /// assert_eq!(session.expires_in().await?, None);
-    /// session.set("name", "bob").await?;
-    /// session.save().await?;
-    /// assert!(session.expires_in().await?.is_some_and(|ttl| ttl <= manager.ttl()));
-    /// # Ok(()) }
-    /// ```
-    pub async fn expires_in(&self) -> Result<Option<Duration>> {
-        self.choose_claim(Access::Read).await?;
-        let Some(id) = self.checked_id(Access::Read)? else { return Ok(None) };
-        let stored = self.wait_for(Access::Read, self.storage().expires_in(&id)).await?;
-        // Recent uses here may not be stored yet.
-        Ok(stored.map(|ttl| ttl.max(self.0.manager.remaining(&id).unwrap_or_default())))
     }
 
     /// Makes the reads of this request not count as use of the session.

@@ -1,11 +1,13 @@
 //! The session of one request.
 //!
-//! Arrows: `open`, `read`, `write`, `update`, `renew`, `close` -> `store` (calls of the storage within the
-//! wait budget) -> `handle` ([`Session`]) -> `state` -> `outcome`. `write` also uses `keys`.
+//! Arrows: `open`, `read`, `write`, `update`, `renew`, `lifetime`, `close` -> `store` (calls of the storage
+//! within the wait budget) -> `handle` ([`Session`]) -> `state` -> `outcome`. `write` also uses `keys`,
+//! and `close` `upkeep`.
 
 mod close;
 mod handle;
 mod keys;
+mod lifetime;
 mod open;
 mod outcome;
 mod read;
@@ -13,6 +15,7 @@ mod renew;
 mod state;
 mod store;
 mod update;
+mod upkeep;
 mod wait;
 mod write;
 

@@ -20,6 +20,15 @@ pub struct Closed {
     /// How long the request may still wait for the store: what its session has left of the manager's
     /// timeout.
     pub time_left: Duration,
+    /// How long the session lives unless it is used again, which a persistent cookie has to outlast.
+    /// `None` if this request has not read the metadata that tells:
+    /// [`Manager::cookie_ttl`](crate::Manager::cookie_ttl) does.
+    pub ttl: Option<Duration>,
+    /// Whether the session is known to have a [time to live of its own](crate::Session::set_ttl), which
+    /// its cookie follows.
+    pub has_own_ttl: bool,
+    /// Whether this request has set the session's own time to live, so that its cookie changes.
+    pub sets_ttl: bool,
 }
 
 /// The effect of a request on its session, as the client has to know it.
@@ -33,7 +42,8 @@ pub enum Outcome {
         /// The id.
         id: SessionId,
         /// Whether to send a cookie with an expiry again, so that its expiry follows the
-        /// session's. True at most once per touch interval.
+        /// session's. True at most once per touch interval, and if the session's own time to live was
+        /// set.
         roll: bool,
     },
     /// The session is new or was renewed. The client must be sent this id.

@@ -38,6 +38,11 @@ impl Session {
     /// ```
     pub async fn get<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
         if !self.is_whole() {
+            if self.manager().needs_metadata() {
+                let session = self.read_with_metadata(key).await?;
+                let item = session.as_ref().and_then(|session| session.item(key));
+                return item.map(|item| self.decode(key, item)).transpose();
+            }
             let get = async |id: SessionId| self.storage().get(&id, key).await;
             let item = self.query(get, Option::is_some).await?;
             return item.flatten().map(|item| self.decode(key, item.get())).transpose();
@@ -98,6 +103,10 @@ impl Session {
     #[doc(alias = "exists")]
     pub async fn contains(&self, key: &str) -> Result<bool> {
         if !self.is_whole() {
+            if self.manager().needs_metadata() {
+                let session = self.read_with_metadata(key).await?;
+                return Ok(session.is_some_and(|session| !session.is_empty()));
+            }
             let contains = async |id: SessionId| self.storage().contains(&id, key).await;
             return Ok(self.query(contains, |exists| *exists).await?.unwrap_or(false));
         }
@@ -130,6 +139,9 @@ impl Session {
     #[doc(alias = "len")]
     pub async fn size(&self) -> Result<usize> {
         if !self.is_whole() {
+            if self.manager().needs_metadata() && self.state().metadata().is_none() {
+                self.read_with_metadata("").await?;
+            }
             let size = async |id: SessionId| self.storage().get_size(&id).await;
             return Ok(self.query(size, |size| *size > 0).await?.unwrap_or(0));
         }
@@ -177,6 +189,38 @@ impl Session {
         let mut state = self.state();
         state.check(Access::Read)?;
         Ok(state.pending.as_ref().and_then(|pending| pending.get(key)).map(read))
+    }
+
+    /// Reads an item of a storage of items, and the session's metadata, with which it may have ended or
+    /// moved to another id.
+    async fn read_with_metadata(&self, key: &str) -> Result<Option<Snapshot>> {
+        loop {
+            self.choose_claim(Access::Read).await?;
+            let Some(id) = self.checked_id(Access::Read)? else { return Ok(None) };
+            let read = self.storage().get_with_metadata(&id, key);
+            let mut found = self.wait_for(Access::Read, read).await?;
+            if let Some(marker) = found.take_if(|found| found.is_marker()) {
+                if self.follow_marker(&id, &marker) {
+                    continue;
+                }
+                return Ok(None);
+            }
+            if found.as_ref().is_some_and(|found| !self.lives(found)) {
+                if self.mark_unknown(&id) {
+                    continue;
+                }
+                return Ok(None);
+            }
+            let mut state = self.state();
+            state.note_metadata(found.as_ref());
+            if !matches!(state.phase, Phase::Absent | Phase::Closed) {
+                self.note_use(&mut state, &id);
+            }
+            if found.is_some() {
+                state.mark_known(id);
+            }
+            return Ok(found);
+        }
     }
 
     /// Waits for a query of a storage of items. A result that `is_proof` accepts verifies the

@@ -86,18 +86,32 @@ impl Session {
         if self.is_whole() || self.state().has_other_claims() {
             self.verify_locked(Access::Write).await?;
         }
-        let Some(old) = self.checked_id(Access::Write)? else { return Ok(self.renew_unstored()) };
-        let new = self.generate_id();
-        let options = RenameOptions::grace(self.manager().grace());
-        let is_renewed = match old_id {
-            OldId::Removed => {
-                self.wait_for(Access::Write, self.storage().rename(&old, &new, options)).await?
+        loop {
+            let Some(old) = self.checked_id(Access::Write)? else {
+                return Ok(self.renew_unstored());
+            };
+            let new = self.generate_id();
+            if self.move_or_copy(&old, &new, old_id).await? {
+                return self.renewed(&old, new, old_id).map(Some);
             }
-            OldId::Kept => self.copy(&old, &new).await?,
-        };
-        if !is_renewed {
-            return self.explain_refusal(&old).await;
+            if !self.explain_not_renewed(&old).await? {
+                return Ok(None);
+            }
         }
+    }
+
+    async fn move_or_copy(&self, old: &SessionId, new: &SessionId, old_id: OldId) -> Result<bool> {
+        let options = RenameOptions::grace(self.manager().grace());
+        match old_id {
+            OldId::Removed => {
+                self.wait_for(Access::Write, self.storage().rename(old, new, options)).await
+            }
+            OldId::Kept => self.copy(old, new).await,
+        }
+    }
+
+    /// Records that the session has a new id.
+    fn renewed(&self, old: &SessionId, new: SessionId, old_id: OldId) -> Result<SessionId> {
         if matches!(old_id, OldId::Removed) {
             self.manager().note_ended(&old);
         }
@@ -111,7 +125,7 @@ impl Session {
             _ => None,
         };
         state.set_known(new.clone(), base);
-        Ok(Some(new))
+        Ok(new)
     }
 
     /// Gives a session that is not stored yet a fresh id, whatever id was asked for before.
@@ -131,27 +145,33 @@ impl Session {
         let found = self.wait_for(Access::Write, self.storage().get_session(old)).await?;
         let Some(session) = found.filter(|found| !found.is_marker()) else { return Ok(false) };
         let items = Changes::between(None, &session);
-        let create = SetOptions::create(self.manager().ttl());
+        let lifetime = self.manager().lifetime();
+        let create = SetOptions::create(lifetime.ttl).lifetime(lifetime);
         let set = self.storage().set_session(new, &items, create);
         let written = self.wait_for(Access::Write, set).await?;
         Ok(written != Written::Refused)
     }
 
-    /// Determines why a renewal was refused: the old session does not exist, or the new id is
-    /// taken.
-    async fn explain_refusal(&self, old: &SessionId) -> Result<Option<SessionId>> {
+    /// Determines why a renewal was refused: the old session does not exist, or the new id is taken.
+    /// Returns whether to try again, under the id that the session has moved to by itself.
+    async fn explain_not_renewed(&self, old: &SessionId) -> Result<bool> {
         if self.wait_for(Access::Write, self.storage().expires_in(old)).await?.is_some() {
             return Err(self.state().fail(Failure::IdTaken));
+        }
+        let may_have_moved = self.state().is_known() || self.manager().needs_creation();
+        if may_have_moved && self.follow(Access::Write, old).await? {
+            return Ok(true);
         }
         if self.state().is_known() {
             return Err(self.state().fail(Failure::Vanished));
         }
         self.mark_unknown(old);
         self.state().starts_anew = true;
-        Ok(None)
+        Ok(false)
     }
 }
 
+#[derive(Clone, Copy)]
 enum OldId {
     Removed,
     Kept,

@@ -8,7 +8,12 @@ use super::{
     outcome::Outcome,
     wait::{Access, WaitBudget},
 };
-use crate::{Changes, Error, Result, SessionId, Snapshot, error::StorageError, manager::IdFn};
+use crate::{
+    Changes, Error, Lifetime, Result, SessionId, Snapshot,
+    error::StorageError,
+    manager::{IdFn, OwnTtl},
+    snapshot::{Meta, MetaChange},
+};
 
 pub(super) struct State {
     pub(super) phase: Phase,
@@ -16,6 +21,11 @@ pub(super) struct State {
     pub(super) claim: Option<SessionId>,
     /// Whether a claimed id was renewed a moment ago, by another request of this client.
     pub(super) is_renewed: bool,
+    /// The session's metadata, once it is known.
+    // Boxed, as few sessions have any.
+    meta: Option<Option<Box<Meta>>>,
+    /// The session's own time to live that this request has set, or `Some(None)` for the default.
+    pub(super) new_ttl: OwnTtl,
     /// Whether this request may begin a new session although a claimed id was renewed.
     pub(super) starts_anew: bool,
     // Boxed, as few requests have any.
@@ -102,6 +112,8 @@ impl State {
             phase: claim.clone().map_or(Phase::Absent, Phase::Unverified),
             claim,
             is_renewed: false,
+            meta: None,
+            new_ttl: None,
             starts_anew: false,
             further_claims: FurtherClaims::of(others),
             new_id: None,
@@ -119,6 +131,48 @@ impl State {
             closed: None,
             wait_budget: WaitBudget::new(timeout),
         }
+    }
+
+    /// Notes the metadata of the session, as it was read with this part of it.
+    pub(super) fn note_metadata(&mut self, session: Option<&Snapshot>) {
+        let session = session.filter(|session| session.meta().is_some());
+        self.meta = Some(session.map(|session| Box::new(session.read_meta())));
+    }
+
+    /// Notes the metadata of a session that this request has begun.
+    pub(super) fn note_new(&mut self, change: &MetaChange) {
+        let meta = change.apply(&Meta::default());
+        self.meta = Some(meta.filter(|_| !change.is_empty()).map(Box::new));
+    }
+
+    /// Forgets the metadata of a session that has ended.
+    pub(super) fn forget_metadata(&mut self) {
+        self.meta = None;
+        self.new_ttl = None;
+    }
+
+    /// Returns the metadata; the outer `None` if it is not known.
+    pub(super) fn metadata(&self) -> Option<Option<&Meta>> {
+        self.meta.as_ref().map(Option::as_deref)
+    }
+
+    /// Returns the session's own time to live, with what this request has set.
+    pub(super) fn own_ttl(&self) -> OwnTtl {
+        self.new_ttl.or_else(|| self.metadata().map(|meta| meta.and_then(Meta::ttl)))
+    }
+
+    /// Returns how long the session lives after this request, unless that depends on metadata that is
+    /// not known.
+    pub(super) fn cookie_ttl(&self, lifetime: Lifetime) -> Option<Duration> {
+        let own_ttl = self.own_ttl()?;
+        let ttl = own_ttl.unwrap_or(lifetime.ttl);
+        let left = self.metadata().flatten().and_then(|meta| lifetime.left_of_absolute(meta));
+        Some(left.map_or(ttl, |left| ttl.min(left)))
+    }
+
+    /// Continues with the id that the session has moved to.
+    pub(super) fn follow(&mut self, id: SessionId) {
+        self.phase = Phase::Unverified(id);
     }
 
     /// Returns an error if the session is closed or has failed.
@@ -181,6 +235,7 @@ impl State {
             self.phase = match self.next_claim() {
                 Some(next) => {
                     self.claim = Some(next.clone());
+                    self.meta = None;
                     Phase::Unverified(next)
                 }
                 None => Phase::Absent,

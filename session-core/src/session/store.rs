@@ -1,5 +1,7 @@
 //! The calls of a session to its storage.
 
+use std::borrow::Cow;
+
 use tokio::time::Instant;
 
 use super::{
@@ -7,7 +9,11 @@ use super::{
     state::{Failure, Phase, State},
     wait::Access,
 };
-use crate::{Changes, Granularity, Result, SessionId, SetOptions, Snapshot, Storage, Written};
+use crate::{
+    Changes, Granularity, Result, SessionId, SetOptions, Snapshot, Storage, Written,
+    lifetime::now_millis,
+    snapshot::{Meta, MetaChange},
+};
 
 impl Session {
     pub(super) fn storage(&self) -> &dyn Storage {
@@ -54,7 +60,7 @@ impl Session {
                 let mut state = self.state();
                 self.note_use(&mut state, &id);
                 state.mark_known(id);
-            } else {
+            } else if !(self.manager().needs_creation() && self.follow(access, &id).await?) {
                 self.mark_unknown_unread(&id);
             }
         }
@@ -89,9 +95,14 @@ impl Session {
                 None => self.wait_for(access, self.storage().get_session(&id)).await?,
                 cached => cached,
             };
-            let is_marker = found.as_ref().is_some_and(Snapshot::is_marker);
-            let Some(snapshot) = found.filter(|_| !is_marker) else {
-                self.state().is_renewed |= is_marker;
+            if let Some(marker) = found.as_ref().filter(|found| found.is_marker()) {
+                if self.follow_marker(&id, marker) {
+                    continue;
+                }
+                self.state().is_renewed = true;
+            }
+            let living = found.filter(|found| self.lives(found));
+            let Some(snapshot) = living else {
                 if self.mark_unknown(&id) {
                     continue;
                 }
@@ -100,11 +111,48 @@ impl Session {
             let mut state = self.state();
             // It may have been closed meanwhile.
             state.check(access)?;
+            state.note_metadata(Some(&snapshot));
             self.note_use(&mut state, &id);
             // With a storage of items every read goes to the store.
             state.set_known(id, self.is_whole().then(|| snapshot.clone()));
             return Ok(Some(snapshot));
         }
+    }
+
+    /// Returns whether what is stored is a session, and no marker, that has not ended.
+    ///
+    /// The store ends a session by itself, unless its time to live was edited by hand.
+    pub(super) fn lives(&self, stored: &Snapshot) -> bool {
+        let Some(meta) = stored.meta() else { return true };
+        if stored.is_marker() {
+            return false;
+        }
+        let meta = Meta::read(meta);
+        if meta.ttl().is_some() {
+            self.manager().note_own_ttl();
+        }
+        self.manager().lifetime().ttl_by(&meta).is_some()
+    }
+
+    /// Continues with the id that a marker leads to. Returns whether it leads to one.
+    pub(super) fn follow_marker(&self, id: &SessionId, marker: &Snapshot) -> bool {
+        let meta = marker.read_meta();
+        let Some(salt) = meta.salt() else { return false };
+        let mut state = self.state();
+        if state.is_current(id) {
+            state.follow(id.derived(salt));
+        }
+        true
+    }
+
+    /// Continues with the id that the session has moved to, after its storage has refused an operation.
+    /// Returns whether it has moved.
+    pub(super) async fn follow(&self, access: Access, id: &SessionId) -> Result<bool> {
+        let found = self.wait_for(access, self.storage().get_session(id)).await?;
+        let Some(marker) = found.filter(Snapshot::is_marker) else { return Ok(false) };
+        let is_followed = self.follow_marker(id, &marker);
+        self.state().is_renewed |= !is_followed;
+        Ok(is_followed)
     }
 
     /// Records that the store has answered about this session, which is a use of it.
@@ -116,7 +164,7 @@ impl Session {
         if !state.passive && state.noted.is_none() {
             let now = Instant::now();
             state.noted = Some(now);
-            state.rolls = self.0.manager.note_used(id, now);
+            state.rolls = self.0.manager.note_used(id, now, state.own_ttl());
         }
     }
 
@@ -128,6 +176,100 @@ impl Session {
             self.0.manager.note_unknown(id);
         }
         was_unverified
+    }
+
+    /// Stores changes at once. The caller holds the transition lock.
+    pub(super) async fn store_locked(&self, changes: &Changes) -> Result<()> {
+        loop {
+            let (id, seen) = {
+                let mut state = self.state();
+                state.check(Access::Write)?;
+                match &state.phase {
+                    Phase::Known(id, seen) => (Some(id.clone()), seen.clone()),
+                    _ => (state.id(), None),
+                }
+            };
+            let Some(id) = id else { return self.create(changes).await };
+            if self.write(&id, changes, seen.as_ref()).await? == Written::Saved {
+                return Ok(());
+            }
+            self.explain_refused(&id).await?;
+        }
+    }
+
+    /// Finds out why a write to this id was refused, and continues with the session's new id or the next
+    /// claim. Fails if the session was known and has ended.
+    pub(super) async fn explain_refused(&self, id: &SessionId) -> Result<()> {
+        // Not read for each unknown claim, unless it may have been renewed by itself.
+        let is_read = self.state().is_known() || self.manager().needs_creation();
+        if is_read && Box::pin(self.follow(Access::Write, id)).await? {
+            return Ok(());
+        }
+        let is_unknown = if is_read { self.mark_unknown(id) } else { self.mark_unknown_unread(id) };
+        if is_unknown || !self.state().is_current(id) {
+            return Ok(());
+        }
+        Err(self.state().fail(Failure::Vanished))
+    }
+
+    /// Updates an existing session, and records the result in the state.
+    pub(super) async fn write(
+        &self,
+        id: &SessionId,
+        changes: &Changes,
+        seen: Option<&Snapshot>,
+    ) -> Result<Written> {
+        let (began, lifetime) = (Instant::now(), self.manager().lifetime());
+        let update = SetOptions::update(lifetime.ttl).lifetime(lifetime).seen(seen);
+        let set = self.storage().set_session(id, changes, update);
+        let written = self.wait_for(Access::Write, set).await?;
+        let mut state = self.state();
+        // A late answer must not bring back an id that this request has renewed or ended, nor reopen
+        // a closed session.
+        if written == Written::Saved && state.is_current(id) {
+            self.0.manager.note_stored(id, began, state.own_ttl());
+            state.used = true;
+            state.stored = true;
+            state.set_known(id.clone(), None);
+        }
+        Ok(written)
+    }
+
+    async fn create(&self, changes: &Changes) -> Result<()> {
+        if !changes.sets_items() {
+            return Ok(());
+        }
+        if self.is_renewed().await? {
+            return Err(self.state().fail(Failure::Vanished));
+        }
+        let (new_id, new_ttl) = {
+            let state = self.state();
+            (state.new_id.clone(), state.new_ttl)
+        };
+        let id = new_id.unwrap_or_else(|| self.generate_id());
+        let created = self.manager().needs_creation().then(now_millis);
+        let meta = MetaChange { created, ttl: new_ttl, issued: None };
+        let mut changes = Cow::Borrowed(changes);
+        if !meta.is_empty() {
+            changes.to_mut().extend(Changes::of_meta(meta.clone()));
+        }
+        let (began, lifetime) = (Instant::now(), self.manager().lifetime());
+        let create = SetOptions::create(lifetime.ttl).lifetime(lifetime);
+        let set = self.storage().set_session(&id, &changes, create);
+        let written = self.wait_for(Access::Write, set).await?;
+        if written == Written::Refused {
+            return Err(self.state().fail(Failure::IdTaken));
+        }
+        self.0.manager.note_stored(&id, began, Some(new_ttl.flatten()));
+        let mut state = self.state();
+        state.check(Access::Write)?;
+        state.note_new(&meta);
+        state.new_id = None;
+        state.used = true;
+        state.stored = true;
+        state.noted = None;
+        state.set_known(id, None);
+        Ok(())
     }
 
     /// Like [`mark_unknown`](Self::mark_unknown), if the id was not read, and so may be a marker's.
@@ -153,74 +295,6 @@ impl Session {
         Ok(state.is_renewed && !state.starts_anew)
     }
 
-    /// Stores changes at once. The caller holds the transition lock.
-    pub(super) async fn store_locked(&self, changes: &Changes) -> Result<()> {
-        loop {
-            let (id, seen) = {
-                let mut state = self.state();
-                state.check(Access::Write)?;
-                match &state.phase {
-                    Phase::Known(id, seen) => (Some(id.clone()), seen.clone()),
-                    _ => (state.id(), None),
-                }
-            };
-            let Some(id) = id else { return self.create(changes).await };
-            match self.write(&id, changes, seen.as_ref()).await? {
-                Written::Refused if self.mark_unknown_unread(&id) => {}
-                Written::Refused => return Err(self.state().fail(Failure::Vanished)),
-                Written::Saved => return Ok(()),
-            }
-        }
-    }
-
-    /// Updates an existing session, and records the result in the state.
-    pub(super) async fn write(
-        &self,
-        id: &SessionId,
-        changes: &Changes,
-        seen: Option<&Snapshot>,
-    ) -> Result<Written> {
-        let (began, update) = (Instant::now(), SetOptions::update(self.0.manager.ttl()).seen(seen));
-        let set = self.storage().set_session(id, changes, update);
-        let written = self.wait_for(Access::Write, set).await?;
-        let mut state = self.state();
-        // A late answer must not bring back an id that this request has renewed or ended, nor reopen
-        // a closed session.
-        if written == Written::Saved && state.is_current(id) {
-            self.0.manager.note_stored(id, began);
-            state.used = true;
-            state.stored = true;
-            state.set_known(id.clone(), None);
-        }
-        Ok(written)
-    }
-
-    async fn create(&self, changes: &Changes) -> Result<()> {
-        if !changes.sets_items() {
-            return Ok(());
-        }
-        if self.is_renewed().await? {
-            return Err(self.state().fail(Failure::Vanished));
-        }
-        let new_id = self.state().new_id.clone();
-        let id = new_id.unwrap_or_else(|| self.generate_id());
-        let (began, create) = (Instant::now(), SetOptions::create(self.0.manager.ttl()));
-        let set = self.storage().set_session(&id, changes, create);
-        let written = self.wait_for(Access::Write, set).await?;
-        if written == Written::Refused {
-            return Err(self.state().fail(Failure::IdTaken));
-        }
-        self.0.manager.note_stored(&id, began);
-        let mut state = self.state();
-        state.check(Access::Write)?;
-        state.new_id = None;
-        state.used = true;
-        state.stored = true;
-        state.noted = None;
-        state.set_known(id, None);
-        Ok(())
-    }
-
     /// Records that this request has ended the session.
     pub(super) fn ended(&self, id: &SessionId) {
         self.0.manager.note_ended(id);
@@ -228,6 +302,7 @@ impl Session {
         state.stored = true;
         state.ended = true;
         state.noted = None;
+        state.forget_metadata();
         if state.is_current(id) {
             state.phase = Phase::Absent;
         }

@@ -3,7 +3,7 @@
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use super::{handle::Session, state::Failure, wait::Access};
+use super::{handle::Session, wait::Access};
 use crate::{
     Changes, Error, ItemSwap, Result, SessionId, Snapshot, SwapOptions, changes::encode,
     snapshot::META_KEY,
@@ -174,14 +174,14 @@ impl Session {
                 // There is nothing to remove.
                 return Ok(Some(result));
             }
-            let (began, ttl) = (tokio::time::Instant::now(), self.manager().ttl());
-            let options = SwapOptions::ttl(ttl).session(session.take());
+            let (began, lifetime) = (tokio::time::Instant::now(), self.manager().lifetime());
+            let options = SwapOptions::ttl(lifetime.ttl).lifetime(lifetime).session(session.take());
             let swap = self.storage().swap_item(id, key, seen.as_deref(), new.as_deref(), options);
             match self.wait_for(Access::Write, swap).await? {
                 ItemSwap::Saved => {
                     let mut state = self.state();
                     state.check(Access::Write)?;
-                    self.manager().note_stored(id, began);
+                    self.manager().note_stored(id, began, state.own_ttl());
                     state.used = true;
                     state.stored = true;
                     state.set_known(id.clone(), None);
@@ -193,8 +193,10 @@ impl Session {
                         turn = Some(Box::pin(self.turn(id)).await?);
                     }
                 }
-                ItemSwap::Missing if self.mark_unknown_unread(id) => return Ok(None),
-                ItemSwap::Missing => return Err(self.state().fail(Failure::Vanished)),
+                ItemSwap::Missing => {
+                    self.explain_refused(id).await?;
+                    return Ok(None);
+                }
             }
         }
     }

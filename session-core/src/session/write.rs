@@ -2,12 +2,7 @@
 
 use serde::{Serialize, ser::Error as _};
 
-use super::{
-    handle::Session,
-    keys::Keys,
-    state::{Failure, Phase},
-    wait::Access,
-};
+use super::{handle::Session, keys::Keys, state::Phase, wait::Access};
 use crate::{Changes, Error, Result, Snapshot, Written, changes::encode, snapshot::META_KEY};
 
 impl Session {
@@ -152,8 +147,8 @@ impl Session {
                 self.ended(&id);
                 break;
             }
-            // The next claim, if there is one.
-            if !self.mark_unknown(&id) {
+            // The session's new id, or the next claim, if there is one.
+            if !Box::pin(self.follow(Access::Write, &id)).await? && !self.mark_unknown(&id) {
                 break;
             }
         }
@@ -206,7 +201,7 @@ impl Session {
         Ok(())
     }
 
-    async fn change(&self, changes: Changes) -> Result<()> {
+    pub(super) async fn change(&self, changes: Changes) -> Result<()> {
         self.state().check(Access::Write)?;
         if changes.is_empty() {
             return Ok(());
@@ -230,9 +225,8 @@ impl Session {
                 // the answer to that tells.
                 Written::Refused => {
                     let _transition = self.transition(Access::Write).await?;
-                    let mut state = self.state();
-                    if state.is_current(&id) {
-                        return Err(state.fail(Failure::Vanished));
+                    if self.state().is_current(&id) {
+                        self.explain_refused(&id).await?;
                     }
                 }
                 Written::Saved => return Ok(()),

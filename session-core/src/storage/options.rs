@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::value::RawValue;
 
 use super::MAX_TTL;
-use crate::{Changes, Snapshot};
+use crate::{Changes, Lifetime, Snapshot};
 
 /// The options of [`Storage::set_session`](super::Storage::set_session).
 #[derive(Clone, Copy, Debug)]
@@ -13,11 +13,13 @@ use crate::{Changes, Snapshot};
 pub struct SetOptions<'a> {
     /// The condition of the write.
     pub mode: WriteMode,
-    /// The time to live, counted from the write.
-    pub ttl: Duration,
+    /// How long the session lives, counted from the write.
+    pub lifetime: Lifetime,
     /// The session as the caller last saw it, which may spare the storage a read. If the session has
     /// changed since, the changes are applied to what is stored now.
     pub seen: Option<&'a Snapshot>,
+    /// What leads from a marker to the new id, for [`WriteMode::Retire`].
+    pub salt: Option<&'a str>,
 }
 
 /// The condition of a write.
@@ -51,7 +53,7 @@ impl<'a> SetOptions<'a> {
     /// ```
     #[must_use]
     pub const fn create(ttl: Duration) -> Self {
-        Self { mode: WriteMode::Create, ttl, seen: None }
+        Self { mode: WriteMode::Create, lifetime: Lifetime::idle(ttl), seen: None, salt: None }
     }
 
     /// Changes an existing session: refused if there is none.
@@ -66,7 +68,7 @@ impl<'a> SetOptions<'a> {
     /// ```
     #[must_use]
     pub const fn update(ttl: Duration) -> Self {
-        Self { mode: WriteMode::Update, ttl, seen: None }
+        Self { mode: WriteMode::Update, lifetime: Lifetime::idle(ttl), seen: None, salt: None }
     }
 
     /// Changes a session that is still as it was seen: refused if it has changed or is gone.
@@ -80,13 +82,18 @@ impl<'a> SetOptions<'a> {
     /// let (seen, other) = (parse(r#"{"visits":1}"#)?, parse(r#"{"visits":2}"#)?);
     /// let update = SetOptions::update_seen(&seen, Duration::from_secs(60));
     /// let changes = Changes::between(Some(&seen), &other);
-    /// assert_eq!(update.apply(&changes, Some(&seen)), Some(other.clone()));
+    /// assert_eq!(update.apply(&changes, Some(&seen)).expect("it is unchanged").0, other);
     /// assert_eq!(update.apply(&changes, Some(&other)), None, "it has changed meanwhile");
     /// # Ok::<(), session_core::Unreadable>(())
     /// ```
     #[must_use]
     pub const fn update_seen(seen: &'a Snapshot, ttl: Duration) -> Self {
-        Self { mode: WriteMode::UpdateSeen, ttl, seen: Some(seen) }
+        Self {
+            mode: WriteMode::UpdateSeen,
+            lifetime: Lifetime::idle(ttl),
+            seen: Some(seen),
+            salt: None,
+        }
     }
 
     /// Replaces a session by the marker of a renewal, for `grace`: refused if it is no longer as it was
@@ -99,13 +106,14 @@ impl<'a> SetOptions<'a> {
     /// # use session_core::{Changes, SetOptions, Snapshot};
     /// let session = Snapshot::parse(r#"{"name":"bob"}"#)?.expect("it has items");
     /// let retire = SetOptions::retire(&session, Duration::from_secs(30));
-    /// let marker = retire.apply(&Changes::new(), Some(&session)).expect("it is as it was seen");
-    /// assert!(marker.is_marker());
+    /// let (marker, ttl) = retire.apply(&Changes::new(), Some(&session)).expect("it is unchanged");
+    /// assert!(marker.is_marker() && ttl.as_secs() == 30);
     /// # Ok::<(), session_core::Unreadable>(())
     /// ```
     #[must_use]
     pub const fn retire(seen: &'a Snapshot, grace: Duration) -> Self {
-        Self { mode: WriteMode::Retire, ttl: grace, seen: Some(seen) }
+        let lifetime = Lifetime::exactly(grace);
+        Self { mode: WriteMode::Retire, lifetime, seen: Some(seen), salt: None }
     }
 
     /// Passes on the session as the caller last saw it, if it did.
@@ -125,10 +133,31 @@ impl<'a> SetOptions<'a> {
         Self { seen: session.into(), ..self }
     }
 
-    /// Applies changes to the session that is stored under an id, or returns `None` if the write has
-    /// to be refused.
+    /// Sets how long the session lives, counted from the write.
     ///
-    /// A storage that calls this inside its atomic step needs no knowledge of the modes.
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use session_core::{Lifetime, SetOptions};
+    /// let (hour, day) = (Duration::from_secs(3600), Duration::from_secs(86_400));
+    /// let update = SetOptions::update(hour).lifetime(Lifetime::idle(hour).absolute(Some(day)));
+    /// assert_eq!(update.lifetime.absolute, Some(day));
+    /// ```
+    #[must_use]
+    pub const fn lifetime(self, lifetime: Lifetime) -> Self {
+        Self { lifetime, ..self }
+    }
+
+    /// Sets what leads from the marker of a retired session to the new id.
+    pub(crate) fn salt(self, salt: Option<&'a str>) -> Self {
+        Self { salt, ..self }
+    }
+
+    /// Applies changes to the session that is stored under an id. Returns the session to store and
+    /// its time to live, or `None` if the write has to be refused.
+    ///
+    /// A storage that calls this inside its atomic step needs no knowledge of modes and lifetimes.
     ///
     /// # Examples
     ///
@@ -138,14 +167,20 @@ impl<'a> SetOptions<'a> {
     /// let session = Snapshot::parse(r#"{"name":"bob"}"#)?.expect("it has items");
     /// let changes = Changes::between(None, &session);
     /// let ttl = Duration::from_secs(60);
-    /// assert_eq!(SetOptions::create(ttl).apply(&changes, None), Some(session.clone()));
+    /// assert_eq!(SetOptions::create(ttl).apply(&changes, None), Some((session.clone(), ttl)));
     /// assert_eq!(SetOptions::create(ttl).apply(&changes, Some(&session)), None, "it is taken");
     /// # Ok::<(), session_core::Unreadable>(())
     /// ```
     #[must_use]
-    pub fn apply(&self, changes: &Changes, stored: Option<&Snapshot>) -> Option<Snapshot> {
+    pub fn apply(
+        &self,
+        changes: &Changes,
+        stored: Option<&Snapshot>,
+    ) -> Option<(Snapshot, Duration)> {
         let session = stored.filter(|stored| !stored.is_marker());
-        match self.mode {
+        // What has ended is written no more, however long the store would keep it.
+        let session = session.filter(|session| self.lifetime.ttl_of(session).is_some());
+        let new = match self.mode {
             WriteMode::Create if stored.is_some() || !changes.creates() => None,
             WriteMode::Create => changes.apply(None),
             WriteMode::Update => changes.apply(Some(session?)),
@@ -156,21 +191,25 @@ impl<'a> SetOptions<'a> {
             }
             WriteMode::Retire => {
                 let is_as_seen = self.seen?.is_same_session(session?);
-                is_as_seen.then(Snapshot::marker)
+                is_as_seen.then(|| Snapshot::marker(self.salt))
             }
-        }
+        }?;
+        let ttl = self.lifetime.ttl_of(&new)?;
+        Some((new, ttl))
     }
 }
 
 /// The options of [`Storage::rename`](super::Storage::rename).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct RenameOptions {
+pub struct RenameOptions<'a> {
     /// How long a [marker](Snapshot::is_marker) remains at the old id; none if zero.
     pub grace: Duration,
+    /// What leads from the marker to the new id. Without it, nothing does.
+    pub salt: Option<&'a str>,
 }
 
-impl RenameOptions {
+impl<'a> RenameOptions<'a> {
     /// Leaves a marker at the old id for a time.
     ///
     /// # Examples
@@ -183,7 +222,37 @@ impl RenameOptions {
     /// ```
     #[must_use]
     pub const fn grace(grace: Duration) -> Self {
-        Self { grace }
+        Self { grace, salt: None }
+    }
+
+    /// Notes in the marker what leads to the new id.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use session_core::RenameOptions;
+    /// let options = RenameOptions::grace(Duration::from_secs(30)).salt("ge3tqmzwgiydenjt");
+    /// assert_eq!(options.salt, Some("ge3tqmzwgiydenjt"));
+    /// ```
+    #[must_use]
+    pub const fn salt(self, salt: &'a str) -> Self {
+        Self { salt: Some(salt), ..self }
+    }
+
+    /// Returns the marker to leave at the old id, if one is wanted.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use session_core::RenameOptions;
+    /// assert!(RenameOptions::default().marker().is_none());
+    /// assert!(RenameOptions::grace(Duration::from_secs(30)).marker().is_some_and(|m| m.is_marker()));
+    /// ```
+    #[must_use]
+    pub fn marker(&self) -> Option<Snapshot> {
+        (!self.grace.is_zero()).then(|| Snapshot::marker(self.salt))
     }
 }
 
@@ -195,6 +264,8 @@ pub struct TtlRange {
     pub at_least: Duration,
     /// Shortens a time to live that is longer.
     pub at_most: Duration,
+    /// How long sessions live, on which the bounds are based.
+    pub lifetime: Lifetime,
 }
 
 impl TtlRange {
@@ -211,7 +282,7 @@ impl TtlRange {
     /// ```
     #[must_use]
     pub const fn at_least(ttl: Duration) -> Self {
-        Self { at_least: ttl, at_most: MAX_TTL }
+        Self { at_least: ttl, at_most: MAX_TTL, lifetime: Lifetime::exactly(ttl) }
     }
 
     /// Sets the upper bound. The lower bound wins if it is longer.
@@ -228,6 +299,58 @@ impl TtlRange {
     #[must_use]
     pub const fn at_most(self, ttl: Duration) -> Self {
         Self { at_most: ttl, ..self }
+    }
+
+    /// Bases the bounds on a lifetime: for a session with a time to live of its own both are longer or
+    /// shorter by as much, and none lies behind a session's absolute end.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use session_core::{Lifetime, Snapshot, TtlRange};
+    /// let minute = Duration::from_secs(60);
+    /// // Used ten seconds ago.
+    /// let range = TtlRange::at_least(minute - Duration::from_secs(10));
+    /// let range = range.lifetime(Lifetime::idle(minute));
+    /// let session = Snapshot::parse(r#"{"$meta":{"ttl":120000}}"#)?.expect("it has metadata");
+    /// assert_eq!(range.of(&session).expect("it lives").at_least.as_secs(), 110);
+    /// # Ok::<(), session_core::Unreadable>(())
+    /// ```
+    #[must_use]
+    pub const fn lifetime(self, lifetime: Lifetime) -> Self {
+        Self { lifetime, ..self }
+    }
+
+    /// Returns the bounds for a session. `None` if it has ended.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use session_core::{Lifetime, Snapshot, TtlRange};
+    /// let minute = Duration::from_secs(60);
+    /// let range = TtlRange::at_least(minute).lifetime(Lifetime::idle(minute).absolute(Some(minute)));
+    /// let session = Snapshot::parse(r#"{"$meta":{"created":0}}"#)?.expect("it has metadata");
+    /// assert_eq!(range.of(&session), None);
+    /// # Ok::<(), session_core::Unreadable>(())
+    /// ```
+    #[must_use]
+    pub fn of(&self, session: &Snapshot) -> Option<Self> {
+        if session.meta().is_none() {
+            return Some(*self);
+        }
+        let meta = session.read_meta();
+        let shift = self.lifetime.idle_shift(&meta);
+        let shifted = |bound: Duration| {
+            let millis = (bound.as_millis() as i128 + shift).clamp(1, MAX_TTL.as_millis() as i128);
+            Duration::from_millis(millis as u64)
+        };
+        let shifted = |bound: Duration| if shift == 0 { bound } else { shifted(bound) };
+        let left = self.lifetime.left_of_absolute(&meta).unwrap_or(Duration::MAX);
+        let [at_least, at_most] =
+            [self.at_least, self.at_most].map(|bound| shifted(bound).min(left));
+        (!left.is_zero()).then_some(Self { at_least, at_most, lifetime: self.lifetime })
     }
 
     /// Returns the time to live within the range that is nearest to `left`.
@@ -272,8 +395,8 @@ pub enum ItemSwap {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct SwapOptions<'a> {
-    /// The time to live, counted from the write.
-    pub ttl: Duration,
+    /// How long the session lives, counted from the write.
+    pub lifetime: Lifetime,
     /// The session as the caller last saw it, which may spare a storage of whole sessions a read.
     pub session: Option<&'a Snapshot>,
 }
@@ -291,7 +414,23 @@ impl<'a> SwapOptions<'a> {
     /// ```
     #[must_use]
     pub const fn ttl(ttl: Duration) -> Self {
-        Self { ttl, session: None }
+        Self { lifetime: Lifetime::idle(ttl), session: None }
+    }
+
+    /// Sets how long the session lives, counted from the write.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use session_core::{Lifetime, SwapOptions};
+    /// let minute = Duration::from_secs(60);
+    /// let options = SwapOptions::ttl(minute).lifetime(Lifetime::exactly(minute));
+    /// assert_eq!(options.lifetime.ttl, minute);
+    /// ```
+    #[must_use]
+    pub const fn lifetime(self, lifetime: Lifetime) -> Self {
+        Self { lifetime, ..self }
     }
 
     /// Passes on the session as the caller last saw it, if it did.

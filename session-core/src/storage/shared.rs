@@ -37,6 +37,7 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
         remove_all(id: &'a SessionId, if_seen: Option<&'b Snapshot>) ['a, 'b] -> bool;
         expires_in(id: &'a SessionId) ['a] -> Option<Duration>;
         get(id: &'a SessionId, key: &'b str) ['a, 'b] -> Option<Box<RawValue>>;
+        get_with_metadata(id: &'a SessionId, key: &'b str) ['a, 'b] -> Option<Snapshot>;
         contains(id: &'a SessionId, key: &'b str) ['a, 'b] -> bool;
         get_size(id: &'a SessionId) ['a] -> usize;
         swap_item(
@@ -46,7 +47,8 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
             new: Option<&'d RawValue>,
             options: SwapOptions<'e>
         ) ['a, 'b, 'c, 'd, 'e] -> ItemSwap;
-        rename(from: &'a SessionId, to: &'b SessionId, options: RenameOptions) ['a, 'b] -> bool;
+        rename(from: &'a SessionId, to: &'b SessionId, options: RenameOptions<'c>)
+            ['a, 'b, 'c] -> bool;
         sweep() [] -> ();
     }
 

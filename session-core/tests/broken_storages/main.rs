@@ -43,7 +43,7 @@ trait Fault: Debug + Default + Send + Sync + 'static {
         inner: &MemoryStorage,
         from: &SessionId,
         to: &SessionId,
-        options: RenameOptions,
+        options: RenameOptions<'_>,
     ) -> Result<bool> {
         inner.rename(from, to, options).await
     }
@@ -90,7 +90,7 @@ impl<F: Fault> Storage for Broken<F> {
         &self,
         from: &SessionId,
         to: &SessionId,
-        options: RenameOptions,
+        options: RenameOptions<'_>,
     ) -> Result<bool> {
         F::rename(&self.inner, from, to, options).await
     }

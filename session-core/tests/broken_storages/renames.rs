@@ -19,7 +19,7 @@ impl Fault for LeavesNoMarker {
         inner: &MemoryStorage,
         from: &SessionId,
         to: &SessionId,
-        _: RenameOptions,
+        _: RenameOptions<'_>,
     ) -> Result<bool> {
         inner.rename(from, to, RenameOptions::default()).await
     }
@@ -44,7 +44,7 @@ impl Fault for RenamesWithAGap {
         inner: &MemoryStorage,
         from: &SessionId,
         to: &SessionId,
-        _: RenameOptions,
+        _: RenameOptions<'_>,
     ) -> Result<bool> {
         let (Some(items), Some(ttl)) =
             (inner.get_session(from).await?, inner.expires_in(from).await?)
@@ -79,7 +79,7 @@ impl Fault for RenamesBlindly {
         inner: &MemoryStorage,
         from: &SessionId,
         to: &SessionId,
-        _: RenameOptions,
+        _: RenameOptions<'_>,
     ) -> Result<bool> {
         let (Some(items), Some(ttl)) =
             (inner.get_session(from).await?, inner.expires_in(from).await?)

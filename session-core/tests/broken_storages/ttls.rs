@@ -22,7 +22,7 @@ impl Fault for ForgetsTheTtl {
     ) -> Result<Written> {
         let mut options = options;
         if options.mode == WriteMode::Update {
-            options.ttl = MAX_TTL;
+            options.lifetime.ttl = MAX_TTL;
         }
         inner.set_session(id, changes, options).await
     }

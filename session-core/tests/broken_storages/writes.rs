@@ -60,7 +60,7 @@ impl Fault for Resurrects {
         match (written, before.as_ref().and_then(|before| changes.apply(Some(before)))) {
             (Written::Refused, Some(whole)) if options.mode == WriteMode::Update => {
                 let whole = Changes::between(None, &whole);
-                inner.set_session(id, &whole, SetOptions::create(options.ttl)).await
+                inner.set_session(id, &whole, SetOptions::create(options.lifetime.ttl)).await
             }
             _ => Ok(written),
         }
@@ -90,7 +90,7 @@ impl Fault for CreatesByUpdate {
     ) -> Result<Written> {
         match inner.set_session(id, changes, options).await? {
             Written::Refused if options.mode == WriteMode::Update => {
-                inner.set_session(id, changes, SetOptions::create(options.ttl)).await
+                inner.set_session(id, changes, SetOptions::create(options.lifetime.ttl)).await
             }
             written => Ok(written),
         }

@@ -115,7 +115,7 @@ impl Storage for ScheduledStorage {
         &self,
         from: &SessionId,
         to: &SessionId,
-        options: RenameOptions,
+        options: RenameOptions<'_>,
     ) -> Result<bool> {
         if self.form.renames_by_copying {
             // The required methods alone, so that each step is a scheduling point.

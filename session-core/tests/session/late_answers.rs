@@ -93,7 +93,7 @@ impl Storage for LateStorage {
         &self,
         from: &SessionId,
         to: &SessionId,
-        options: RenameOptions,
+        options: RenameOptions<'_>,
     ) -> Result<bool> {
         self.memory.rename(from, to, options).await
     }

@@ -141,7 +141,7 @@ impl Storage for Probe {
         &self,
         from: &SessionId,
         to: &SessionId,
-        options: RenameOptions,
+        options: RenameOptions<'_>,
     ) -> Result<bool> {
         self.call("rename").await?.rename(from, to, options).await
     }

@@ -139,7 +139,7 @@ impl Storage for Store {
         _: &Changes,
         options: SetOptions<'_>,
     ) -> Result<Written> {
-        self.expiries.lock().unwrap().insert(id.clone(), Instant::now() + options.ttl);
+        self.expiries.lock().unwrap().insert(id.clone(), Instant::now() + options.lifetime.ttl);
         Ok(Written::Saved)
     }
 

@@ -23,6 +23,17 @@ pub(super) struct Times {
     pub(super) interval: Duration,
 }
 
+/// A session's own time to live; the outer `None` if it is not known whether it has one.
+pub(crate) type OwnTtl = Option<Option<Duration>>;
+
+impl Times {
+    /// Returns the times of a session with a time to live of its own.
+    pub(super) fn with(self, own_ttl: Option<Duration>) -> Self {
+        let Some(ttl) = own_ttl else { return self };
+        Self { ttl, interval: self.interval.min(ttl / 10).max(MIN_TTL) }
+    }
+}
+
 /// The number of writes that may begin.
 #[derive(Debug)]
 pub(in crate::manager) struct Slots {
@@ -47,6 +58,8 @@ impl Slots {
 /// and its last write failed.
 #[derive(Debug)]
 pub(super) struct Entry {
+    /// The session's own time to live, if it has one.
+    pub(super) own_ttl: Option<Duration>,
     /// The last use on this node.
     pub(super) used: Instant,
     /// The last use that the store knows of; `None` before the first write by this node.
@@ -91,18 +104,26 @@ pub(super) enum Visit {
 
 impl Entry {
     /// Creates the entry of a session whose first use on this node is owed at once.
-    pub(super) fn used(now: Instant, times: Times) -> Self {
+    pub(super) fn used(now: Instant, times: Times, own_ttl: OwnTtl) -> Self {
         // The store may keep the session for only a moment longer: nothing here tells.
         let lead = times.interval * FIRST_USE_LEAD;
         let place = Place::Scheduled(now.checked_sub(lead).unwrap_or(now));
-        Self { used: now, stored: None, rolled: Some(now), due: now, place, failing: None }
+        let own_ttl = own_ttl.flatten();
+        let rolled = Some(now);
+        Self { own_ttl, used: now, stored: None, rolled, due: now, place, failing: None }
     }
 
     /// Creates the entry of a session that a request has stored.
-    pub(super) fn stored(since: Instant, times: Times) -> Self {
-        let due = since + times.interval;
+    pub(super) fn stored(since: Instant, times: Times, own_ttl: OwnTtl) -> Self {
+        let own_ttl = own_ttl.flatten();
+        let due = since + times.with(own_ttl).interval;
         let (stored, place) = (Some(since), Place::Scheduled(due));
-        Self { used: since, stored, rolled: None, due, place, failing: None }
+        Self { own_ttl, used: since, stored, rolled: None, due, place, failing: None }
+    }
+
+    /// Returns the times of this session.
+    pub(super) fn times(&self, times: Times) -> Times {
+        times.with(self.own_ttl)
     }
 
     /// Records a use. Returns whether a persistent cookie has to be sent again.
@@ -110,6 +131,7 @@ impl Entry {
     /// The cookie is due before the next write, because the request that sends it extends the session
     /// itself. So a session in steady use is written by one of the two.
     pub(super) fn note_used(&mut self, now: Instant, times: Times) -> bool {
+        let times = self.times(times);
         self.used = self.used.max(now);
         let pause = times.interval - times.interval / 10;
         let roll = self.rolled.is_none_or(|rolled| now.duration_since(rolled) >= pause);
@@ -121,6 +143,7 @@ impl Entry {
 
     /// Records that a request has stored the full time to live, counted from `since`.
     pub(super) fn note_stored(&mut self, since: Instant, times: Times) {
+        let times = self.times(times);
         self.used = self.used.max(since);
         self.note_known(since);
         self.due = self.due.max(since + times.interval);
@@ -135,6 +158,7 @@ impl Entry {
     /// Records that a write has failed, the first of its row at `since`, and puts the next one off
     /// for longer.
     pub(super) fn note_failed(&mut self, since: Instant, now: Instant, times: Times, random: f64) {
+        let times = self.times(times);
         if !self.is_owed() {
             return;
         }
@@ -147,6 +171,7 @@ impl Entry {
 
     /// Records that the write of the last use begins.
     pub(super) fn begin_write(&mut self, now: Instant, times: Times) {
+        let times = self.times(times);
         self.place = Place::Writing(self.used);
         self.due = now + times.interval;
     }
@@ -172,6 +197,7 @@ impl Entry {
         slots: &mut Slots,
         random: f64,
     ) -> Visit {
+        let times = self.times(times);
         if self.due > now {
             return Visit::Again(self.due);
         }

@@ -9,6 +9,7 @@ mod shard;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use entry::OwnTtl;
 pub(super) use entry::Slots;
 pub(super) use queue::TouchQueue;
 pub(super) use shard::Owed;

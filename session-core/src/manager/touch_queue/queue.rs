@@ -11,10 +11,10 @@ use std::{
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
-    entry::{Entry, Slots, Times, time_left},
+    entry::{Entry, OwnTtl, Slots, Times, time_left},
     shard::{Owed, Shard},
 };
-use crate::SessionId;
+use crate::{Lifetime, SessionId, TtlRange};
 
 /// Many shards, so that threads seldom meet at one, and the writer blocks few sessions at a time.
 const SHARDS: usize = 64;
@@ -29,6 +29,7 @@ const SHARDS: usize = 64;
 /// entry is removed when the session has not been used for an interval, or has expired.
 #[derive(Debug)]
 pub(in crate::manager) struct TouchQueue {
+    lifetime: Lifetime,
     times: Times,
     shards: Box<[Aligned]>,
     /// The shard whose turn it is.
@@ -44,9 +45,11 @@ pub(in crate::manager) struct TouchQueue {
 struct Aligned(Mutex<Shard>);
 
 impl TouchQueue {
-    pub(in crate::manager) fn new(ttl: Duration, interval: Duration) -> Self {
+    pub(in crate::manager) fn new(lifetime: Lifetime, interval: Duration) -> Self {
+        let ttl = lifetime.ttl;
         let shard = |number| Aligned(Mutex::new(Shard::new(number)));
         Self {
+            lifetime,
             times: Times { ttl, interval },
             shards: (1..=SHARDS as u64).map(shard).collect(),
             turn: AtomicUsize::new(0),
@@ -58,23 +61,25 @@ impl TouchQueue {
     /// again.
     ///
     /// Takes one lock, and allocates only for a session without an entry.
-    pub(in crate::manager) fn used(&self, id: &SessionId, now: Instant) -> bool {
+    pub(in crate::manager) fn used(&self, id: &SessionId, now: Instant, own_ttl: OwnTtl) -> bool {
         let mut shard = self.shard(id);
+        shard.set_own_ttl(id, own_ttl, now, self.times);
         if let Some(entry) = shard.by_id.get_mut(id) {
             return entry.note_used(now, self.times);
         }
-        shard.insert(id, Entry::used(now, self.times));
+        shard.insert(id, Entry::used(now, self.times, own_ttl));
         drop(shard);
         self.first_use.notify_one();
         true
     }
 
     /// Records that the full time to live, counted from `since`, has been stored.
-    pub(in crate::manager) fn stored(&self, id: &SessionId, since: Instant) {
+    pub(in crate::manager) fn stored(&self, id: &SessionId, since: Instant, own_ttl: OwnTtl) {
         let mut shard = self.shard(id);
+        shard.set_own_ttl(id, own_ttl, since, self.times);
         match shard.by_id.get_mut(id) {
             Some(entry) => entry.note_stored(since, self.times),
-            None => shard.insert(id, Entry::stored(since, self.times)),
+            None => shard.insert(id, Entry::stored(since, self.times, own_ttl)),
         }
     }
 
@@ -85,8 +90,10 @@ impl TouchQueue {
 
     /// Returns how long a session still lives, counted from its last use on this node.
     pub(in crate::manager) fn remaining(&self, id: &SessionId) -> Option<Duration> {
-        let used = self.shard(id).by_id.get(id)?.used;
-        Some((used + self.times.ttl).saturating_duration_since(Instant::now()))
+        let shard = self.shard(id);
+        let entry = shard.by_id.get(id)?;
+        let ttl = entry.times(self.times).ttl;
+        Some((entry.used + ttl).saturating_duration_since(Instant::now()))
     }
 
     /// Waits until a session is used for the first time.
@@ -163,15 +170,24 @@ impl TouchQueue {
         owed.into_iter().map(|(_, _, id)| id).collect()
     }
 
-    /// Returns the time to live to write now, or `None` if the session has expired.
-    pub(in crate::manager) fn ttl_of(&self, owed: &Owed) -> Option<Duration> {
-        time_left(owed.used, Instant::now(), self.times)
+    /// Returns the range of times to live to write now, or `None` if the session has expired.
+    ///
+    /// Not longer than this manager's, which reaches a session written under a longer one.
+    pub(in crate::manager) fn ttl_of(&self, owed: &Owed) -> Option<TtlRange> {
+        let times = self.times.with(owed.own_ttl);
+        let at_least = time_left(owed.used, Instant::now(), times)?;
+        let lifetime = Lifetime::idle(times.ttl).absolute(self.lifetime.absolute);
+        Some(TtlRange::at_least(at_least).at_most(times.ttl + times.interval).lifetime(lifetime))
     }
 
     /// Returns the upper bound of a time to live. The store keeps a session for longer only if it was
     /// written under a longer time to live than this manager's.
     pub(in crate::manager) fn longest_ttl(&self) -> Duration {
         self.times.ttl + self.times.interval
+    }
+
+    pub(in crate::manager) fn lifetime(&self) -> Lifetime {
+        self.lifetime
     }
 
     /// Records that an owed write has succeeded.

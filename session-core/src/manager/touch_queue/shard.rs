@@ -1,10 +1,13 @@
 //! The sessions under one lock.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
-use super::entry::{Entry, Place, Slots, Times, Visit, time_left};
+use super::entry::{Entry, OwnTtl, Place, Slots, Times, Visit, time_left};
 use crate::SessionId;
 
 /// The maximum number of entries visited under one lock: tens of microseconds.
@@ -18,6 +21,7 @@ pub(in crate::manager) struct Owed {
     pub(in crate::manager) id: SessionId,
     /// The use that the write makes known.
     pub(in crate::manager) used: Instant,
+    pub(super) own_ttl: Option<Duration>,
     /// When this write begins, or the first of those of this session that failed in a row before.
     pub(in crate::manager) since: Instant,
     /// Whether the last write of this session failed.
@@ -27,7 +31,7 @@ pub(in crate::manager) struct Owed {
 impl Owed {
     fn new(id: SessionId, entry: &Entry, now: Instant) -> Self {
         let since = entry.failing_since().unwrap_or(now);
-        Self { id, used: entry.used, since, is_retry: entry.is_failing() }
+        Self { id, used: entry.used, own_ttl: entry.own_ttl, since, is_retry: entry.is_failing() }
     }
 }
 
@@ -58,6 +62,32 @@ impl Shard {
     pub(super) fn remove(&mut self, id: &SessionId) {
         if let Some(Entry { place: Place::Scheduled(place), .. }) = self.by_id.remove(id) {
             self.schedule.remove(&(place, id.clone()));
+        }
+    }
+
+    /// Notes a session's own time to live, if it is known, and visits the session sooner if that is
+    /// shorter.
+    pub(super) fn set_own_ttl(
+        &mut self,
+        id: &SessionId,
+        own_ttl: OwnTtl,
+        now: Instant,
+        times: Times,
+    ) {
+        let Some(own_ttl) = own_ttl else { return };
+        let Some(entry) = self.by_id.get_mut(id).filter(|entry| entry.own_ttl != own_ttl) else {
+            return;
+        };
+        entry.own_ttl = own_ttl;
+        let due = now + entry.times(times).interval;
+        if due >= entry.due {
+            return;
+        }
+        entry.due = due;
+        if let Place::Scheduled(place) = entry.place {
+            entry.place = Place::Scheduled(due);
+            self.schedule.remove(&(place, id.clone()));
+            self.schedule.insert((due, id.clone()));
         }
     }
 
@@ -103,7 +133,7 @@ impl Shard {
     /// Takes on the write of a session, whether due or not.
     pub(super) fn take(&mut self, id: &SessionId, now: Instant, times: Times) -> Option<Owed> {
         let entry = self.by_id.get_mut(id).filter(|entry| entry.is_owed())?;
-        if time_left(entry.used, now, times).is_none() {
+        if time_left(entry.used, now, entry.times(times)).is_none() {
             self.remove(id);
             return None;
         }

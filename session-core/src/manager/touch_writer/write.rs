@@ -42,6 +42,7 @@ pub(super) fn probe(
     async move {
         // Not from zero, which would end a session that has no time to live.
         let ttl = TtlRange::at_least(queue.interval()).at_most(queue.longest_ttl());
+        let ttl = ttl.lifetime(queue.lifetime());
         let update = timeout(limit, storage.update_ttl(&id, ttl)).await;
         let result = update.unwrap_or(Err(Error::Timeout)).map(drop);
         Written { id, since, is_retry: true, result }
@@ -65,8 +66,6 @@ impl Claim {
         let Some(ttl) = self.queue.ttl_of(&self.owed) else {
             return self.record(Ok(false));
         };
-        // Not longer than this manager's, which reaches a session written under a longer one.
-        let ttl = TtlRange::at_least(ttl).at_most(self.queue.longest_ttl());
         let update = timeout(limit, storage.update_ttl(&self.owed.id, ttl)).await;
         self.record(update.unwrap_or(Err(Error::Timeout)))
     }

@@ -197,7 +197,7 @@ mod tests {
     use tokio::time::sleep;
 
     use super::*;
-    use crate::{Changes, MemoryStorage, SessionId, SetOptions};
+    use crate::{Changes, Lifetime, MemoryStorage, SessionId, SetOptions};
 
     const TTL: Duration = Duration::from_secs(60);
     const INTERVAL: Duration = Duration::from_secs(6);
@@ -205,7 +205,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn entries_go_after_an_interval_without_use() {
         let storage = Arc::new(MemoryStorage::new());
-        let queue = Arc::new(TouchQueue::new(TTL, INTERVAL));
+        let queue = Arc::new(TouchQueue::new(Lifetime::idle(TTL), INTERVAL));
         let writer = TouchWriter::new(queue.clone(), storage.clone(), Duration::from_secs(1));
         let task = tokio::spawn(writer.run());
         let mut changes = Changes::new();
@@ -215,7 +215,7 @@ mod tests {
             if number % 2 == 0 {
                 storage.set_session(&id, &changes, SetOptions::create(TTL)).await.unwrap();
             }
-            queue.used(&id, Instant::now());
+            queue.used(&id, Instant::now(), None);
         }
         sleep(Duration::from_millis(20)).await;
         assert_eq!(queue.len(), (500, 500), "half of them are no sessions of the store");

@@ -8,10 +8,7 @@ use super::{
     super::client::{Effect, Key, Operation},
     lua,
 };
-use crate::{
-    MAX_TTL, RenameOptions, Result, TtlRange,
-    snapshot::{MARKER_META, MARKER_TEXT},
-};
+use crate::{Lifetime, MAX_TTL, RenameOptions, Result, Snapshot, TtlRange, lifetime::now_millis};
 
 /// How a session is stored.
 #[derive(Clone, Copy)]
@@ -23,40 +20,36 @@ pub(super) enum Form {
 }
 
 impl Form {
-    /// Returns the command that measures a key of this form, which fails for any other type, and
-    /// the largest size that counts as no session: nothing stored, or `{}`.
-    fn measure(self) -> [&'static [u8]; 2] {
+    /// Returns the form as the scripts take it.
+    fn name(self) -> &'static [u8] {
         match self {
-            Self::String => [b"STRLEN", b"2"],
-            Self::Hash => [b"HLEN", b"0"],
-        }
-    }
-
-    /// Returns a marker as the scripts take it: as text, or as metadata.
-    fn marker(self) -> &'static [u8] {
-        match self {
-            Self::String => MARKER_TEXT.as_bytes(),
-            Self::Hash => MARKER_META.as_bytes(),
+            Self::String => b"string",
+            Self::Hash => b"hash",
         }
     }
 
     /// Brings the time to live into a range. One round trip.
     pub(super) async fn update_ttl(self, operation: &Operation<'_>, ttl: TtlRange) -> Result<bool> {
         let range = [ttl.at_least, ttl.at_most.max(ttl.at_least)].map(millis);
-        Ok(self.clamp_ttl(operation, range).await?.is_some())
+        Ok(self.clamp_ttl(operation, range, ttl.lifetime).await?.is_some())
     }
 
     /// Returns the time left. One round trip.
     pub(super) async fn expires_in(self, operation: &Operation<'_>) -> Result<Option<Duration>> {
-        let left = self.clamp_ttl(operation, [0, 0]).await?;
+        let left = self.clamp_ttl(operation, [0, 0], Lifetime::exactly(MAX_TTL)).await?;
         // A negative answer is a key without a time to live, written by hand. Its next use adds one.
         Ok(left.map(|left| u64::try_from(left).map_or(MAX_TTL, Duration::from_millis)))
     }
 
-    async fn clamp_ttl(self, operation: &Operation<'_>, range: [u64; 2]) -> Result<Option<i64>> {
-        let [measure, none] = self.measure();
+    async fn clamp_ttl(
+        self,
+        operation: &Operation<'_>,
+        range: [u64; 2],
+        lifetime: Lifetime,
+    ) -> Result<Option<i64>> {
         let [at_least, at_most] = range.map(|millis| millis.to_string());
-        let args = [measure, none, at_least.as_bytes(), at_most.as_bytes(), self.marker()];
+        let lifetime = lifetime_text(lifetime);
+        let args = [self.name(), at_least.as_bytes(), at_most.as_bytes(), lifetime.as_bytes()];
         let call = lua::CLAMP_TTL.call(&[operation.key()], &args);
         Ok(match operation.run(call, Effect::Repeatable).await? {
             Value::Int(left) => Some(left),
@@ -69,13 +62,28 @@ impl Form {
         self,
         operation: &Operation<'_>,
         to: Key<'_>,
-        options: RenameOptions,
+        options: RenameOptions<'_>,
     ) -> Result<bool> {
-        let [measure, none] = self.measure();
+        let marker = Snapshot::marker(options.salt);
+        let marker = match self {
+            Self::String => marker.stored(),
+            Self::Hash => marker.meta().expect("a marker is metadata"),
+        };
         let grace = grace_millis(options.grace).to_string();
-        let args = [measure, none, self.marker(), grace.as_bytes()];
+        let args = [self.name(), marker.as_bytes(), grace.as_bytes()];
         let call = lua::RENAME.call(&[operation.key(), to], &args);
         Ok(operation.run(call, Effect::Once).await? == Value::Int(1))
+    }
+}
+
+/// Returns a lifetime as the scripts take it: the time to live and, unless it is exact, a comma; with
+/// an absolute one also that and the time now.
+pub(super) fn lifetime_text(lifetime: Lifetime) -> String {
+    let ttl = millis(lifetime.ttl);
+    match lifetime.absolute {
+        _ if lifetime.is_exact() => ttl.to_string(),
+        None => format!("{ttl},"),
+        Some(absolute) => format!("{ttl},{},{}", millis(absolute), now_millis()),
     }
 }
 

@@ -28,7 +28,7 @@ return set",
 
 /// Removes a text that is certainly an object with items, and no marker.
 ///
-/// `KEYS[1]`: the session. `ARGV[1]`: the text of a marker. Answers 1 if it was removed, nil if there is nothing, otherwise the text,
+/// `KEYS[1]`: the session. Answers 1 if it was removed, nil if there is nothing, otherwise the text,
 /// which the caller has to examine.
 ///
 /// Only what `Snapshot` can parse may be removed, and cjson accepts more: `NaN`, `0x1` and `01`
@@ -37,8 +37,9 @@ return set",
 /// text on a server without cjson.
 pub(super) static REMOVE_OBJECT: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
-        r"local text = redis.pcall('GET', KEYS[1])
-if type(text) ~= 'string' or #text > 65536 or text == ARGV[1] then return text end
+        r#"local text = redis.pcall('GET', KEYS[1])
+if type(text) ~= 'string' or #text > 65536 then return text end
+if text:find('^{"%$meta":{"renewed":') then return text end
 local ascii = text
 if text:find('[\128-\255]') then
   for _, character in ipairs({
@@ -57,9 +58,34 @@ if not has_json then return text end
 json.decode_invalid_numbers(false)
 local is_json, items = pcall(json.decode, text)
 if not is_json or next(items) == nil then return text end
-return redis.pcall('UNLINK', KEYS[1])",
+return redis.pcall('UNLINK', KEYS[1])"#,
     )
 });
+
+/// Defines `is_marker(meta)`, and `ttl_of(meta, lifetime)`: the time to live of a session with this
+/// metadata, or nil if it has ended, and how much that is longer than without metadata.
+///
+/// The lifetime is a number of milliseconds that always holds, or with a comma one that a time to live
+/// of the session's own replaces; behind another comma the absolute lifetime and the time now. What in
+/// the metadata is no number is ignored, like metadata that cannot be read.
+macro_rules! lifetime {
+    () => {
+        r#"local function is_marker(meta) return meta and meta:find('^{"renewed":') end
+local function ttl_of(meta, lifetime)
+  local ttl, comma, absolute, now = lifetime:match('^(%d+)(,?)(%d*),?(%d*)$')
+  ttl = tonumber(ttl)
+  if not meta or comma == '' then return ttl, 0 end
+  local own = tonumber(meta:match('[{,]"ttl":(%d+)[,}]') or ttl)
+  if own < 1 or own > 315619200000 then own = ttl end
+  local created = meta:match('[{,]"created":(%d+)[,}]')
+  if not created or absolute == '' then return own, own - ttl end
+  local left = math.min(tonumber(created) - now, 0) + absolute
+  if left <= 0 then return nil end
+  return math.min(own, left), own - ttl, left
+end
+"#
+    };
+}
 
 /// Defines `write(first, last, ttl)`: sets the arguments from `first` to `last`, which are fields and
 /// values, removes the fields after them, and sets the time to live.
@@ -101,9 +127,10 @@ end
 
 /// Writes fields and the time to live, if the hash exists (or does not).
 ///
-/// `KEYS[1]`: the session. `ARGV`: `create` or `update`; the time to live; the number of arguments
-/// after this one that are fields and values to set; the remaining arguments are fields to remove.
-/// Answers nil if the condition does not hold, 1 if saved. A hash that loses its last field is kept by
+/// `KEYS[1]`: the session. `ARGV`: `create` or `update`, followed by the expected metadata behind `=`, or
+/// by `-` for none; the lifetime; the number of arguments after this one that are fields and values to
+/// set; the remaining arguments are fields to remove. Answers nil if the condition does not hold, 0 if
+/// the metadata is not as expected, 1 if saved. A hash that loses its last field is kept by
 /// metadata, which is a field too.
 ///
 /// Fields are set before others are removed: a full server refuses commands that add data, but only
@@ -113,23 +140,28 @@ end
 /// handles fewer than 8,000 values, hence the portions.
 pub(super) static WRITE_FIELDS: LazyLock<Script> = LazyLock::new(|| {
     Script::new(concat!(
-        "if redis.pcall('HGET', KEYS[1], '$meta') == '{\"renewed\":true}' then return false end
+        lifetime!(),
+        write_fields!(),
+        "local meta = redis.pcall('HGET', KEYS[1], '$meta')
+if type(meta) == 'table' then return meta end
+local ttl = ttl_of(meta, ARGV[2])
+if is_marker(meta) or not ttl then return false end
+local mode, expected = ARGV[1]:match('^(%a+)(.*)$')
+if expected ~= '' and expected ~= (meta and '=' .. meta or '-') then return 0 end
 local last = 3 + ARGV[3]
-if ARGV[1] == 'update' and last > 3 and last == #ARGV and last < 4000 then
+if mode == 'update' and last > 3 and last == #ARGV and last < 4000 then
   local added = redis.pcall('HSET', KEYS[1], unpack(ARGV, 4))
   if type(added) == 'table' then return added end
   if added > 0 and added == redis.call('HLEN', KEYS[1]) then
     redis.call('UNLINK', KEYS[1])
     return false
   end
-  return redis.pcall('PEXPIRE', KEYS[1], ARGV[2])
+  return redis.pcall('PEXPIRE', KEYS[1], ttl)
 end
 local size = redis.pcall('HLEN', KEYS[1])
 if type(size) == 'table' then return size end
-if (size == 0) ~= (ARGV[1] == 'create') then return false end
-",
-        write_fields!(),
-        "return write(4, last, ARGV[2])",
+if (size == 0) ~= (mode == 'create') then return false end
+return write(4, last, ttl)",
     ))
 });
 
@@ -150,10 +182,11 @@ return size - redis.call('HEXISTS', KEYS[1], ARGV[1])",
 /// for none; fields and values. Answers 1 if it was removed.
 pub(super) static REMOVE_FIELDS: LazyLock<Script> = LazyLock::new(|| {
     Script::new(concat!(
+        lifetime!(),
         has_only!(),
         "local size = redis.pcall('HLEN', KEYS[1])
 if type(size) == 'table' then return size end
-if size == 1 and redis.call('HGET', KEYS[1], '$meta') == ARGV[1] then return 0 end
+if size == 1 and is_marker(redis.call('HGET', KEYS[1], '$meta')) then return 0 end
 if #ARGV > 2 and not has_only(3, #ARGV) then return 0 end
 local removed = redis.pcall('UNLINK', KEYS[1])
 if removed == 1 and ARGV[2] ~= '0' then
@@ -183,71 +216,103 @@ return write(compared + 1, compared + ARGV[3], ARGV[1])",
 
 /// Sets or removes a field, and restarts the time to live, if the field has an expected value.
 ///
-/// `KEYS[1]`: the session. `ARGV`: the metadata of a marker; the time to live; the field; whether it is
-/// expected to exist; its expected value; the new value, if any. Answers 1 if saved, nil if there is
-/// no session, otherwise a list with the value now.
+/// `KEYS[1]`: the session. `ARGV`: the lifetime; the field; whether it is expected to exist; its
+/// expected value; the new value, if any. Answers 1 if saved, nil if there is no session, otherwise a
+/// list with the value now.
 pub(super) static SWAP_FIELD: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
+    Script::new(concat!(
+        lifetime!(),
         "local size = redis.pcall('HLEN', KEYS[1])
 if type(size) == 'table' then return size end
-if size == 0 then return false end
-if redis.call('HGET', KEYS[1], '$meta') == ARGV[1] then return false end
-local now = redis.call('HGET', KEYS[1], ARGV[3])
-if (now and '1' or '0') ~= ARGV[4] or (now and now ~= ARGV[5]) then return {now} end
-if ARGV[6] then
-  local set = redis.pcall('HSET', KEYS[1], ARGV[3], ARGV[6])
+local meta = redis.call('HGET', KEYS[1], '$meta')
+local ttl = ttl_of(meta, ARGV[1])
+if size == 0 or is_marker(meta) or not ttl then return false end
+local now = redis.call('HGET', KEYS[1], ARGV[2])
+if (now and '1' or '0') ~= ARGV[3] or (now and now ~= ARGV[4]) then return {now} end
+if ARGV[5] then
+  local set = redis.pcall('HSET', KEYS[1], ARGV[2], ARGV[5])
   if type(set) == 'table' then return set end
 elseif now then
   if size == 1 then redis.call('HSET', KEYS[1], '$meta', '{}') end
-  redis.call('HDEL', KEYS[1], ARGV[3])
+  redis.call('HDEL', KEYS[1], ARGV[2])
 end
-return redis.pcall('PEXPIRE', KEYS[1], ARGV[2])",
-    )
+return redis.pcall('PEXPIRE', KEYS[1], ttl)",
+    ))
 });
+
+/// Defines `metadata(form)`: the metadata of a session that is stored in this form, false if it has
+/// none. Nil and perhaps an error if there is no session.
+///
+/// The text of a session begins with its metadata, of which the first KiB is enough for what scripts
+/// read.
+macro_rules! metadata {
+    () => {
+        r#"local function metadata(form)
+  if form == 'hash' then
+    local size = redis.pcall('HLEN', KEYS[1])
+    if type(size) == 'table' then return nil, size end
+    if size == 0 then return nil end
+    local meta = redis.call('HGET', KEYS[1], '$meta')
+    if size == 1 and is_marker(meta) then return nil end
+    return meta
+  end
+  local text = redis.pcall('GETRANGE', KEYS[1], 0, 1023)
+  if type(text) == 'table' then return nil, text end
+  if #text <= 2 then return nil end
+  local meta, rest = text:match('^{"%$meta":(%b{})(.?)')
+  if is_marker(meta) and rest == '}' then return nil end
+  return meta or false
+end
+"#
+    };
+}
 
 /// Brings the time to live into a range, and returns the time left if that changes nothing.
 ///
-/// `KEYS[1]`: the session. `ARGV`: the command that measures the size of this form of session; the
-/// largest size that counts as no session; the lower and the upper bound, or 0 to change nothing; a
-/// marker, as text or as metadata.
-/// Answers nil if there is no session, -1 if it has no time to live and gets none.
+/// `KEYS[1]`: the session. `ARGV`: the form in which it is stored; the lower and the upper bound, or 0
+/// to change nothing; the lifetime on which they are based. Answers nil if there is no session, -1 if
+/// it has no time to live and gets none. A session that has ended is removed.
 pub(super) static CLAMP_TTL: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        "local size = redis.pcall(ARGV[1], KEYS[1])
-if type(size) == 'table' then return size end
-if size <= tonumber(ARGV[2]) then return false end
-if ARGV[1] == 'STRLEN' then
-  if size == #ARGV[5] and redis.call('GET', KEYS[1]) == ARGV[5] then return false end
-elseif size == 1 and redis.call('HGET', KEYS[1], '$meta') == ARGV[5] then return false end
-local left, least, most = redis.call('PTTL', KEYS[1]), tonumber(ARGV[3]), tonumber(ARGV[4])
-if least == 0 then return left end
-if left < least then return redis.pcall('PEXPIRE', KEYS[1], ARGV[3]) end
-if left > most then return redis.pcall('PEXPIRE', KEYS[1], ARGV[4]) end
-return left",
-    )
+    Script::new(concat!(
+        lifetime!(),
+        metadata!(),
+        "local meta, failed = metadata(ARGV[1])
+if meta == nil then return failed or false end
+local now, least, most = redis.call('PTTL', KEYS[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+if least == 0 then return now end
+local ttl, shift, left = ttl_of(meta, ARGV[4])
+if not ttl then
+  redis.pcall('UNLINK', KEYS[1])
+  return false
+end
+if shift ~= 0 then
+  least, most = math.max(least + shift, 1), math.max(most + shift, 1)
+end
+if left then least, most = math.min(least, left), math.min(most, left) end
+if now < least then return redis.pcall('PEXPIRE', KEYS[1], least) end
+if now > most then return redis.pcall('PEXPIRE', KEYS[1], most) end
+return now",
+    ))
 });
 
 /// Renames a session unless the new key is taken. The time to live stays.
 ///
-/// `KEYS`: from, to. `ARGV`: the command that measures the size of this form of session; the largest
-/// size that counts as no session; a marker, as text or as metadata; how long the marker remains at
-/// the old key, 0 for none. Answers 1 if renamed.
+/// `KEYS`: from, to. `ARGV`: the form in which the session is stored; a marker, as text or as metadata;
+/// how long the marker remains at the old key, 0 for none. Answers 1 if renamed.
 pub(super) static RENAME: LazyLock<Script> = LazyLock::new(|| {
-    Script::new(
-        "local size = redis.pcall(ARGV[1], KEYS[1])
-if type(size) == 'table' then return size end
-if size <= tonumber(ARGV[2]) then return 0 end
-local is_text = ARGV[1] == 'STRLEN'
-if is_text and size == #ARGV[3] and redis.call('GET', KEYS[1]) == ARGV[3] then return 0 end
-if not is_text and redis.call('HGET', KEYS[1], '$meta') == ARGV[3] then return 0 end
+    Script::new(concat!(
+        lifetime!(),
+        metadata!(),
+        "local meta, failed = metadata(ARGV[1])
+if meta == nil then return failed or 0 end
 local renamed = redis.pcall('RENAMENX', KEYS[1], KEYS[2])
-if renamed ~= 1 or ARGV[4] == '0' then return renamed end
-if is_text then
-  redis.pcall('SET', KEYS[1], ARGV[3], 'PX', ARGV[4])
+if renamed ~= 1 or ARGV[3] == '0' then return renamed end
+if ARGV[1] == 'string' then
+  redis.pcall('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
 else
-  redis.call('HSET', KEYS[1], '$meta', ARGV[3])
-  redis.call('PEXPIRE', KEYS[1], ARGV[4])
+  redis.call('HSET', KEYS[1], '$meta', ARGV[2])
+  redis.call('PEXPIRE', KEYS[1], ARGV[3])
 end
 return renamed",
-    )
+    ))
 });

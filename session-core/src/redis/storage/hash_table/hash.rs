@@ -1,21 +1,21 @@
 //! The hash of one session.
 
-use std::{borrow::Cow, collections::BTreeMap, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap};
 
 use deadpool_redis::redis::{Cmd, Value};
 use serde_json::value::RawValue;
 
 use super::{
     super::{
-        super::client::{Call, Effect, Key, Operation},
-        form::{grace_millis, millis},
+        super::client::{Effect, Operation},
+        form::{grace_millis, lifetime_text, millis},
         lua,
     },
     field,
 };
 use crate::{
-    Changes, Result, Snapshot, Written,
-    snapshot::{MARKER_META, META_KEY, NO_META},
+    Changes, Lifetime, RenameOptions, Result, SetOptions, Snapshot, Written,
+    snapshot::{META_KEY, Meta, NO_META},
 };
 
 type Fields = Vec<(Vec<u8>, Vec<u8>)>;
@@ -48,34 +48,112 @@ pub(super) async fn read_item(
     Ok(item(operation, &text))
 }
 
-/// Writes changes if the hash exists, or with the condition `create` if it does not.
-pub(super) async fn write(
+/// Reads one item and the metadata. One round trip.
+pub(super) async fn read_with_metadata(
+    operation: &Operation<'_>,
+    key: &str,
+) -> Result<Option<Snapshot>> {
+    let session = operation.key();
+    let length = "HMGET".len() + session.length() + key.len() + META_KEY.len();
+    let mut read = Cmd::with_capacity(4, length);
+    read.arg("HMGET").arg(session).arg(key).arg(META_KEY);
+    let Value::Array(texts) = operation.send(&read, Effect::Repeatable).await? else {
+        return Ok(None);
+    };
+    let fields = [key, META_KEY].into_iter().zip(texts).filter_map(|(key, text)| match text {
+        Value::BulkString(text) => Some((key.as_bytes().to_vec(), text)),
+        _ => None,
+    });
+    let fields: Fields = fields.collect();
+    if let Some((_, text)) = fields.first() {
+        operation.note_item_size(key, text.len());
+    }
+    Ok(snapshot(operation, &fields))
+}
+
+/// Creates the hash if it does not exist. One round trip.
+pub(super) async fn create(
+    operation: &Operation<'_>,
+    changes: &Changes,
+    lifetime: Lifetime,
+) -> Result<Written> {
+    let Some(meta) = changes.meta_after(None) else { return Ok(Written::Refused) };
+    let Some(lifetime) = lifetime_with(lifetime, meta.as_deref()) else {
+        return Ok(Written::Refused);
+    };
+    run_write(operation, changes, "create", lifetime, meta.as_deref()).await.map(written)
+}
+
+/// Writes changes if the hash exists. One round trip, or two if the metadata changes.
+pub(super) async fn update(
+    operation: &Operation<'_>,
+    changes: &Changes,
+    lifetime: Lifetime,
+) -> Result<Written> {
+    if changes.changes_meta() {
+        return Box::pin(update_with_metadata(operation, changes, lifetime)).await;
+    }
+    run_write(operation, changes, "update", lifetime, None).await.map(written)
+}
+
+/// Reads the metadata, changes it, and writes it unless it is another one by then.
+async fn update_with_metadata(
+    operation: &Operation<'_>,
+    changes: &Changes,
+    lifetime: Lifetime,
+) -> Result<Written> {
+    loop {
+        let seen = match ask(operation, "HGET", Some(META_KEY)).await? {
+            Value::BulkString(text) => Some(String::from_utf8_lossy(&text).into_owned()),
+            _ => None,
+        };
+        let Some(meta) = changes.meta_after(seen.as_deref()) else { return Ok(Written::Refused) };
+        let Some(lifetime) = lifetime_with(lifetime, meta.as_deref()) else {
+            return Ok(Written::Refused);
+        };
+        let expected = seen.map_or("-".to_owned(), |seen| format!("={seen}"));
+        let meta = meta.as_deref().unwrap_or(NO_META);
+        let condition = format!("update{expected}");
+        match run_write(operation, changes, &condition, lifetime, Some(meta)).await? {
+            Value::Int(0) => {}
+            answer => return Ok(written(answer)),
+        }
+    }
+}
+
+/// Returns the lifetime of a session with this metadata. `None` if it has ended.
+fn lifetime_with(lifetime: Lifetime, meta: Option<&str>) -> Option<Lifetime> {
+    let meta = meta.map(Meta::read).unwrap_or_default();
+    lifetime.ttl_by(&meta).map(Lifetime::exactly)
+}
+
+async fn run_write(
     operation: &Operation<'_>,
     changes: &Changes,
     condition: &str,
-    ttl: Duration,
-) -> Result<Written> {
-    let call = write_call(operation.key(), changes, condition, ttl);
-    Ok(match operation.run(call, Effect::Once).await? {
-        Value::Int(_) => Written::Saved,
-        _ => Written::Refused,
-    })
-}
-
-fn write_call(key: Key<'_>, changes: &Changes, condition: &str, ttl: Duration) -> Call {
-    let (set, removed) = texts(changes);
-    let (ttl, count) = (millis(ttl).to_string(), set.len().to_string());
-    let args: Vec<&[u8]> = [condition, &ttl, &count]
+    lifetime: Lifetime,
+    meta: Option<&str>,
+) -> Result<Value> {
+    let (set, removed) = texts(changes, meta);
+    let (lifetime, count) = (lifetime_text(lifetime), set.len().to_string());
+    let args: Vec<&[u8]> = [condition, &lifetime, &count]
         .into_iter()
         .chain(set.iter().map(AsRef::as_ref))
         .chain(removed)
         .map(str::as_bytes)
         .collect();
-    lua::WRITE_FIELDS.call(&[key], &args)
+    operation.run(lua::WRITE_FIELDS.call(&[operation.key()], &args), Effect::Once).await
+}
+
+fn written(answer: Value) -> Written {
+    match answer {
+        Value::Int(_) => Written::Saved,
+        _ => Written::Refused,
+    }
 }
 
 /// Returns the fields and values to set, in turn, and the fields to remove.
-fn texts(changes: &Changes) -> (Vec<Cow<'_, str>>, Vec<&str>) {
+fn texts<'a>(changes: &'a Changes, meta: Option<&'a str>) -> (Vec<Cow<'a, str>>, Vec<&'a str>) {
     let (mut set, mut removed) = (Vec::new(), Vec::new());
     for (key, item) in changes.iter() {
         match item {
@@ -83,28 +161,30 @@ fn texts(changes: &Changes) -> (Vec<Cow<'_, str>>, Vec<&str>) {
             None => removed.push(key),
         }
     }
-    if let Some(meta) = changes.meta() {
+    if let Some(meta) = meta {
         set.extend([META_KEY.into(), meta.into()]);
     }
     (set, removed)
 }
 
 pub(super) async fn remove(operation: &Operation<'_>) -> Result<bool> {
-    let call = lua::REMOVE_FIELDS.call(&[operation.key()], &[MARKER_META.as_bytes(), b"0"]);
+    let call = lua::REMOVE_FIELDS.call(&[operation.key()], &[b"", b"0"]);
     Ok(operation.run(call, Effect::Once).await? == Value::Int(1))
 }
 
 /// Removes the session if it still has the items that were seen. With a grace, a marker takes its
-/// place.
+/// place, which leads to the new id if there is a salt.
 ///
 /// A field may hold an item in another text than would be written here, so the session is read, and
 /// then compared in the server field by field.
 pub(super) async fn remove_seen(
     operation: &Operation<'_>,
     seen: &Snapshot,
-    grace: Duration,
+    RenameOptions { grace, salt }: RenameOptions<'_>,
 ) -> Result<bool> {
     let (key, grace) = (operation.key(), grace_millis(grace).to_string());
+    let marker = Snapshot::marker(salt);
+    let marker = marker.meta().expect("a marker is metadata");
     loop {
         let fields = fields(operation).await?;
         let now = snapshot(operation, &fields).filter(|now| !now.is_marker());
@@ -113,7 +193,7 @@ pub(super) async fn remove_seen(
         }
         let fields = fields.iter().flat_map(|(key, text)| [key.as_slice(), text]);
         let args: Vec<&[u8]> =
-            [MARKER_META.as_bytes(), grace.as_bytes()].into_iter().chain(fields).collect();
+            [marker.as_bytes(), grace.as_bytes()].into_iter().chain(fields).collect();
         let call = lua::REMOVE_FIELDS.call(&[key], &args);
         if operation.run(call, Effect::Once).await? == Value::Int(1) {
             return Ok(true);
@@ -128,17 +208,19 @@ pub(super) async fn update_seen(
     operation: &Operation<'_>,
     changes: &Changes,
     seen: &Snapshot,
-    ttl: Duration,
+    lifetime: Lifetime,
 ) -> Result<Written> {
     let key = operation.key();
     loop {
         let fields = fields(operation).await?;
         let now = snapshot(operation, &fields).filter(|now| !now.is_marker());
-        if now.is_none_or(|now| !now.is_same_session(seen)) {
+        let update = SetOptions::update_seen(seen, lifetime.ttl).lifetime(lifetime);
+        let Some((new, ttl)) = update.apply(changes, now.as_ref()) else {
             return Ok(Written::Refused);
-        }
+        };
         let compared = (fields.len() * 2).to_string();
-        let (set, removed) = texts(changes);
+        let meta = changes.changes_meta().then(|| new.meta().unwrap_or(NO_META));
+        let (set, removed) = texts(changes, meta);
         let (ttl, count) = (millis(ttl).to_string(), set.len().to_string());
         let fields = fields.iter().flat_map(|(key, text)| [key.as_slice(), text]);
         let args: Vec<&[u8]> = [ttl.as_bytes(), compared.as_bytes(), count.as_bytes()]

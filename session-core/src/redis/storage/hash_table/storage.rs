@@ -14,8 +14,8 @@ use super::{
     hash, swap,
 };
 use crate::{
-    Changes, Granularity, ItemSwap, RenameOptions, Result, SessionId, SetOptions, Snapshot,
-    Storage, SwapOptions, TtlRange, WriteMode, Written, snapshot::META_KEY,
+    Changes, Granularity, ItemSwap, Lifetime, RenameOptions, Result, SessionId, SetOptions,
+    Snapshot, Storage, SwapOptions, TtlRange, WriteMode, Written, snapshot::META_KEY,
     storage::rename_by_copying,
 };
 
@@ -62,22 +62,46 @@ impl RedisHashTableStorage {
         let Some(seen) = options.seen else { return Ok(Written::Refused) };
         if !self.has_large(id) && !is_large(changes.size()) {
             let operation = self.redis.operation(id);
-            return Box::pin(hash::update_seen(&operation, changes, seen, options.ttl)).await;
+            return Box::pin(hash::update_seen(&operation, changes, seen, options.lifetime)).await;
         }
-        let (redis, id, ttl) = (self.redis.clone(), id.clone(), options.ttl);
+        let (redis, id, lifetime) = (self.redis.clone(), id.clone(), options.lifetime);
         let (changes, seen) = (changes.clone(), seen.clone());
-        let update =
-            async move { hash::update_seen(&redis.operation(&id), &changes, &seen, ttl).await };
+        let update = async move {
+            hash::update_seen(&redis.operation(&id), &changes, &seen, lifetime).await
+        };
         self.redis.client().on_large_thread(update).await
     }
 
-    async fn remove_seen(&self, id: &SessionId, seen: &Snapshot, grace: Duration) -> Result<bool> {
+    async fn remove_seen(
+        &self,
+        id: &SessionId,
+        seen: &Snapshot,
+        options: RenameOptions<'_>,
+    ) -> Result<bool> {
         if !self.has_large(id) {
-            return hash::remove_seen(&self.redis.operation(id), seen, grace).await;
+            return hash::remove_seen(&self.redis.operation(id), seen, options).await;
         }
         let (redis, id, seen) = (self.redis.clone(), id.clone(), seen.clone());
-        let remove = async move { hash::remove_seen(&redis.operation(&id), &seen, grace).await };
+        let (grace, salt) = (options.grace, options.salt.map(ToOwned::to_owned));
+        let remove = async move {
+            let options = RenameOptions { grace, salt: salt.as_deref() };
+            hash::remove_seen(&redis.operation(&id), &seen, options).await
+        };
         self.redis.client().on_large_thread(remove).await
+    }
+
+    async fn write(
+        &self,
+        id: &SessionId,
+        changes: &Changes,
+        mode: WriteMode,
+        lifetime: Lifetime,
+    ) -> Result<Written> {
+        let operation = self.redis.operation(id);
+        match mode {
+            WriteMode::Create => hash::create(&operation, changes, lifetime).await,
+            _ => hash::update(&operation, changes, lifetime).await,
+        }
     }
 }
 
@@ -98,24 +122,23 @@ impl Storage for RedisHashTableStorage {
         changes: &Changes,
         options: SetOptions<'_>,
     ) -> Result<Written> {
-        let ttl = options.ttl;
-        let condition = match options.mode {
+        let SetOptions { mode, lifetime, seen, salt } = options;
+        match mode {
             WriteMode::Create if !changes.creates() => return Ok(Written::Refused),
-            WriteMode::Create => "create",
-            WriteMode::Update => "update",
+            WriteMode::Create | WriteMode::Update => {}
             WriteMode::UpdateSeen => return self.update_seen(id, changes, options).await,
             WriteMode::Retire => {
-                let Some(seen) = options.seen else { return Ok(Written::Refused) };
-                let retired = self.remove_seen(id, seen, ttl).await?;
+                let Some(seen) = seen else { return Ok(Written::Refused) };
+                let options = RenameOptions { grace: lifetime.ttl, salt };
+                let retired = self.remove_seen(id, seen, options).await?;
                 return Ok(if retired { Written::Saved } else { Written::Refused });
             }
-        };
-        if !is_large(changes.size()) {
-            return hash::write(&self.redis.operation(id), changes, condition, ttl).await;
         }
-        let (redis, id, changes) = (self.redis.clone(), id.clone(), changes.clone());
-        let write =
-            async move { hash::write(&redis.operation(&id), &changes, condition, ttl).await };
+        if !is_large(changes.size()) {
+            return self.write(id, changes, mode, lifetime).await;
+        }
+        let (storage, id, changes) = (self.clone(), id.clone(), changes.clone());
+        let write = async move { storage.write(&id, &changes, mode, lifetime).await };
         self.redis.client().on_large_thread(write).await
     }
 
@@ -126,7 +149,7 @@ impl Storage for RedisHashTableStorage {
     async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
         match if_seen {
             None => hash::remove(&self.redis.operation(id)).await,
-            Some(seen) => self.remove_seen(id, seen, Duration::ZERO).await,
+            Some(seen) => self.remove_seen(id, seen, RenameOptions::default()).await,
         }
     }
 
@@ -155,6 +178,16 @@ impl Storage for RedisHashTableStorage {
         client.on_large_thread(read).await
     }
 
+    async fn get_with_metadata(&self, id: &SessionId, key: &str) -> Result<Option<Snapshot>> {
+        let client = self.redis.client();
+        if !client.has_large_item(self.redis.key(id), key) {
+            return hash::read_with_metadata(&self.redis.operation(id), key).await;
+        }
+        let (redis, id, key) = (self.redis.clone(), id.clone(), key.to_owned());
+        let read = async move { hash::read_with_metadata(&redis.operation(&id), &key).await };
+        client.on_large_thread(read).await
+    }
+
     async fn contains(&self, id: &SessionId, key: &str) -> Result<bool> {
         if key == META_KEY {
             return Ok(false);
@@ -178,13 +211,14 @@ impl Storage for RedisHashTableStorage {
         let is_large_item = new.is_some_and(|new| is_large(new.get().len()));
         if !is_large_item && !self.redis.client().has_large_item(self.redis.key(id), key) {
             let operation = self.redis.operation(id);
-            return swap::swap_item(&operation, key, [seen, new], options.ttl).await;
+            return swap::swap_item(&operation, key, [seen, new], options.lifetime).await;
         }
-        let (redis, id, key, ttl) = (self.redis.clone(), id.clone(), key.to_owned(), options.ttl);
+        let (redis, id, key) = (self.redis.clone(), id.clone(), key.to_owned());
+        let lifetime = options.lifetime;
         let (seen, new) = (seen.map(ToOwned::to_owned), new.map(ToOwned::to_owned));
         let swap = async move {
             let items = [seen.as_deref(), new.as_deref()];
-            swap::swap_item(&redis.operation(&id), &key, items, ttl).await
+            swap::swap_item(&redis.operation(&id), &key, items, lifetime).await
         };
         self.redis.client().on_large_thread(swap).await
     }
@@ -193,7 +227,7 @@ impl Storage for RedisHashTableStorage {
         &self,
         from: &SessionId,
         to: &SessionId,
-        options: RenameOptions,
+        options: RenameOptions<'_>,
     ) -> Result<bool> {
         let client = self.redis.client();
         if !client.is_single_server() {

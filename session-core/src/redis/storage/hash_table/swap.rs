@@ -1,6 +1,6 @@
 //! Replacing one item that is still as it was seen.
 
-use std::{borrow::Cow, time::Duration};
+use std::borrow::Cow;
 
 use deadpool_redis::redis::Value;
 use serde_json::value::RawValue;
@@ -8,12 +8,12 @@ use serde_json::value::RawValue;
 use super::{
     super::{
         super::client::{Effect, Operation},
-        form::millis,
+        form::lifetime_text,
         lua,
     },
     field,
 };
-use crate::{ItemSwap, Result, snapshot::MARKER_META};
+use crate::{ItemSwap, Lifetime, Result};
 
 /// Sets or removes a field if its item is the one that was seen. One round trip, or two if the field
 /// holds the item in another text than would be written here.
@@ -21,15 +21,15 @@ pub(super) async fn swap_item(
     operation: &Operation<'_>,
     key: &str,
     [seen, new]: [Option<&RawValue>; 2],
-    ttl: Duration,
+    lifetime: Lifetime,
 ) -> Result<ItemSwap> {
-    let (ttl, new) = (millis(ttl).to_string(), new.map(field::write));
+    let (lifetime, new) = (lifetime_text(lifetime), new.map(field::write));
     let mut stored: Option<Cow<'_, [u8]>> = seen.map(|seen| match field::write(seen) {
         Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
         Cow::Owned(text) => Cow::Owned(text.into_bytes()),
     });
     loop {
-        let mut args: Vec<&[u8]> = vec![MARKER_META.as_bytes(), ttl.as_bytes(), key.as_bytes()];
+        let mut args: Vec<&[u8]> = vec![lifetime.as_bytes(), key.as_bytes()];
         args.push(if stored.is_some() { b"1" } else { b"0" });
         args.push(stored.as_deref().unwrap_or_default());
         args.extend(new.as_deref().map(str::as_bytes));

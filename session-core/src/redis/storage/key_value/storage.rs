@@ -60,12 +60,12 @@ impl RedisKeyValueStorage {
         changes: &Changes,
         options: SetOptions<'_>,
     ) -> Result<Written> {
-        let (string, ttl) = (SessionString::new(&self.redis, id), options.ttl);
+        let (string, lifetime) = (SessionString::new(&self.redis, id), options.lifetime);
         match options.mode {
             // Boxed, so that the future of an update, which is far more frequent, stays small.
-            WriteMode::Create => Box::pin(update::create(&string, changes, ttl)).await,
+            WriteMode::Create => Box::pin(update::create(&string, changes, lifetime)).await,
             WriteMode::Update => {
-                update::update(&string, &self.queues, changes, options.seen, ttl).await
+                update::update(&string, &self.queues, changes, options.seen, lifetime).await
             }
             WriteMode::UpdateSeen | WriteMode::Retire => {
                 Box::pin(update::replace_seen(&string, changes, options)).await
@@ -99,9 +99,11 @@ impl Storage for RedisKeyValueStorage {
             return self.write(id, changes, options).await;
         }
         let (storage, id, changes) = (self.clone(), id.clone(), changes.clone());
-        let (mode, ttl, seen) = (options.mode, options.ttl, options.seen.cloned());
+        let (mode, lifetime, seen) = (options.mode, options.lifetime, options.seen.cloned());
+        let salt = options.salt.map(ToOwned::to_owned);
         let write = async move {
-            let options = SetOptions { mode, ttl, seen: seen.as_ref() };
+            let (seen, salt) = (seen.as_ref(), salt.as_deref());
+            let options = SetOptions { mode, lifetime, seen, salt };
             storage.write(&id, &changes, options).await
         };
         self.redis.client().on_large_thread(write).await
@@ -136,7 +138,7 @@ impl Storage for RedisKeyValueStorage {
         &self,
         from: &SessionId,
         to: &SessionId,
-        options: RenameOptions,
+        options: RenameOptions<'_>,
     ) -> Result<bool> {
         let client = self.redis.client();
         if !client.is_single_server() {

@@ -15,7 +15,7 @@ use super::{
     },
     near_cache::{Lookup, NearCache},
 };
-use crate::{Result, SessionId, Snapshot, snapshot::MARKER_TEXT};
+use crate::{Result, SessionId, Snapshot};
 
 /// One operation on the string of one session.
 pub(super) struct SessionString<'a> {
@@ -132,8 +132,7 @@ impl<'a> SessionString<'a> {
     /// Removes the session if the server can tell that it is one. One round trip.
     async fn try_remove(&self) -> Result<Removal> {
         let _placeholder = self.near_cache.map(|cache| cache.begin_write(self.id));
-        let args = [MARKER_TEXT.as_bytes()];
-        let call = lua::REMOVE_OBJECT.call(&[self.operation.key()], &args);
+        let call = lua::REMOVE_OBJECT.call(&[self.operation.key()], &[]);
         Ok(match self.operation.run(call, Effect::Once).await? {
             Value::Int(_) => Removal::Done,
             text => Removal::Unsure(self.parse(text)),

@@ -1,20 +1,19 @@
 //! Storing changes: applied to the current session again until no other writer interferes.
 
-use std::time::Duration;
-
 use super::{
     string::{SessionString, Swap},
     write_queue::{QueuedWriter, WriteQueues},
 };
-use crate::{Changes, Result, SetOptions, Snapshot, Written};
+use crate::{Changes, Lifetime, Result, SetOptions, Snapshot, Written};
 
 /// Stores a new session unless the id is taken.
 pub(super) async fn create(
     string: &SessionString<'_>,
     changes: &Changes,
-    ttl: Duration,
+    lifetime: Lifetime,
 ) -> Result<Written> {
-    let Some(new) = changes.apply(None) else { return Ok(Written::Refused) };
+    let create = SetOptions::create(lifetime.ttl).lifetime(lifetime);
+    let Some((new, ttl)) = create.apply(changes, None) else { return Ok(Written::Refused) };
     string.operation.note_size(new.stored().len());
     loop {
         if string.create(&new, ttl).await? {
@@ -34,13 +33,13 @@ pub(super) async fn update(
     queues: &WriteQueues,
     changes: &Changes,
     seen: Option<&Snapshot>,
-    ttl: Duration,
+    lifetime: Lifetime,
 ) -> Result<Written> {
     let mut base = seen.cloned();
     let writer = match queues.join(string.id) {
         Some(writer) => writer,
         None => {
-            match attempt(string, changes, base, ttl).await?.0 {
+            match attempt(string, changes, base, lifetime).await?.0 {
                 Swap::Done => return Ok(Written::Saved),
                 Swap::Gone => return Ok(Written::Refused),
                 Swap::Changed(now) => base = Some(now),
@@ -48,7 +47,7 @@ pub(super) async fn update(
             queues.enter(string.id)
         }
     };
-    Box::pin(update_in_turn(string, &writer, changes, base, ttl)).await
+    Box::pin(update_in_turn(string, &writer, changes, base, lifetime)).await
 }
 
 /// Applies changes to the session, or replaces it by a marker, if it still is as it was seen.
@@ -58,9 +57,9 @@ pub(super) async fn replace_seen(
     options: SetOptions<'_>,
 ) -> Result<Written> {
     let mut stored = options.seen.cloned();
-    while let Some(new) = options.apply(changes, stored.as_ref()) {
+    while let Some((new, ttl)) = options.apply(changes, stored.as_ref()) {
         let old = stored.as_ref().map_or("", Snapshot::stored).as_bytes();
-        match string.swap(old, Some(&new), options.ttl).await? {
+        match string.swap(old, Some(&new), ttl).await? {
             Swap::Done => return Ok(Written::Saved),
             Swap::Gone => break,
             // Perhaps the same items in another text, edited by hand.
@@ -76,7 +75,7 @@ async fn update_in_turn(
     writer: &QueuedWriter<'_>,
     changes: &Changes,
     mut base: Option<Snapshot>,
-    ttl: Duration,
+    lifetime: Lifetime,
 ) -> Result<Written> {
     let mut latest = string.operation.within(writer.turn()).await?;
     if let Some(latest) = latest.take() {
@@ -85,7 +84,7 @@ async fn update_in_turn(
     // Only writers of other processes interfere now. Attempts are not limited: one of the writers
     // always succeeds, and the deadline ends the loop.
     loop {
-        let (swap, new) = attempt(string, changes, base, ttl).await?;
+        let (swap, new) = attempt(string, changes, base, lifetime).await?;
         match swap {
             Swap::Done => {
                 *latest = new;
@@ -103,11 +102,12 @@ async fn attempt(
     string: &SessionString<'_>,
     changes: &Changes,
     base: Option<Snapshot>,
-    ttl: Duration,
+    lifetime: Lifetime,
 ) -> Result<(Swap, Option<Snapshot>)> {
     let base = if base.is_some() { base } else { string.read().await? };
-    let Some(old) = base.filter(|base| !base.is_marker()) else { return Ok((Swap::Gone, None)) };
-    let new = changes.apply(Some(&old));
-    let swap = string.swap(old.stored().as_bytes(), new.as_ref(), ttl).await?;
-    Ok((swap, new))
+    let update = SetOptions::update(lifetime.ttl).lifetime(lifetime);
+    let applied = update.apply(changes, base.as_ref());
+    let (Some(old), Some((new, ttl))) = (base, applied) else { return Ok((Swap::Gone, None)) };
+    let swap = string.swap(old.stored().as_bytes(), Some(&new), ttl).await?;
+    Ok((swap, Some(new)))
 }

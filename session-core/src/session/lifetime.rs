@@ -1,0 +1,123 @@
+//! How long a session lives.
+
+use std::time::Duration;
+
+use super::{handle::Session, wait::Access};
+use crate::{Changes, Error, MAX_TTL, Result, SessionId, snapshot::MetaChange};
+
+impl Session {
+    /// Gives the session a time to live of its own, or takes it away with `None`.
+    ///
+    /// For "remember me": the session then lives for this time after its last use instead of for the
+    /// manager's [time to live](crate::ManagerBuilder::ttl), on every node and after every renewal. Its
+    /// cookie follows. An [absolute](crate::ManagerBuilder::absolute_ttl) end stays. Without a session,
+    /// it is kept for one that this request begins.
+    ///
+    /// Stored with the other changes at `close` by a storage of whole sessions. With a storage of items
+    /// at once: two round trips.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] if the time is not between 1 ms and ten years; otherwise as described
+    /// [above](Self).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
+    /// # let session = manager.open(None);
+    /// use std::time::Duration;
+    ///
+    /// let month = Duration::from_secs(30 * 24 * 60 * 60);
+    /// session.set("user", "bob").await?;
+    /// session.set_ttl(month).await?;
+    /// session.save().await?;
+    /// assert!(session.expires_in().await?.is_some_and(|left| left > month / 2));
+    ///
+    /// session.set_ttl(None).await?;
+    /// session.save().await?;
+    /// assert!(session.expires_in().await?.is_some_and(|left| left <= manager.ttl()));
+    /// # Ok(()) }
+    /// ```
+    #[doc(alias = "remember_me")]
+    #[doc(alias = "set_max_age")]
+    #[doc(alias = "set_expiry")]
+    pub async fn set_ttl(&self, ttl: impl Into<Option<Duration>>) -> Result<()> {
+        let ttl = ttl.into();
+        if let Some(ttl) = ttl.filter(|ttl| !(Duration::from_millis(1)..=MAX_TTL).contains(ttl)) {
+            return Err(Error::Config(format!("ttl {ttl:?} is not between 1 ms and 10 years")));
+        }
+        self.manager().note_own_ttl();
+        {
+            let mut state = self.state();
+            state.check(Access::Write)?;
+            state.new_ttl = Some(ttl);
+        }
+        let change = MetaChange { ttl: Some(ttl), ..MetaChange::default() };
+        self.change(Changes::of_meta(change)).await
+    }
+
+    /// Returns the time until the session ends unless it is used again: until it expires, or until its
+    /// [absolute](crate::ManagerBuilder::absolute_ttl) end if that is nearer.
+    ///
+    /// Returns `None` if there is no session. The call does not count as a use. One round trip, or two if
+    /// sessions have lifetimes of their own or absolute ones, and nothing was read before.
+    ///
+    /// # Errors
+    ///
+    /// As described [above](Self).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
+    /// # let session = manager.open(None);
+    /// assert_eq!(session.expires_in().await?, None);
+    /// session.set("name", "bob").await?;
+    /// session.save().await?;
+    /// assert!(session.expires_in().await?.is_some_and(|ttl| ttl <= manager.ttl()));
+    /// # Ok(()) }
+    /// ```
+    pub async fn expires_in(&self) -> Result<Option<Duration>> {
+        loop {
+            self.choose_claim(Access::Read).await?;
+            let Some(id) = self.checked_id(Access::Read)? else { return Ok(None) };
+            let left = self.wait_for(Access::Read, self.storage().expires_in(&id)).await?;
+            let Some(left) = left else {
+                let renews = self.manager().needs_creation();
+                if renews && Box::pin(self.follow(Access::Read, &id)).await? {
+                    continue;
+                }
+                return Ok(None);
+            };
+            // Recent uses here may not be stored yet.
+            let left = left.max(self.manager().remaining(&id).unwrap_or_default());
+            if self.manager().absolute_ttl().is_none() {
+                return Ok(Some(left));
+            }
+            return Box::pin(self.before_absolute_end(&id, left)).await;
+        }
+    }
+
+    /// Returns the shorter of a time and what is left until the absolute end. `None` if that is over.
+    async fn before_absolute_end(
+        &self,
+        id: &SessionId,
+        left: Duration,
+    ) -> Result<Option<Duration>> {
+        if self.state().metadata().is_none() {
+            let found = self.storage().get_with_metadata(id, "");
+            let found = self.wait_for(Access::Read, found).await?;
+            self.state().note_metadata(found.as_ref());
+        }
+        let state = self.state();
+        let meta = state.metadata().flatten();
+        let end = meta.and_then(|meta| self.manager().lifetime().left_of_absolute(meta));
+        let left = end.map_or(left, |end| end.min(left));
+        Ok((!left.is_zero()).then_some(left))
+    }
+}

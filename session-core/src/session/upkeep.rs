@@ -1,0 +1,104 @@
+//! What a session needs at the end of a request: a noted creation, or a new id.
+
+use std::future::Future;
+
+use tokio::time::{Instant, timeout};
+
+use super::{
+    handle::Session,
+    state::{Phase, State},
+};
+use crate::{
+    Changes, Error, RenameOptions, Result, SessionId, SetOptions, Written,
+    lifetime::{millis, now_millis},
+    snapshot::{Issue, MetaChange},
+};
+
+/// Something to do for a session.
+pub(super) enum Upkeep {
+    /// To note when it was created. It is from before that mattered, or from another program.
+    Creation(SessionId),
+    /// To renew its id, which was issued at this moment.
+    Renewal(SessionId, u64),
+}
+
+impl Session {
+    /// Returns what the session needs, as far as this request knows it.
+    pub(super) fn upkeep(&self, state: &State) -> Option<Upkeep> {
+        let manager = self.manager();
+        if !manager.needs_creation() || state.failure.is_some() || state.read_failure.is_some() {
+            return None;
+        }
+        let is_use = state.used && (!state.passive || state.stored);
+        let Phase::Known(id, _) = &state.phase else { return None };
+        let meta = state.metadata().filter(|_| is_use)?;
+        let Some(issued) = meta.and_then(|meta| meta.issued()) else {
+            return Some(Upkeep::Creation(id.clone()));
+        };
+        let renew_after = millis(manager.renew_after()?);
+        // An id that the client is only now told is not renewed at once.
+        let is_told = state.claim.as_ref() == Some(id);
+        let is_due = now_millis().saturating_sub(issued) >= renew_after;
+        (is_told && is_due).then(|| Upkeep::Renewal(id.clone(), issued))
+    }
+
+    /// Does what the session needs. The request does not depend on it, so a failure is only logged: the
+    /// next request tries again.
+    pub(super) async fn keep_up(&self, upkeep: Upkeep) {
+        match upkeep {
+            Upkeep::Creation(id) => {
+                let created = Some(now_millis());
+                let change = MetaChange { created, ..MetaChange::default() };
+                self.change_metadata(&id, change).await;
+            }
+            Upkeep::Renewal(id, seen) => self.renew_by_itself(&id, seen).await,
+        }
+    }
+
+    /// Renews the id, if no other request does.
+    ///
+    /// The claim to do so is written first. Whoever loses it keeps the id, and is led to the new one with
+    /// its next request. A process that dies in between has changed nothing but the claim.
+    async fn renew_by_itself(&self, id: &SessionId, seen: u64) {
+        let issued = Some(Issue { seen, now: now_millis() });
+        let change = MetaChange { issued, ..MetaChange::default() };
+        if !self.change_metadata(id, change).await {
+            return;
+        }
+        // 160 random bits, as text.
+        let salt = SessionId::random();
+        let new = id.derived(salt.as_str());
+        let options = RenameOptions::grace(self.manager().grace()).salt(salt.as_str());
+        let began = Instant::now();
+        if self.attempt(self.storage().rename(id, &new, options)).await != Some(true) {
+            return;
+        }
+        self.manager().note_ended(id);
+        let mut state = self.state();
+        self.manager().note_stored(&new, began, state.own_ttl());
+        state.stored = true;
+        state.set_known(new, None);
+    }
+
+    /// Changes the metadata. Returns whether that was stored.
+    async fn change_metadata(&self, id: &SessionId, change: MetaChange) -> bool {
+        let lifetime = self.manager().lifetime();
+        let (changes, update) =
+            (Changes::of_meta(change.clone()), SetOptions::update(lifetime.ttl).lifetime(lifetime));
+        let began = Instant::now();
+        let written = self.attempt(self.storage().set_session(id, &changes, update)).await;
+        let is_stored = written == Some(Written::Saved);
+        if is_stored {
+            self.manager().note_stored(id, began, self.state().own_ttl());
+        }
+        is_stored
+    }
+
+    /// Waits for a storage operation within the time that is left, and returns its answer, if any.
+    async fn attempt<T>(&self, operation: impl Future<Output = Result<T>>) -> Option<T> {
+        let left = self.state().wait_budget.left();
+        let answer = timeout(left, operation).await.unwrap_or(Err(Error::Timeout));
+        self.manager().note_result(&answer);
+        answer.ok()
+    }
+}

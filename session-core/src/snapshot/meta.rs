@@ -1,0 +1,176 @@
+//! What the library notes about a session.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{MAX_TTL, lifetime::millis};
+
+/// The key of the metadata, which is no item.
+pub(crate) const META_KEY: &str = "$meta";
+/// Metadata that says nothing. It keeps a session without items.
+pub(crate) const NO_META: &str = "{}";
+/// How the metadata of a marker begins, which nothing else's does.
+pub(crate) const MARKER_START: &str = r#"{"renewed":"#;
+
+/// A session's metadata. Times are in milliseconds, since 1970 if they are moments.
+///
+/// The scripts in Redis read `created` and `ttl` by pattern, so they are numbers without sign and
+/// fraction.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Meta {
+    /// The metadata is that of a marker: `true`, or the salt that leads to the new id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    renewed: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    created: Option<u64>,
+    /// When the id was issued, if that was after the creation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued: Option<u64>,
+    /// The session's own time to live.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ttl: Option<u64>,
+    /// What other versions have noted.
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+impl Meta {
+    /// Reads metadata. Text that is not metadata says nothing.
+    pub(crate) fn read(text: &str) -> Self {
+        let is_own = |meta: &Self| meta.ttl.is_none_or(|ttl| (1..=millis(MAX_TTL)).contains(&ttl));
+        serde_json::from_str(text).ok().filter(is_own).unwrap_or_default()
+    }
+
+    /// Writes the metadata; `None` if it says nothing.
+    pub(crate) fn write(&self) -> Option<String> {
+        let text = serde_json::to_string(self).expect("numbers and JSON are always JSON");
+        (text != NO_META).then_some(text)
+    }
+
+    pub(crate) fn created(&self) -> Option<u64> {
+        self.created
+    }
+
+    /// Returns when the session's id was issued, if that is noted.
+    pub(crate) fn issued(&self) -> Option<u64> {
+        self.issued.or(self.created)
+    }
+
+    /// Returns the session's own time to live.
+    pub(crate) fn ttl(&self) -> Option<Duration> {
+        self.ttl.map(Duration::from_millis)
+    }
+
+    /// Returns what leads from a marker to the new id.
+    pub(crate) fn salt(&self) -> Option<&str> {
+        self.renewed.as_ref()?.as_str()
+    }
+}
+
+/// A change of metadata. Parts that it does not name stay.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct MetaChange {
+    /// When the session was created, unless that is noted already.
+    pub(crate) created: Option<u64>,
+    /// The session's own time to live, or `Some(None)` for the default.
+    pub(crate) ttl: Option<Option<Duration>>,
+    /// When the id is issued.
+    pub(crate) issued: Option<Issue>,
+}
+
+/// The claim to issue a new id, which only one of several requests is granted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Issue {
+    /// When the present id was issued.
+    pub(crate) seen: u64,
+    pub(crate) now: u64,
+}
+
+impl MetaChange {
+    pub(crate) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Adds a later change.
+    pub(crate) fn extend(&mut self, later: Self) {
+        self.created = self.created.or(later.created);
+        self.ttl = later.ttl.or(self.ttl);
+        self.issued = later.issued.or(self.issued);
+    }
+
+    /// Applies the change. `None` if another request has issued an id meanwhile.
+    pub(crate) fn apply(&self, meta: &Meta) -> Option<Meta> {
+        let mut meta = meta.clone();
+        if let Some(Issue { seen, now }) = self.issued {
+            if meta.issued() != Some(seen) {
+                return None;
+            }
+            meta.issued = Some(now);
+        }
+        meta.created = meta.created.or(self.created);
+        if let Some(ttl) = self.ttl {
+            meta.ttl = ttl.map(millis);
+        }
+        Some(meta)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn g10_text_that_is_not_metadata_says_nothing() {
+        for text in [
+            "",
+            "junk",
+            "{",
+            "[1]",
+            "null",
+            r#"{"created":"x"}"#,
+            r#"{"created":-1}"#,
+            r#"{"created":1.5}"#,
+            r#"{"ttl":0}"#,
+            r#"{"ttl":315619200001}"#,
+            r#"{"ttl":1e3}"#,
+        ] {
+            assert_eq!(Meta::read(text), Meta::default(), "{text}");
+        }
+        assert_eq!(Meta::default().write(), None);
+    }
+
+    #[test]
+    fn what_other_versions_have_noted_stays() {
+        let meta = Meta::read(r#"{"user":"bob","created":5,"seen":[1]}"#);
+        let change = MetaChange { ttl: Some(Some(Duration::from_secs(1))), ..Default::default() };
+        let text = change.apply(&meta).unwrap().write().unwrap();
+        assert_eq!(text, r#"{"created":5,"ttl":1000,"seen":[1],"user":"bob"}"#);
+    }
+
+    #[test]
+    fn the_creation_is_noted_once() {
+        let change = |created| MetaChange { created: Some(created), ..Default::default() };
+        let meta = change(7).apply(&Meta::default()).unwrap();
+        assert_eq!(change(8).apply(&meta).unwrap().created(), Some(7));
+    }
+
+    #[test]
+    fn one_of_several_claims_to_issue_an_id_is_granted() {
+        let meta = Meta::read(r#"{"created":5}"#);
+        let claim = |now| MetaChange { issued: Some(Issue { seen: 5, now }), ..Default::default() };
+        let issued = claim(9).apply(&meta).unwrap();
+        assert_eq!(issued.issued(), Some(9));
+        assert_eq!(claim(10).apply(&issued), None);
+    }
+
+    #[test]
+    fn a_later_change_replaces_an_earlier_one() {
+        let ttl = |ttl| MetaChange { ttl: Some(ttl), ..Default::default() };
+        let mut change = MetaChange { created: Some(1), ..ttl(Some(Duration::from_secs(1))) };
+        change.extend(ttl(None));
+        assert_eq!(change, MetaChange { created: Some(1), ..ttl(None) });
+    }
+}
