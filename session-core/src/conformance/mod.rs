@@ -14,6 +14,7 @@ mod concurrency;
 mod dropping;
 mod failures;
 mod items;
+mod lifetimes;
 mod removal;
 mod rename;
 mod subject;

@@ -5,7 +5,7 @@ use std::{pin::Pin, time::Duration};
 use super::{
     concurrency, dropping,
     failures::Failures,
-    items, removal, rename,
+    items, lifetimes, removal, rename,
     subject::{CheckResult, Subject},
     swap, ttl, writes,
 };
@@ -75,6 +75,16 @@ const CHECKS: &[(&str, Check)] = checks! {
         swap_item_never_creates,
         removing_the_last_item_by_swap_leaves_a_session,
         concurrent_swaps_lose_nothing,
+    }
+    lifetimes {
+        metadata_is_no_item,
+        a_sessions_own_ttl_holds,
+        a_sessions_own_ttl_can_be_changed,
+        nothing_puts_off_an_absolute_end,
+        a_session_behind_its_absolute_end_is_not_written,
+        metadata_that_cannot_be_read_says_nothing,
+        one_of_several_claims_to_issue_an_id_is_granted,
+        a_marker_keeps_what_leads_to_the_new_id,
     }
     concurrency {
         concurrent_writers_of_different_keys_lose_nothing,

@@ -107,6 +107,7 @@ async fn use_once(storage: &dyn Storage) -> Result<()> {
     storage.set_session(&from, &changes(r#"{"a":2}"#, &["b"]), UPDATE).await?;
     storage.set_session(&from, &changes(r#"{"c":3}"#, &[]), UPDATE).await?;
     storage.get(&from, "a").await?;
+    storage.get_with_metadata(&from, "a").await?;
     storage.contains(&from, "a").await?;
     storage.get_size(&from).await?;
     storage.update_ttl(&from, TtlRange::at_least(2 * TTL)).await?;
