@@ -139,11 +139,19 @@ impl Session {
     #[doc(alias = "len")]
     pub async fn size(&self) -> Result<usize> {
         if !self.is_whole() {
-            if self.manager().needs_metadata() && self.state().metadata().is_none() {
-                self.read_with_metadata("").await?;
-            }
             let size = async |id: SessionId| self.storage().get_size(&id).await;
-            return Ok(self.query(size, |size| *size > 0).await?.unwrap_or(0));
+            if !self.manager().needs_metadata() {
+                return Ok(self.query(size, |size| *size > 0).await?.unwrap_or(0));
+            }
+            loop {
+                // It may have ended, or moved to another id.
+                self.read_with_metadata("").await?;
+                let id = self.checked_id(Access::Read)?;
+                let counted = self.query(size, |size| *size > 0).await?.unwrap_or(0);
+                if counted > 0 || !Box::pin(self.has_moved(id)).await? {
+                    return Ok(counted);
+                }
+            }
         }
         Ok(self.data().await?.map_or(0, |session| session.len()))
     }
@@ -189,6 +197,12 @@ impl Session {
         let mut state = self.state();
         state.check(Access::Read)?;
         Ok(state.pending.as_ref().and_then(|pending| pending.get(key)).map(read))
+    }
+
+    /// Returns whether the session has moved to another id than this one.
+    async fn has_moved(&self, id: Option<SessionId>) -> Result<bool> {
+        self.read_with_metadata("").await?;
+        Ok(self.checked_id(Access::Read)? != id)
     }
 
     /// Reads an item of a storage of items, and the session's metadata, with which it may have ended or

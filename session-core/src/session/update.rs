@@ -147,6 +147,15 @@ impl Session {
             };
             let seen = match &session {
                 Some(session) => session.get(key)?,
+                None if self.manager().needs_metadata() => {
+                    let read = self.storage().get_with_metadata(&id, key);
+                    let found = self.wait_for(Access::Write, read).await?;
+                    let marker = found.as_ref().filter(|found| found.is_marker());
+                    if marker.is_some_and(|marker| self.follow_marker(&id, marker)) {
+                        continue;
+                    }
+                    found.map_or(Ok(None), |found| found.get(key))?
+                }
                 None => self.wait_for(Access::Write, self.storage().get(&id, key)).await?,
             };
             if let Some(result) =

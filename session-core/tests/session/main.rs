@@ -6,10 +6,12 @@ mod expiry;
 mod ids;
 mod items;
 mod late_answers;
+mod lifetimes;
 mod overlap;
 #[path = "../support/probe.rs"]
 mod probe;
 mod reads;
+mod renewals;
 mod updates;
 mod values;
 

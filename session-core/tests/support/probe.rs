@@ -118,6 +118,10 @@ impl Storage for Probe {
         self.call("get").await?.get(id, key).await
     }
 
+    async fn get_with_metadata(&self, id: &SessionId, key: &str) -> Result<Option<Snapshot>> {
+        self.call("get_with_metadata").await?.get_with_metadata(id, key).await
+    }
+
     async fn contains(&self, id: &SessionId, key: &str) -> Result<bool> {
         self.call("contains").await?.contains(id, key).await
     }

@@ -34,8 +34,8 @@ pub(in crate::manager) struct TouchQueue {
     shards: Box<[Aligned]>,
     /// The shard whose turn it is.
     turn: AtomicUsize,
-    /// Wakes the writer for a first use.
-    first_use: Notify,
+    /// Wakes the writer for a first use, and for a session that is to be visited sooner.
+    sooner: Notify,
 }
 
 /// A shard on cache lines of its own: threads that use different shards do not slow each other.
@@ -53,7 +53,7 @@ impl TouchQueue {
             times: Times { ttl, interval },
             shards: (1..=SHARDS as u64).map(shard).collect(),
             turn: AtomicUsize::new(0),
-            first_use: Notify::new(),
+            sooner: Notify::new(),
         }
     }
 
@@ -63,20 +63,24 @@ impl TouchQueue {
     /// Takes one lock, and allocates only for a session without an entry.
     pub(in crate::manager) fn used(&self, id: &SessionId, now: Instant, own_ttl: OwnTtl) -> bool {
         let mut shard = self.shard(id);
-        shard.set_own_ttl(id, own_ttl, now, self.times);
+        if shard.set_own_ttl(id, own_ttl, now, self.times) {
+            self.sooner.notify_one();
+        }
         if let Some(entry) = shard.by_id.get_mut(id) {
             return entry.note_used(now, self.times);
         }
         shard.insert(id, Entry::used(now, self.times, own_ttl));
         drop(shard);
-        self.first_use.notify_one();
+        self.sooner.notify_one();
         true
     }
 
     /// Records that the full time to live, counted from `since`, has been stored.
     pub(in crate::manager) fn stored(&self, id: &SessionId, since: Instant, own_ttl: OwnTtl) {
         let mut shard = self.shard(id);
-        shard.set_own_ttl(id, own_ttl, since, self.times);
+        if shard.set_own_ttl(id, own_ttl, since, self.times) {
+            self.sooner.notify_one();
+        }
         match shard.by_id.get_mut(id) {
             Some(entry) => entry.note_stored(since, self.times),
             None => shard.insert(id, Entry::stored(since, self.times, own_ttl)),
@@ -96,9 +100,9 @@ impl TouchQueue {
         Some((entry.used + ttl).saturating_duration_since(Instant::now()))
     }
 
-    /// Waits until a session is used for the first time.
-    pub(in crate::manager) async fn first_use(&self) {
-        self.first_use.notified().await;
+    /// Waits until a session is used for the first time, or is to be visited sooner.
+    pub(in crate::manager) async fn sooner(&self) {
+        self.sooner.notified().await;
     }
 
     pub(in crate::manager) fn interval(&self) -> Duration {
@@ -193,6 +197,7 @@ impl TouchQueue {
     /// Records that an owed write has succeeded.
     pub(in crate::manager) fn settled(&self, owed: &Owed) {
         self.shard(&owed.id).settled(owed);
+        self.visit_sooner(owed);
     }
 
     /// Records that the store has no such session.
@@ -203,6 +208,14 @@ impl TouchQueue {
     /// Records that an owed write has failed, so that it is retried.
     pub(in crate::manager) fn failed(&self, owed: &Owed) {
         self.shard(&owed.id).failed(owed, Instant::now(), self.times);
+        self.visit_sooner(owed);
+    }
+
+    /// Wakes the writer for a session that is due before all others may be.
+    fn visit_sooner(&self, owed: &Owed) {
+        if owed.own_ttl.is_some_and(|ttl| ttl < self.times.ttl) {
+            self.sooner.notify_one();
+        }
     }
 
     fn shard(&self, id: &SessionId) -> MutexGuard<'_, Shard> {

@@ -66,22 +66,22 @@ impl Shard {
     }
 
     /// Notes a session's own time to live, if it is known, and visits the session sooner if that is
-    /// shorter.
+    /// shorter. Returns whether it is to be visited sooner.
     pub(super) fn set_own_ttl(
         &mut self,
         id: &SessionId,
         own_ttl: OwnTtl,
         now: Instant,
         times: Times,
-    ) {
-        let Some(own_ttl) = own_ttl else { return };
+    ) -> bool {
+        let Some(own_ttl) = own_ttl else { return false };
         let Some(entry) = self.by_id.get_mut(id).filter(|entry| entry.own_ttl != own_ttl) else {
-            return;
+            return false;
         };
         entry.own_ttl = own_ttl;
         let due = now + entry.times(times).interval;
         if due >= entry.due {
-            return;
+            return false;
         }
         entry.due = due;
         if let Place::Scheduled(place) = entry.place {
@@ -89,6 +89,7 @@ impl Shard {
             self.schedule.remove(&(place, id.clone()));
             self.schedule.insert((due, id.clone()));
         }
+        true
     }
 
     /// Visits the entries whose place has come up, until one is to be written.

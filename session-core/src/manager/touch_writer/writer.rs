@@ -85,7 +85,7 @@ impl TouchWriter {
                         }
                     }
                 }
-                () = self.queue.first_use() => next = Instant::now(),
+                () = self.queue.sooner() => next = Instant::now(),
                 () = wait_until(next) => {}
             }
         }
