@@ -60,8 +60,17 @@ pub(crate) async fn serve(settings: &Settings) -> Result<(), Problem> {
 fn manager(settings: &Settings) -> Result<Manager, Problem> {
     let manager = Manager::builder(storage::open(settings)?)
         .ttl(settings.session.max_age)
+        .absolute_ttl(settings.session.absolute_max_age)
+        .renew_after(settings.session.renew_after)
+        .grace(settings.session.grace)
         .touch_interval(settings.session.touch_interval);
-    let keys = ["session.max_age", "session.touch_interval"];
+    let keys = [
+        "session.max_age",
+        "session.absolute_max_age",
+        "session.renew_after",
+        "session.grace",
+        "session.touch_interval",
+    ];
     manager.build().map_err(|error| settings.problem(&keys, error))
 }
 

@@ -58,6 +58,15 @@ pub(crate) struct Session {
     #[default(Duration::from_secs(60))]
     #[serde(deserialize_with = "duration::<_, _, 100, MAX_TTL_MS>")]
     pub(crate) max_age: Duration,
+    /// `None` means no limit.
+    #[serde(deserialize_with = "duration::<_, _, 100, MAX_TTL_MS>")]
+    pub(crate) absolute_max_age: Option<Duration>,
+    /// `None` means never.
+    #[serde(deserialize_with = "duration::<_, _, 100, MAX_TTL_MS>")]
+    pub(crate) renew_after: Option<Duration>,
+    #[default(Duration::from_secs(30))]
+    #[serde(deserialize_with = "duration::<_, _, 0, MAX_TTL_MS>")]
+    pub(crate) grace: Duration,
     #[default(Duration::from_secs(10))]
     #[serde(deserialize_with = "duration::<_, _, 1, MAX_TTL_MS>")]
     pub(crate) touch_interval: Duration,

@@ -1,9 +1,12 @@
 //! How long a session lives.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{handle::Session, wait::Access};
-use crate::{Changes, Error, MAX_TTL, Result, SessionId, snapshot::MetaChange};
+use crate::{
+    Changes, Error, MAX_TTL, Result,
+    snapshot::{Meta, MetaChange},
+};
 
 impl Session {
     /// Gives the session a time to live of its own, or takes it away with `None`.
@@ -99,25 +102,91 @@ impl Session {
             if self.manager().absolute_ttl().is_none() {
                 return Ok(Some(left));
             }
-            return Box::pin(self.before_absolute_end(&id, left)).await;
+            return Box::pin(self.before_absolute_end(left)).await;
+        }
+    }
+
+    /// Returns the time until the session's [absolute](crate::ManagerBuilder::absolute_ttl) end, however
+    /// much it is used. `None` if it has none, or there is no session.
+    ///
+    /// The call does not count as a use. One round trip, unless the session was read before.
+    ///
+    /// # Errors
+    ///
+    /// As described [above](Self).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// use std::time::Duration;
+    ///
+    /// let day = Duration::from_secs(24 * 60 * 60);
+    /// let manager = Manager::builder(MemoryStorage::new()).absolute_ttl(day).build()?;
+    /// let session = manager.open(None);
+    /// session.set("name", "bob").await?;
+    /// session.save().await?;
+    /// assert!(session.ends_in().await?.is_some_and(|left| left <= day));
+    /// # Ok(()) }
+    /// ```
+    pub async fn ends_in(&self) -> Result<Option<Duration>> {
+        let meta = self.known_metadata().await?;
+        Ok(meta.and_then(|meta| self.manager().lifetime().left_of_absolute(&meta)))
+    }
+
+    /// Returns when the session was created, if that is noted: by a manager with an
+    /// [absolute](crate::ManagerBuilder::absolute_ttl) end or a
+    /// [renewal by itself](crate::ManagerBuilder::renew_after). A renewal does not change it.
+    ///
+    /// The call does not count as a use. One round trip, unless the session was read before.
+    ///
+    /// # Errors
+    ///
+    /// As described [above](Self).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// use std::time::Duration;
+    ///
+    /// let builder = Manager::builder(MemoryStorage::new());
+    /// let manager = builder.absolute_ttl(Duration::from_secs(24 * 60 * 60)).build()?;
+    /// let session = manager.open(None);
+    /// session.set("name", "bob").await?;
+    /// session.save().await?;
+    /// assert!(session.created_at().await?.is_some());
+    /// # Ok(()) }
+    /// ```
+    pub async fn created_at(&self) -> Result<Option<SystemTime>> {
+        let created = self.known_metadata().await?.and_then(|meta| meta.created());
+        Ok(created.map(|created| UNIX_EPOCH + Duration::from_millis(created)))
+    }
+
+    /// Returns the metadata, which is read unless it is known.
+    async fn known_metadata(&self) -> Result<Option<Meta>> {
+        loop {
+            self.choose_claim(Access::Read).await?;
+            let Some(id) = self.checked_id(Access::Read)? else { return Ok(None) };
+            if let Some(meta) = self.state().metadata() {
+                return Ok(meta.cloned());
+            }
+            let found = self.storage().get_with_metadata(&id, "");
+            let mut found = self.wait_for(Access::Read, found).await?;
+            if let Some(marker) = found.take_if(|found| found.is_marker())
+                && self.follow_marker(&id, &marker)
+            {
+                continue;
+            }
+            self.state().note_metadata(found.filter(|found| self.lives(found)).as_ref());
         }
     }
 
     /// Returns the shorter of a time and what is left until the absolute end. `None` if that is over.
-    async fn before_absolute_end(
-        &self,
-        id: &SessionId,
-        left: Duration,
-    ) -> Result<Option<Duration>> {
-        if self.state().metadata().is_none() {
-            let found = self.storage().get_with_metadata(id, "");
-            let found = self.wait_for(Access::Read, found).await?;
-            self.state().note_metadata(found.as_ref());
-        }
-        let state = self.state();
-        let meta = state.metadata().flatten();
-        let end = meta.and_then(|meta| self.manager().lifetime().left_of_absolute(meta));
-        let left = end.map_or(left, |end| end.min(left));
+    async fn before_absolute_end(&self, left: Duration) -> Result<Option<Duration>> {
+        let left = self.ends_in().await?.map_or(left, |end| end.min(left));
         Ok((!left.is_zero()).then_some(left))
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use crate::common::{support::proxy::Proxy, *};
+use crate::common::{
+    support::{proxy::Proxy, redis::major_version},
+    *,
+};
 
 const PASSWORD: &str = "secret";
 
@@ -41,7 +44,9 @@ async fn both_work(redis: Redis) {
 #[tokio::test]
 async fn without_client_tracking_everything_works_without_the_near_cache() {
     let server = RedisServer::start();
-    let url = user(&server, &["+@all", "-client|tracking"]);
+    // Redis 6 cannot forbid a part of a command.
+    let denied = if major_version() < 7 { "-client" } else { "-client|tracking" };
+    let url = user(&server, &["+@all", denied]);
     let redis = Redis::builder(&url).near_cache(1 << 20).build().unwrap();
     both_work(redis.clone()).await;
     assert_eq!(redis.near_cache_stats().unwrap().hits, 0);
@@ -116,7 +121,9 @@ async fn an_error_names_what_the_server_has_said() {
         Arc::new(RedisHashTableStorage::new(Redis::builder(url).build().unwrap()))
     };
     let url = user(&server, &["+@all", "-hlen"]);
-    let in_script = "redis: no permission for a command of a script (NOPERM)";
+    // From Redis 8 on the server names the command of a script.
+    let denied = if major_version() < 8 { "a command of a script" } else { "hlen" };
+    let in_script = format!("redis: no permission for {denied} (NOPERM)");
     assert_eq!(refusal(&*storage(&url)).await, in_script);
     let get_size = storage(&user(&server, &["+@all", "-evalsha"])).get_size(&id("a")).await;
     let refused = std::error::Error::source(&get_size.unwrap_err()).unwrap().to_string();

@@ -67,6 +67,9 @@ fn value_of(placeholder: &str, status: &Status, view: View) -> String {
             None => "unknown while the store does not answer",
         }
         .to_owned(),
+        "end_hidden" if session.is_some_and(|session| session.ends_in.is_some()) => String::new(),
+        "end_hidden" => " hidden".to_owned(),
+        "end" => session.and_then(|session| session.ends_in).map(end).unwrap_or_default(),
         "elapsed" => {
             session.map_or(100, |session| elapsed_percent(session, status.max_age)).to_string()
         }
@@ -80,6 +83,10 @@ fn value_of(placeholder: &str, status: &Status, view: View) -> String {
         "edit_command" => escape(status.edit.command.as_deref().unwrap_or_default()),
         unknown => unreachable!("the page has no placeholder {unknown}"),
     }
+}
+
+fn end(milliseconds: u64) -> String {
+    format!("It ends in {} at the latest.", format_duration(milliseconds))
 }
 
 fn store_answers(store: &Store) -> &'static str {
@@ -198,14 +205,18 @@ mod tests {
     #[test]
     fn items_of_visitors_are_escaped() {
         let item = Item { key: "<b>".into(), text: r#""</td><script>{{cookie}}""#.into() };
-        let current =
-            CurrentSession {
-                id: "abcdef…".into(), expires_in: 15_000, items: vec![item], more: 3
-            };
+        let current = CurrentSession {
+            id: "abcdef…".into(),
+            expires_in: 15_000,
+            ends_in: Some(3_600_000),
+            created: None,
+            items: vec![item],
+            more: 3,
+        };
         let page = render(&status(Some(current)), View::Complete);
         assert!(page.contains("&lt;b&gt;"), "{page}");
         assert!(page.contains("&quot;&lt;/td&gt;&lt;script&gt;{{cookie}}&quot;"), "{page}");
-        assert!(page.contains("and 3 more"));
+        assert!(page.contains("and 3 more") && page.contains("It ends in 1 h at the latest."));
         assert!(page.contains("stroke-dashoffset=\"75\"") && page.contains(">15 s<"), "{page}");
     }
 

@@ -1,7 +1,7 @@
 // Keeps the page up to date and ticks the steps that the visitor has completed.
 //
 // The script polls /status, which does not extend the session. It detects a restart, an edit by
-// hand or the end of the session by comparing each status with the one before.
+// hand, a renewal or the end of the session by comparing each status with the one before.
 
 const POLL_INTERVAL = 1000; // milliseconds
 const TOLERANCE = 250; // milliseconds by which two readings of the same expiry may differ
@@ -50,7 +50,9 @@ async function refresh(ownPath = null) {
 function detectChanges(before, after, ownPath) {
   const old = before.session;
   const current = after.session;
-  const same = old && current && old.id === current.id;
+  const renewed = old && current && old.id !== current.id
+    && old.created !== null && old.created === current.created;
+  const same = old && current && (old.id === current.id || renewed);
   const restarted = before.started !== after.started;
   if (current) tick("set");
 
@@ -75,6 +77,10 @@ function detectChanges(before, after, ownPath) {
     return;
   }
   if (!same) return;
+  if (renewed) {
+    announce("Renewed: your session has a new id, and everything else is as before.");
+    return;
+  }
 
   const changed = JSON.stringify(old.items) !== JSON.stringify(current.items);
   // Use restarts the countdown. An edit by hand leaves it unchanged or, without KEEPTTL, removes
@@ -135,6 +141,8 @@ function show(status) {
   setText("life", session
     ? "left, unless you use it"
     : store.answers ? "no session: it begins with its first item" : "unknown while the store does not answer");
+  byId("end").hidden = !session?.ends_in;
+  setText("end", session?.ends_in ? `It ends in ${formatDuration(session.ends_in)} at the latest.` : "");
   deadline = session ? performance.now() + session.expires_in : null;
   showCountdown();
   showItems(session);

@@ -1,6 +1,6 @@
 //! The state of a visitor's session, read without extending the session.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use actix_web::HttpRequest;
 use serde::Serialize;
@@ -58,6 +58,10 @@ pub(super) struct CurrentSession {
     /// The first characters of the id.
     pub(super) id: String,
     pub(super) expires_in: u64,
+    /// The time until the session ends however much it is used, if there is a limit.
+    pub(super) ends_in: Option<u64>,
+    /// When the session was created, since 1970, if that is noted. A renewal does not change it.
+    pub(super) created: Option<i64>,
     pub(super) items: Vec<Item>,
     /// The number of items left out of `items`.
     pub(super) more: usize,
@@ -105,10 +109,10 @@ impl About {
         };
         let mut status = self.blank_status();
         self.describe(&mut status.store, answer.as_ref().err(), manager);
-        if let Some((id, stored)) = answer.ok().flatten() {
-            let session = Some((&id, &stored.items));
+        if let Some(stored) = answer.ok().flatten() {
+            let session = Some((&stored.id, &stored.items));
             status.edit = self.location.edit_instruction(session, self.shows_ids, &self.carrier());
-            status.session = Some(CurrentSession::new(&id, &stored));
+            status.session = Some(CurrentSession::new(&stored));
         }
         status
     }
@@ -145,8 +149,12 @@ impl About {
 }
 
 struct StoredSession {
+    /// The id now, which a renewal has changed if the request was sent before.
+    id: SessionId,
     items: Snapshot,
-    ttl: Duration,
+    expires_in: Duration,
+    ends_in: Option<Duration>,
+    created: Option<SystemTime>,
 }
 
 /// Reads a session without extending it.
@@ -158,30 +166,33 @@ async fn read_without_extending(
     session.passive();
     // The time to live comes first: reading the items of a session that does not exist would add
     // to the manager's count of unknown ids.
-    let Some(ttl) = session.expires_in().await? else { return Ok(None) };
-    Ok(session.data().await?.map(|items| StoredSession { items, ttl }))
+    let Some(expires_in) = session.expires_in().await? else { return Ok(None) };
+    let (Some(items), Some(id)) = (session.data().await?, session.id().await?) else {
+        return Ok(None);
+    };
+    let (ends_in, created) = (session.ends_in().await?, session.created_at().await?);
+    Ok(Some(StoredSession { id, items, expires_in, ends_in, created }))
 }
 
 /// Reads the first of these sessions that exists.
-async fn first_stored(
-    manager: &Manager,
-    claims: Vec<SessionId>,
-) -> Result<Option<(SessionId, StoredSession)>> {
+async fn first_stored(manager: &Manager, claims: Vec<SessionId>) -> Result<Option<StoredSession>> {
     for id in claims {
         if let Some(stored) = read_without_extending(manager, &id).await? {
-            return Ok(Some((id, stored)));
+            return Ok(Some(stored));
         }
     }
     Ok(None)
 }
 
 impl CurrentSession {
-    fn new(id: &SessionId, stored: &StoredSession) -> Self {
+    fn new(stored: &StoredSession) -> Self {
         let items = stored.items.iter().take(MAX_ITEMS);
         let items = items.map(|(key, text)| Item { key: shortened(key), text: shortened(text) });
         Self {
-            id: format!("{id:?}"),
-            expires_in: milliseconds(stored.ttl),
+            id: format!("{:?}", stored.id),
+            expires_in: milliseconds(stored.expires_in),
+            ends_in: stored.ends_in.map(milliseconds),
+            created: stored.created.map(|created| unix_milliseconds(created.into())),
             items: items.collect(),
             more: stored.items.len().saturating_sub(MAX_ITEMS),
         }
