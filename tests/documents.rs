@@ -81,13 +81,7 @@ fn the_code_of_the_guides_is_compiled_as_a_test_or_an_example() {
 
 #[test]
 fn every_test_named_in_a_document_exists() {
-    let defined: BTreeSet<String> = files(root(), ".rs")
-        .iter()
-        .flat_map(|file| {
-            let text = fs::read_to_string(file).unwrap();
-            between(&text, "fn ", "(").map(str::to_owned).collect::<Vec<_>>()
-        })
-        .collect();
+    let defined = functions();
     let exists = |name: &str| match name.strip_suffix('…') {
         Some(beginning) => defined.iter().any(|test| test.starts_with(beginning)),
         None => defined.contains(name),
@@ -98,6 +92,31 @@ fn every_test_named_in_a_document_exists() {
             assert!(exists(name), "{}: {name}", document.display());
         }
     }
+}
+
+#[test]
+fn every_test_in_the_tables_on_security_exists() {
+    let defined = functions();
+    let text = read("docs/SECURITY.md");
+    let mut names = 0;
+    for row in text.lines().filter(|line| line.starts_with('|')) {
+        let cells: Vec<_> = row.trim_matches('|').split('|').collect();
+        let [_rule, _here, tests, _left] = cells[..] else { continue };
+        for name in tests.split('`').skip(1).step_by(2) {
+            names += 1;
+            assert!(defined.contains(name), "{name}");
+        }
+    }
+    assert!(names > 50, "{names} names");
+}
+
+/// Returns the names of all functions of the workspace, tests among them.
+fn functions() -> BTreeSet<String> {
+    let names = |file: &PathBuf| {
+        let text = fs::read_to_string(file).unwrap();
+        between(&text, "fn ", "(").map(str::to_owned).collect::<Vec<_>>()
+    };
+    files(root(), ".rs").iter().flat_map(names).collect()
 }
 
 /// Returns whether a name is that of a test for a guarantee, such as `g4_renewing_…`.

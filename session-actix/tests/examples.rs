@@ -1,59 +1,14 @@
 //! Runs each example as a process of its own and checks what its comments promise.
 
+mod example;
 #[path = "../../tests/support/mod.rs"]
 mod support;
 
-use std::{
-    env, fs,
-    net::TcpStream,
-    path::{Path, PathBuf},
-    process::{Child, Command},
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fs, path::Path, process::Command, thread};
 
-use support::redis::{RedisServer, free_port};
+use example::{Example, binary};
+use support::redis::RedisServer;
 use ureq::{Agent, http::Response};
-
-/// Returns the path of an example that `cargo test` has built.
-fn binary(name: &str) -> PathBuf {
-    let test = env::current_exe().expect("the path of this test is known");
-    let target = test.ancestors().nth(2).expect("tests are in target/…/deps");
-    target.join("examples").join(name).with_extension(env::consts::EXE_EXTENSION)
-}
-
-/// A running example. Killed on drop.
-struct Example {
-    process: Child,
-    address: String,
-}
-
-impl Example {
-    fn start(name: &str) -> Self {
-        Self::start_with(name, &[])
-    }
-
-    fn start_with(name: &str, environment: &[(&str, &str)]) -> Self {
-        let address = format!("127.0.0.1:{}", free_port());
-        let mut example = Command::new(binary(name));
-        example.arg(&address).envs(environment.iter().copied());
-        let mut process = example.spawn().expect("`cargo test` builds the examples");
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect(&address).is_err() {
-            assert!(process.try_wait().unwrap().is_none(), "{name} has ended");
-            assert!(Instant::now() < deadline, "{name} does not listen");
-            thread::sleep(Duration::from_millis(5));
-        }
-        Self { process, address }
-    }
-}
-
-impl Drop for Example {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
 
 /// A client that keeps its cookie.
 #[derive(Clone)]
@@ -69,20 +24,27 @@ impl Browser {
     }
 
     fn get(&mut self, example: &Example, path: &str) -> String {
-        let url = format!("http://{}{path}", example.address);
+        let url = format!("http://{}{path}", example.address());
         let response = self.agent.get(url).header("Cookie", &self.cookie).call().unwrap();
         self.keep_cookie(response).1
     }
 
     fn post(&mut self, example: &Example, path: &str, form: &[(&str, &str)]) -> (u16, String) {
-        let url = format!("http://{}{path}", example.address);
+        let url = format!("http://{}{path}", example.address());
         let request = self.agent.post(url).header("Cookie", &self.cookie);
         let response = request.send_form(form.iter().copied()).unwrap();
         self.keep_cookie(response)
     }
 
+    fn post_from(&mut self, site: &str, example: &Example, path: &str, token: &str) -> u16 {
+        let url = format!("http://{}{path}", example.address());
+        let request = self.agent.post(url).header("Cookie", &self.cookie);
+        let response = request.header("Sec-Fetch-Site", site).send_form([("token", token)]);
+        self.keep_cookie(response.unwrap()).0
+    }
+
     fn post_json(&mut self, example: &Example, path: &str, json: &str) -> String {
-        let url = format!("http://{}{path}", example.address);
+        let url = format!("http://{}{path}", example.address());
         let request = self.agent.post(url).header("Cookie", &self.cookie);
         let response = request.content_type("application/json").send(json).unwrap();
         self.keep_cookie(response).1
@@ -142,9 +104,99 @@ fn cart_keeps_the_articles_put_into_it() {
 }
 
 #[test]
+fn flash_shows_each_message_once() {
+    let flash = Example::start("flash");
+    let mut browser = Browser::new();
+    assert!(!browser.get(&flash, "/").contains("<p"));
+    assert_eq!(browser.cookie, "", "a page without a message makes no session");
+
+    assert_eq!(browser.post(&flash, "/name", &[("name", "bob")]).0, 303);
+    browser.post(&flash, "/name", &[("name", "<b title='\"'>&")]);
+    let page = browser.get(&flash, "/");
+    assert!(page.contains("<p role=\"status\">Your name is bob now.</p>"), "{page}");
+    assert!(page.contains("is &lt;b title=&#39;&quot;&#39;&gt;&amp; now."), "{page}");
+    assert!(!browser.get(&flash, "/").contains("<p"));
+}
+
+#[test]
+fn flash_shows_a_message_in_one_of_many_tabs() {
+    let flash = &Example::start("flash");
+    let mut browser = Browser::new();
+    for _ in 0..20 {
+        browser.post(flash, "/name", &[("name", "bob")]);
+        let tabs = [(); 8].map(|()| browser.clone());
+        let shown: usize = thread::scope(|scope| {
+            let pages = tabs.map(|mut tab| scope.spawn(move || tab.get(flash, "/")));
+            pages.map(|page| page.join().unwrap().matches("bob").count()).iter().sum()
+        });
+        assert_eq!(shown, 1);
+    }
+}
+
+#[test]
+fn no_cache_stores_the_pages_of_flash_and_csrf() {
+    for name in ["flash", "csrf"] {
+        let example = Example::start(name);
+        let mut browser = Browser::new();
+        browser.get(&example, "/");
+        let url = format!("http://{}/", example.address());
+        // The second response sets no cookie, so the header is that of the example.
+        let page = browser.agent.get(url).header("Cookie", &browser.cookie).call().unwrap();
+        assert_eq!(page.headers()["cache-control"], "no-store", "{name}");
+    }
+}
+
+#[test]
+fn csrf_refuses_a_form_without_the_token_of_its_session() {
+    let csrf = Example::start("csrf");
+    let mut browser = Browser::new();
+    let token = token_in(&browser.get(&csrf, "/"));
+    assert_eq!(token.len(), 32);
+    assert_eq!(token_in(&browser.get(&csrf, "/")), token);
+    assert_eq!(browser.post(&csrf, "/order", &[("token", &token)]).0, 303);
+    let of_another = token_in(&Browser::new().get(&csrf, "/"));
+    for wrong in ["", &of_another, &token[1..], &format!("{token}a")] {
+        assert_eq!(browser.post(&csrf, "/order", &[("token", wrong)]).0, 403, "{wrong}");
+        assert_eq!(browser.post(&csrf, "/login", &[("token", wrong)]).0, 403, "{wrong}");
+    }
+    assert_eq!(browser.post(&csrf, "/order", &[]).0, 403);
+    browser.get(&csrf, &format!("/order?token={token}"));
+    assert_eq!(Browser::new().post(&csrf, "/order", &[("token", "")]).0, 403, "no session");
+    assert!(browser.get(&csrf, "/").contains("Orders: 1<"));
+}
+
+#[test]
+fn csrf_renews_the_token_at_login() {
+    let csrf = Example::start("csrf");
+    let mut browser = Browser::new();
+    let before = token_in(&browser.get(&csrf, "/"));
+    assert_eq!(browser.post(&csrf, "/login", &[("token", &before)]).0, 303);
+    assert_eq!(browser.post(&csrf, "/order", &[("token", &before)]).0, 403);
+    let after = token_in(&browser.get(&csrf, "/"));
+    assert_ne!(after, before);
+    assert_eq!(browser.post(&csrf, "/order", &[("token", &after)]).0, 303);
+}
+
+#[test]
+fn csrf_refuses_another_site_even_with_the_right_token() {
+    let csrf = Example::start("csrf");
+    let mut browser = Browser::new();
+    let token = token_in(&browser.get(&csrf, "/"));
+    for (site, status) in [("same-origin", 303), ("same-site", 403), ("cross-site", 403)] {
+        assert_eq!(browser.post_from(site, &csrf, "/order", &token), status, "{site}");
+    }
+}
+
+/// Returns the token in the form of a page of `csrf`.
+fn token_in(page: &str) -> String {
+    let (_, rest) = page.split_once("name=\"token\" value=\"").expect("a token");
+    rest.split('"').next().unwrap().to_owned()
+}
+
+#[test]
 fn tokens_travel_in_a_header_and_can_be_revoked() {
     let tokens = Example::start("tokens");
-    let url = |path: &str| format!("http://{}{path}", tokens.address);
+    let url = |path: &str| format!("http://{}{path}", tokens.address());
     let agent = Browser::new().agent;
     let whoami = |token: &str| {
         let mut response = agent.get(url("/whoami")).header("x-token", token).call().unwrap();
@@ -171,8 +223,8 @@ fn nodes_share_their_sessions() {
     browser.get(&one, "/");
     browser.get(&other, "/");
     let visits = browser.get(&one, "/");
-    assert!(visits.contains(&format!("\"{}\":2", one.address)), "{visits}");
-    assert!(visits.contains(&format!("\"{}\":1", other.address)), "{visits}");
+    assert!(visits.contains(&format!("\"{}\":2", one.address())), "{visits}");
+    assert!(visits.contains(&format!("\"{}\":1", other.address())), "{visits}");
 }
 
 #[test]

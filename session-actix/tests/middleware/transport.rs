@@ -7,7 +7,7 @@ use actix_web::{
     http::header::{CACHE_CONTROL, SET_COOKIE, VARY},
 };
 use session_actix::{CookieAge, SessionMiddleware};
-use session_core::{Manager, MemoryStorage};
+use session_core::{Manager, MemoryStorage, SessionId};
 
 use crate::{app, call, call_with, cookie, manager, plain, sessions, text};
 
@@ -210,6 +210,29 @@ async fn g12_the_id_is_not_shown_when_a_response_is_formatted() {
     let id = told(&response);
     let shown = format!("{:?}", response.headers());
     assert!(shown.contains(HEADER) && !shown.contains(&id), "{shown}");
+}
+
+#[actix_web::test]
+async fn the_default_cookie_is_the_strictest_form() {
+    let (manager, _) = manager();
+    let app = app!(SessionMiddleware::builder(manager).build().unwrap());
+    let response = call(&app, "/set", None).await;
+    let (pair, attributes) = lines(&response, "set-cookie")[0].split_once("; ").unwrap();
+    let id = pair.strip_prefix("__Host-id=").expect("the default name");
+    assert!(SessionId::parse(id).is_ok());
+    assert_eq!(attributes, "HttpOnly; SameSite=Lax; Secure; Path=/");
+}
+
+#[actix_web::test]
+async fn a_cookie_too_long_for_browsers_is_refused() {
+    let build = |length: usize| {
+        let manager = Manager::builder(MemoryStorage::new()).build().unwrap();
+        SessionMiddleware::builder(manager).cookie(plain(&"n".repeat(length))).build()
+    };
+    // Browsers keep 4096 bytes of name and value; an id has at most 128.
+    assert!(build(3_000).is_ok());
+    let problem = build(4096 - 128 + 1).expect_err("refused").to_string();
+    assert!(problem.contains("cookie name"), "{problem}");
 }
 
 #[actix_web::test]
