@@ -338,6 +338,11 @@ impl Manager {
         self.0.touches.stored(id, since, own_ttl);
     }
 
+    /// Returns whether a session that requests only write to is to be looked at.
+    pub(crate) fn is_look_due(&self, id: &SessionId) -> bool {
+        self.0.touches.look(id, Instant::now())
+    }
+
     /// Records that a session has ended.
     pub(crate) fn note_ended(&self, id: &SessionId) {
         self.0.touches.ended(id);

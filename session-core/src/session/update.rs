@@ -154,6 +154,7 @@ impl Session {
                     if marker.is_some_and(|marker| self.follow_marker(&id, marker)) {
                         continue;
                     }
+                    self.state().note_metadata(found.as_ref());
                     found.map_or(Ok(None), |found| found.get(key))?
                 }
                 None => self.wait_for(Access::Write, self.storage().get(&id, key)).await?,

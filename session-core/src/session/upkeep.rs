@@ -20,6 +20,8 @@ pub(super) enum Upkeep {
     Creation(SessionId),
     /// To renew its id, which was issued at this moment.
     Renewal(SessionId, u64),
+    /// To read the metadata, which a request that only writes to a storage of items has not.
+    Look(SessionId),
 }
 
 impl Session {
@@ -31,7 +33,10 @@ impl Session {
         }
         let is_use = state.used && (!state.passive || state.stored);
         let Phase::Known(id, _) = &state.phase else { return None };
-        let meta = state.metadata().filter(|_| is_use)?;
+        if !is_use {
+            return None;
+        }
+        let Some(meta) = state.metadata() else { return Some(Upkeep::Look(id.clone())) };
         let Some(issued) = meta.and_then(|meta| meta.issued()) else {
             return Some(Upkeep::Creation(id.clone()));
         };
@@ -52,6 +57,25 @@ impl Session {
                 self.change_metadata(&id, change).await;
             }
             Upkeep::Renewal(id, seen) => self.renew_by_itself(&id, seen).await,
+            Upkeep::Look(id) => self.look(&id).await,
+        }
+    }
+
+    /// Reads the metadata, at most once per touch interval, and does what it shows to be needed.
+    async fn look(&self, id: &SessionId) {
+        if !self.manager().is_look_due(id) {
+            return;
+        }
+        let found = self.attempt(self.storage().get_with_metadata(id, "")).await;
+        let Some(found) =
+            found.filter(|found| found.as_ref().is_none_or(|found| self.lives(found)))
+        else {
+            return;
+        };
+        self.state().note_metadata(found.as_ref());
+        let upkeep = self.upkeep(&self.state());
+        if let Some(upkeep) = upkeep {
+            Box::pin(self.keep_up(upkeep)).await;
         }
     }
 

@@ -66,6 +66,8 @@ pub(super) struct Entry {
     pub(super) stored: Option<Instant>,
     /// When a persistent cookie was last sent; `None` if not since the entry exists.
     rolled: Option<Instant>,
+    /// When its metadata was last looked at; `None` if not since the entry exists.
+    looked: Option<Instant>,
     /// When an owed write is due. A settled entry is removed then.
     pub(super) due: Instant,
     pub(super) place: Place,
@@ -110,7 +112,16 @@ impl Entry {
         let place = Place::Scheduled(now.checked_sub(lead).unwrap_or(now));
         let own_ttl = own_ttl.flatten();
         let rolled = Some(now);
-        Self { own_ttl, used: now, stored: None, rolled, due: now, place, failing: None }
+        Self {
+            own_ttl,
+            used: now,
+            stored: None,
+            rolled,
+            looked: None,
+            due: now,
+            place,
+            failing: None,
+        }
     }
 
     /// Creates the entry of a session that a request has stored.
@@ -118,7 +129,7 @@ impl Entry {
         let own_ttl = own_ttl.flatten();
         let due = since + times.with(own_ttl).interval;
         let (stored, place) = (Some(since), Place::Scheduled(due));
-        Self { own_ttl, used: since, stored, rolled: None, due, place, failing: None }
+        Self { own_ttl, used: since, stored, rolled: None, looked: None, due, place, failing: None }
     }
 
     /// Returns the times of this session.
@@ -139,6 +150,16 @@ impl Entry {
             self.rolled = Some(now);
         }
         roll
+    }
+
+    /// Returns whether the metadata was not looked at for an interval, and notes that it is.
+    pub(super) fn look(&mut self, now: Instant, times: Times) -> bool {
+        let interval = self.times(times).interval;
+        let is_due = self.looked.is_none_or(|looked| now.duration_since(looked) >= interval);
+        if is_due {
+            self.looked = Some(now);
+        }
+        is_due
     }
 
     /// Records that a request has stored the full time to live, counted from `since`.

@@ -87,6 +87,12 @@ impl TouchQueue {
         }
     }
 
+    /// Returns whether a session was not looked at for an interval, and notes that it is.
+    pub(in crate::manager) fn look(&self, id: &SessionId, now: Instant) -> bool {
+        let mut shard = self.shard(id);
+        shard.by_id.get_mut(id).is_none_or(|entry| entry.look(now, self.times))
+    }
+
     /// Removes a session that has ended.
     pub(in crate::manager) fn ended(&self, id: &SessionId) {
         self.shard(id).remove(id);
