@@ -194,3 +194,60 @@ async fn only_large_sessions_use_a_separate_connection() {
         }
     }
 }
+
+#[tokio::test]
+async fn lifetimes_take_no_round_trip_of_their_own() {
+    type Open = fn(Redis) -> Arc<dyn Storage>;
+    let hash: Open = |redis| Arc::new(RedisHashTableStorage::new(redis));
+    let string: Open = |redis| Arc::new(RedisKeyValueStorage::new(redis));
+    // Reading an item, changing it, adding to it, and reading the time left.
+    let plain: [&[&str]; 4] = [&["HGET"], &["EVALSHA"], &["HGET", "EVALSHA"], &["EVALSHA"]];
+    let limited: [&[&str]; 4] = [&["HMGET"], &["EVALSHA"], &["HMGET", "EVALSHA"], &["EVALSHA"]];
+    let whole: [&[&str]; 4] = [&["GET"], &["GET", "EVALSHA"], &["GET", "EVALSHA"], &["EVALSHA"]];
+    for (open, absolute, [get, set, update, left]) in [
+        (hash, None, plain),
+        (hash, Some(TTL * 10), limited),
+        (string, None, whole),
+        (string, Some(TTL * 10), whole),
+    ] {
+        let server = RedisServer::start();
+        let proxy = Proxy::before(server.port());
+        let storage = open(Redis::builder(proxy.url()).build().unwrap());
+        let manager = Manager::builder(storage).ttl(TTL).absolute_ttl(absolute).build().unwrap();
+        let session = manager.open(None);
+        session.set("n", 1).await.unwrap();
+        session.update_or("n", 0, |n| n + 1).await.unwrap();
+        let id = session.id().await.unwrap();
+        assert!(session.close().await.failure.is_none());
+        // The next uses are within the touch interval, so that none is written.
+        let session = manager.open(id.clone());
+        session.get::<u32>("n").await.unwrap();
+        session.expires_in().await.unwrap();
+        assert!(session.close().await.failure.is_none());
+        proxy.reset();
+        let sent = || {
+            let commands = proxy.commands();
+            proxy.reset();
+            commands
+        };
+        let session = manager.open(id.clone());
+        assert_eq!(session.get::<u32>("n").await.unwrap(), Some(2));
+        assert!(session.close().await.failure.is_none());
+        assert_eq!(sent(), get, "{absolute:?}");
+        let session = manager.open(id.clone());
+        session.set("n", 3).await.unwrap();
+        assert!(session.close().await.failure.is_none());
+        // A request that only writes looks at the metadata, once per touch interval.
+        let look: &[&str] = if absolute.is_some() { get } else { &[] };
+        assert_eq!(sent(), [set, look].concat(), "{absolute:?}");
+        let session = manager.open(id.clone());
+        session.update_or("n", 0, |n| n + 1).await.unwrap();
+        assert!(session.close().await.failure.is_none());
+        assert_eq!(sent(), update, "{absolute:?}");
+        let session = manager.open(id);
+        assert_eq!(session.get::<u32>("n").await.unwrap(), Some(4));
+        assert!(session.expires_in().await.unwrap().is_some());
+        assert!(session.close().await.failure.is_none());
+        assert_eq!(sent(), [get, left].concat(), "{absolute:?}");
+    }
+}

@@ -243,22 +243,51 @@ async fn a_renewal_that_fails_fails_no_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_process_that_dies_between_the_claim_and_the_renewal_costs_nothing() {
-    for [manager, _] in nodes() {
-        let id = due(&manager).await;
-        let session = manager.open(Some(id.clone()));
-        session.get::<u32>("n").await.unwrap();
-        // Polled until the claim is written, and dropped before the rename.
-        let mut closing = Box::pin(session.close());
-        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-        for _ in 0..2 {
-            assert!(closing.as_mut().poll(&mut context).is_pending());
+async fn a_process_that_dies_at_any_point_of_a_renewal_costs_nothing() {
+    for [manager, other] in nodes() {
+        let mut renewed = 0;
+        for polls in 0..12 {
+            let id = due(&manager).await;
+            let session = manager.open(Some(id.clone()));
+            session.get::<u32>("n").await.unwrap();
+            // Polled until this point, and dropped.
+            let mut closing = Box::pin(session.close());
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            for _ in 0..polls {
+                if closing.as_mut().poll(&mut context).is_ready() {
+                    break;
+                }
+            }
+            drop(closing);
+            let (item, new) = read(&other, &id).await;
+            assert_eq!(item, Some(1), "after {polls} polls");
+            renewed += usize::from(new != id);
+            sleep(RENEW_AFTER).await;
+            assert_ne!(read(&other, &new).await.1, new, "renewed the next time");
         }
-        drop(closing);
-        assert_eq!(read(&manager, &id).await.0, Some(1));
-        sleep(RENEW_AFTER).await;
-        assert_ne!(read(&manager, &id).await.1, id, "renewed the next time");
+        assert!((1..12).contains(&renewed), "each side of the renewal was reached");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_that_only_write_renew_too_at_one_look_per_interval() {
+    let probe = Probe::new(Granularity::Item);
+    let builder = Manager::builder(probe.clone()).ttl(TTL).renew_after(RENEW_AFTER);
+    let manager = builder.build().unwrap();
+    let mut id = create(&manager).await;
+    let (first, mut looks) = (id.clone(), 0);
+    for second in 0..=RENEW_AFTER.as_secs() + 6 {
+        let session = manager.open(Some(id.clone()));
+        session.set("second", second).await.unwrap();
+        if let Outcome::Issued { id: new } = close(&session).await {
+            id = new;
+        }
+        let calls = probe.asked();
+        looks += calls.iter().filter(|call| **call == "get_with_metadata").count();
+        sleep(Duration::from_secs(1)).await;
+    }
+    assert_ne!(id, first);
+    assert!((7..=9).contains(&looks), "{looks} looks in 46 s, at most one in 6 s");
 }
 
 #[tokio::test]
