@@ -16,7 +16,7 @@ use session_actix::{Manager, Redis, RedisKeyValueStorage, Session, SessionMiddle
 
 async fn visit(session: Session, address: web::Data<String>) -> Result<String> {
     let here = address.as_str();
-    session.set(here, session.get_or(here, 0).await? + 1).await?;
+    session.update_or(here, 0, |requests| requests + 1).await?;
     let visits = session.data().await?.expect("this request has set an item");
     Ok(format!("{}\n", visits.to_json()))
 }

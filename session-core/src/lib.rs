@@ -22,8 +22,7 @@
 //! // A request arrives. The id in its cookie is a claim; opening the session does no I/O.
 //! let claim = SessionId::parse("id-from-the-cookie").ok();
 //! let session = manager.open(claim);
-//! let visits = session.get_or("visits", 0).await? + 1;
-//! session.set("visits", visits).await?;
+//! let visits = session.update_or("visits", 0, |visits| visits + 1).await?;
 //!
 //! // Before the response is sent.
 //! let closed = session.close().await;

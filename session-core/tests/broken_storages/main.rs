@@ -3,6 +3,7 @@
 //! Each is the memory storage with one fault. The suite runs on one thread with a paused clock, so
 //! that the same checks fail each time.
 
+mod lifetimes;
 mod renames;
 mod ttls;
 mod writes;
