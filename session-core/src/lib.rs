@@ -70,12 +70,18 @@
 //!   store recovers.
 //! - **Exact expiry.** A session lives for its time to live after its last use, reads included,
 //!   although uses are written only once per [touch interval](ManagerBuilder::touch_interval).
+//! - **Lifetimes that hold.** The store ends a session at its
+//!   [absolute](ManagerBuilder::absolute_ttl) end, which no use, write or renewal puts off.
+//! - **Renewal that loses nobody.** An id that is [renewed by itself](ManagerBuilder::renew_after) fails
+//!   no request in flight, and nothing leads from an id before a login to the one after it.
+//! - **Atomic updates.** [`Session::update`] and [`take`](Session::take) are atomic against every other
+//!   request: of a thousand concurrent increments none is lost.
 //! - **Unreadable records count as no session.** A record edited by hand or of another type is
 //!   logged and left as it is.
 //! - **No secrets in logs.** Neither errors nor logs show an item's value or a whole id.
 //!
-//! Two requests that change the *same* item at the same time are not isolated from each other: the
-//! later write wins, so a counter may count two visits as one.
+//! Of two requests that [`set`](Session::set) the *same* item at the same time, the later one wins. For
+//! a value that depends on the one before, such as a counter, use [`update`](Session::update).
 //!
 //! # Items are JSON text
 //!
