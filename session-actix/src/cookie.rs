@@ -21,6 +21,7 @@ pub struct CookieConfig {
     secure: bool,
     http_only: bool,
     same_site: SameSite,
+    partitioned: bool,
     age: CookieAge,
 }
 
@@ -48,6 +49,7 @@ impl Default for CookieConfig {
             secure: true,
             http_only: true,
             same_site: SameSite::Lax,
+            partitioned: false,
             age: CookieAge::Session,
         }
     }
@@ -150,6 +152,27 @@ impl CookieConfig {
         self
     }
 
+    /// Sets whether browsers keep a cookie for each site that embeds this one (`Partitioned`, also
+    /// known as CHIPS).
+    ///
+    /// For an app in a frame of other sites: browsers that block third-party cookies keep this one,
+    /// but the app has another session in each of those sites. Allowed only with
+    /// [`secure`](Self::secure). In frames of other sites, browsers send cookies that are
+    /// `SameSite=None` only.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_web::cookie::SameSite;
+    /// # use session_actix::CookieConfig;
+    ///
+    /// let cookie = CookieConfig::new().same_site(SameSite::None).partitioned(true);
+    /// ```
+    pub fn partitioned(mut self, partitioned: bool) -> Self {
+        self.partitioned = partitioned;
+        self
+    }
+
     /// Sets how long browsers keep the cookie.
     ///
     /// # Examples
@@ -197,6 +220,12 @@ impl CookieConfig {
         cookie
     }
 
+    /// Returns the value of the header `Set-Cookie`.
+    pub(crate) fn line(&self, cookie: &Cookie<'_>) -> String {
+        // By hand: the version of the crate `cookie` that actix-web uses knows no such attribute.
+        format!("{cookie}{}", if self.partitioned { "; Partitioned" } else { "" })
+    }
+
     fn with_value(&self, value: String) -> Cookie<'_> {
         let mut cookie = Cookie::new(&self.name, value);
         cookie.set_path(&self.path);
@@ -221,6 +250,8 @@ impl CookieConfig {
             format!("cookie domain {domain:?}: allowed is a domain name")
         } else if self.same_site == SameSite::None && !self.secure {
             "cookie same_site none: allowed only with secure".to_owned()
+        } else if self.partitioned && !self.secure {
+            "cookie partitioned: allowed only with secure".to_owned()
         } else if name.starts_with("__Secure-") && !self.secure {
             format!("cookie name {name}: allowed only with secure")
         } else if name.starts_with("__Host-")
@@ -279,6 +310,8 @@ mod tests {
         assert!(!accepts(CookieConfig::new().domain("example.com")));
         assert!(!accepts(plain().name("__Secure-id").secure(false)));
         assert!(!accepts(plain().secure(false).same_site(SameSite::None)));
+        assert!(accepts(plain().partitioned(true)));
+        assert!(!accepts(plain().secure(false).partitioned(true)));
         for name in ["", "a b", "a=b", "a;b", "é"] {
             assert!(!accepts(plain().name(name)), "{name}");
         }

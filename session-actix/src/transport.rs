@@ -74,16 +74,16 @@ impl Transport {
         manager: &Manager,
         headers: &mut HeaderMap,
     ) {
-        let cookie = self.cookie.as_ref();
+        let config = self.cookie.as_ref();
         let (cookie, id) = match &closed.outcome {
             Outcome::Issued { id } => {
-                (cookie.map(|cookie| cookie.with_id(id, manager)), Some(id.as_str()))
+                (config.map(|config| config.with_id(id, manager)), Some(id.as_str()))
             }
             Outcome::Kept { id, roll: true, .. } => {
-                let persistent = cookie.filter(|cookie| cookie.is_persistent());
-                (persistent.map(|cookie| cookie.with_id(id, manager)), None)
+                let persistent = config.filter(|config| config.is_persistent());
+                (persistent.map(|config| config.with_id(id, manager)), None)
             }
-            Outcome::Ended => (cookie.map(CookieConfig::removal), Some("")),
+            Outcome::Ended => (config.map(CookieConfig::removal), Some("")),
             _ => (None, None),
         };
         let header = self.header.as_ref().filter(|_| tells_in_header).zip(id);
@@ -92,7 +92,8 @@ impl Transport {
             // answer to a logout.
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
-        if let Some(value) = cookie.and_then(|cookie| secret(&cookie.to_string())) {
+        let line = config.zip(cookie).map(|(config, cookie)| config.line(&cookie));
+        if let Some(value) = line.and_then(|line| secret(&line)) {
             headers.append(SET_COOKIE, value);
         }
         if let Some((name, value)) = header.and_then(|(name, id)| Some((name, secret(id)?))) {
