@@ -1,6 +1,9 @@
 //! The cookie that carries a session's id.
 
+mod deserialize;
+
 use actix_web::cookie::{Cookie, SameSite, time::Duration};
+use serde::Deserialize;
 use session_core::{Error, MAX_TTL, Manager, Result, SessionId};
 
 /// The number of bytes that browsers accept for name and value together.
@@ -12,16 +15,57 @@ const MAX_ID_BYTES: usize = 128;
 /// The default is the form that OWASP's cheat sheet recommends: it is named `__Host-id`, is sent to
 /// this host only, is `Secure`, `HttpOnly` and `SameSite=Lax`, and has no expiry. Building the
 /// middleware fails if browsers would drop the cookie.
-#[derive(Clone, Debug)]
+///
+/// # From a file
+///
+/// With serde, an app can keep the cookie in its own settings. The fields have the names of the
+/// methods below and are optional; unknown ones are refused. `same_site` is `"strict"`, `"lax"` or
+/// `"none"`. `age` is `"session"`, `"rolling"`, or a whole number with the unit `s`, `m`, `h` or
+/// `d` for a fixed time.
+///
+/// ```
+/// use config::{Config, File, FileFormat};
+/// use session_actix::CookieConfig;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Settings {
+///     cookie: CookieConfig,
+/// }
+///
+/// let toml = r#"
+///     [cookie]
+///     name = "__Host-shop"
+///     same_site = "strict"
+///     age = "30d"
+/// "#;
+/// let read = |toml| {
+///     let file = Config::builder().add_source(File::from_str(toml, FileFormat::Toml));
+///     file.build()?.try_deserialize::<Settings>()
+/// };
+/// assert!(read(toml).is_ok());
+///
+/// let problem = read("cookie.same_site = 'no'").err().unwrap().to_string();
+/// assert!(problem.contains(r#"cookie same_site: allowed is "strict", "lax" or "none""#));
+/// ```
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 #[must_use]
 pub struct CookieConfig {
+    #[serde(deserialize_with = "deserialize::name")]
     name: String,
+    #[serde(deserialize_with = "deserialize::path")]
     path: String,
+    #[serde(deserialize_with = "deserialize::domain")]
     domain: Option<String>,
+    #[serde(deserialize_with = "deserialize::secure")]
     secure: bool,
+    #[serde(deserialize_with = "deserialize::http_only")]
     http_only: bool,
+    #[serde(deserialize_with = "deserialize::same_site")]
     same_site: SameSite,
+    #[serde(deserialize_with = "deserialize::partitioned")]
     partitioned: bool,
+    #[serde(deserialize_with = "deserialize::age")]
     age: CookieAge,
 }
 
