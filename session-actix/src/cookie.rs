@@ -4,11 +4,15 @@ mod deserialize;
 
 use actix_web::cookie::{Cookie, SameSite, time::Duration};
 use serde::Deserialize;
-use session_core::{Error, MAX_TTL, Manager, Result, SessionId};
+use session_core::{Error, MAX_TTL, Manager, Result};
+
+use crate::signature::SUFFIX;
 
 /// The number of bytes that browsers accept for name and value together.
 const MAX_COOKIE_BYTES: usize = 4096;
-const MAX_ID_BYTES: usize = 128;
+/// Of the longest id with its signature. It counts in any case, so that a name that was allowed
+/// stays allowed when signing is turned on.
+const MAX_VALUE_BYTES: usize = 128 + SUFFIX;
 
 /// The name and the attributes of the session cookie.
 ///
@@ -246,14 +250,14 @@ impl CookieConfig {
         self.age != CookieAge::Session
     }
 
-    pub(crate) fn with_id(&self, id: &SessionId, manager: &Manager) -> Cookie<'_> {
+    pub(crate) fn with_token(&self, token: &str, manager: &Manager) -> Cookie<'_> {
         let age = match self.age {
             CookieAge::Session => None,
             // The store may learn of a use up to one interval late.
             CookieAge::Rolling => Some(manager.ttl() + manager.touch_interval()),
             CookieAge::Fixed(age) => Some(age),
         };
-        let mut cookie = self.with_value(id.as_str().to_owned());
+        let mut cookie = self.with_value(token.to_owned());
         cookie.set_max_age(age.map(|age| Duration::seconds(age.as_millis().div_ceil(1000) as i64)));
         cookie
     }
@@ -286,8 +290,8 @@ impl CookieConfig {
         let Self { name, path, .. } = self;
         let problem = if name.is_empty() || !name.bytes().all(is_token) {
             format!("cookie name {name:?}: allowed are letters, digits and !#$%&'*+-.^_`|~")
-        } else if name.len() + MAX_ID_BYTES > MAX_COOKIE_BYTES {
-            format!("cookie name: allowed are {} bytes", MAX_COOKIE_BYTES - MAX_ID_BYTES)
+        } else if name.len() + MAX_VALUE_BYTES > MAX_COOKIE_BYTES {
+            format!("cookie name: allowed are {} bytes", MAX_COOKIE_BYTES - MAX_VALUE_BYTES)
         } else if !path.starts_with('/') || !path.bytes().all(is_attribute) {
             format!("cookie path {path:?}: allowed is a path that begins with /")
         } else if let Some(domain) = self.domain.as_ref().filter(|domain| !is_domain(domain)) {
@@ -359,6 +363,8 @@ mod tests {
         for name in ["", "a b", "a=b", "a;b", "é"] {
             assert!(!accepts(plain().name(name)), "{name}");
         }
+        assert!(accepts(plain().name("x".repeat(4096 - 128 - 33))));
+        assert!(!accepts(plain().name("x".repeat(4096 - 128 - 32))), "without its signature");
         for path in ["", "app", "/;Secure", "/\r\n"] {
             assert!(!accepts(plain().path(path)), "{path}");
         }

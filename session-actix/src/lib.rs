@@ -130,19 +130,23 @@
 //! [storages]: session_core#choosing-a-storage
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod builder;
+mod claims;
 mod cookie;
 mod extract;
 mod inner_error;
 mod middleware;
 mod respond;
 mod shared;
+mod signature;
 mod slot;
 mod transport;
 
+pub use builder::SessionMiddlewareBuilder;
 pub use cookie::{CookieAge, CookieConfig};
 pub use extract::{NoMiddleware, Session};
 pub use inner_error::InnerError;
-pub use middleware::{SessionMiddleware, SessionMiddlewareBuilder};
+pub use middleware::SessionMiddleware;
 pub use session_core;
 #[cfg(feature = "file")]
 pub use session_core::FileStorage;

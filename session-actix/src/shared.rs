@@ -13,19 +13,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// Returns whether the cookie of a session that was closed has to be sent again.
-    pub(crate) fn rolls_cookie(&self, closed: &Closed) -> bool {
-        matches!(closed.outcome, Outcome::Kept { roll: true, .. })
-            && self.transport.has_persistent_cookie()
-    }
-
-    /// Finds out whether the session still exists before its cookie is sent again.
+    /// Finds out whether the session still exists before its id is sent again.
     ///
     /// Another request may have renewed or ended it while this one was running. Its cookie must not
     /// replace the one that the client was sent then.
     pub(crate) async fn prove_cookie(&self, mut closed: Closed) -> Closed {
-        if self.rolls_cookie(&closed)
-            && let Outcome::Kept { id, .. } = &closed.outcome
+        if let Outcome::Kept { id, .. } = &closed.outcome
             && !self.manager.extend(id, closed.time_left).await
         {
             closed.outcome = Outcome::Untouched;
@@ -78,7 +71,7 @@ mod tests {
 
     fn shared(manager: &Manager, name: &str) -> Arc<Shared> {
         let cookie = Some(CookieConfig::new().name(name));
-        let transport = Transport { cookie, header: None };
+        let transport = Transport { cookie, header: None, ring: None };
         Arc::new(Shared { manager: manager.clone(), transport })
     }
 

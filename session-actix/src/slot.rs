@@ -5,7 +5,7 @@ use std::{cell::OnceCell, iter::successors, rc::Rc, sync::Arc};
 use actix_web::{HttpRequest, http::header::HeaderMap};
 use session_core::{Closed, Session};
 
-use crate::shared::Shared;
+use crate::{shared::Shared, transport::Client};
 
 /// The session of one request. Empty until a handler asks for it, so that other requests pay
 /// nothing.
@@ -21,8 +21,7 @@ struct Content {
 
 struct Opened {
     session: Session,
-    /// Whether the client is told in the header if the id changes.
-    tells_in_header: bool,
+    client: Client,
 }
 
 impl Slot {
@@ -56,18 +55,27 @@ impl Slot {
         let open = || {
             let Shared { manager, transport } = &*self.0.shared;
             let headers = request.headers();
+            let is_told_in_header = transport.tells_in_header(headers);
+            let (claims, outdated) = transport.claims(headers).into_parts();
             Opened {
-                session: manager.open_any(transport.claims(headers)),
-                tells_in_header: transport.tells_in_header(headers),
+                session: manager.open_any(claims),
+                client: Client { is_told_in_header, outdated },
             }
         };
         self.0.opened.get_or_init(open).session.clone()
     }
 
+    /// Returns whether the client is sent the id of its closed session again.
+    pub(crate) fn sends_again(&self, closed: &Closed) -> bool {
+        let transport = &self.0.shared.transport;
+        self.0.opened.get().is_some_and(|opened| transport.sends_again(closed, &opened.client))
+    }
+
     /// Adds the headers that tell the client about its closed session.
     pub(crate) fn add_headers(&self, closed: &Closed, headers: &mut HeaderMap) {
         let Shared { manager, transport } = &*self.0.shared;
-        let tells_in_header = self.0.opened.get().is_some_and(|opened| opened.tells_in_header);
-        transport.add_headers(closed, tells_in_header, manager, headers);
+        if let Some(Opened { client, .. }) = self.0.opened.get() {
+            transport.add_headers(closed, client, manager, headers);
+        }
     }
 }

@@ -5,6 +5,7 @@ mod nesting;
 #[path = "../../../session-core/tests/support/probe.rs"]
 mod probe;
 mod sessions;
+mod signing;
 mod transport;
 
 use std::{sync::Arc, time::Duration};
