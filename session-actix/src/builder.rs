@@ -6,9 +6,11 @@ use actix_web::http::header::{CACHE_CONTROL, COOKIE, HeaderName, SET_COOKIE, VAR
 use session_core::Manager;
 
 use crate::{
+    conflicts,
     cookie::CookieConfig,
     middleware::SessionMiddleware,
-    shared::{self, Shared},
+    name::Name,
+    shared::Shared,
     signature::{Keys, SignatureRing},
     transport::Transport,
 };
@@ -17,6 +19,7 @@ use crate::{
 #[derive(Debug)]
 #[must_use = "call `build` to get the middleware"]
 pub struct SessionMiddlewareBuilder {
+    name: Option<Name>,
     manager: Manager,
     cookie: Option<CookieConfig>,
     header: Option<String>,
@@ -28,6 +31,7 @@ pub struct SessionMiddlewareBuilder {
 impl SessionMiddlewareBuilder {
     pub(crate) fn new(manager: Manager) -> Self {
         Self {
+            name: None,
             manager,
             cookie: None,
             header: None,
@@ -97,6 +101,43 @@ impl SessionMiddlewareBuilder {
     /// ```
     pub fn header_only(mut self, name: impl Into<String>) -> Self {
         self.header_only = Some(name.into());
+        self
+    }
+
+    /// Names the session by a type, for an app that has several. Its handlers ask for it as
+    /// [`NamedSession<N>`](crate::NamedSession).
+    ///
+    /// Give each session a cookie of its own name, too. A warning is logged if two have the same.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use session_core::{Manager, MemoryStorage};
+    /// # #[actix_web::main] async fn main() -> session_core::Result<()> {
+    /// use actix_web::{App, web};
+    /// use session_actix::{CookieConfig, Error, NamedSession, Session, SessionMiddleware};
+    ///
+    /// struct Admin;
+    ///
+    /// async fn page(visitor: Session, admin: NamedSession<Admin>) -> Result<&'static str, Error> {
+    ///     // ...
+    /// #   Ok("")
+    /// }
+    ///
+    /// let visitors = Manager::builder(MemoryStorage::new()).build()?;
+    /// let admins = Manager::builder(MemoryStorage::new()).ttl(Duration::from_secs(900)).build()?;
+    /// let admin = SessionMiddleware::builder(admins)
+    ///     .cookie(CookieConfig::new().name("__Secure-admin").path("/admin"))
+    ///     .named::<Admin>()
+    ///     .build()?;
+    /// let app = App::new()
+    ///     .service(web::scope("/admin").route("", web::get().to(page)).wrap(admin))
+    ///     .wrap(SessionMiddleware::builder(visitors).build()?);
+    /// # Ok(()) }
+    /// ```
+    pub fn named<N: 'static>(mut self) -> Self {
+        self.name = Some(Name::of::<N>());
         self
     }
 
@@ -217,8 +258,8 @@ impl SessionMiddlewareBuilder {
             }
             None => None,
         };
-        let shared = Arc::new(Shared { manager: self.manager, transport });
-        shared::warn_of_second_storage(&shared);
+        let shared = Arc::new(Shared { name: self.name, manager: self.manager, transport });
+        conflicts::warn(&shared);
         Ok(SessionMiddleware(shared))
     }
 }

@@ -240,6 +240,12 @@ impl CookieConfig {
         &self.name
     }
 
+    /// Returns whether browsers send this cookie with all requests that the other one is sent with.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        let rest = other.path.strip_prefix(self.path.trim_end_matches('/'));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
     /// Returns the value of a `name=value` pair if the name is the cookie's.
     pub(crate) fn value_in<'a>(&self, pair: &'a [u8]) -> Option<&'a [u8]> {
         let rest = pair.trim_ascii_start().strip_prefix(self.name.as_bytes())?;

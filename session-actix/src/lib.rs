@@ -132,10 +132,13 @@
 
 mod builder;
 mod claims;
+mod conflicts;
 mod cookie;
 mod extract;
 mod inner_error;
 mod middleware;
+mod name;
+mod named;
 mod respond;
 mod shared;
 mod signature;
@@ -147,6 +150,7 @@ pub use cookie::{CookieAge, CookieConfig};
 pub use extract::{NoMiddleware, Session};
 pub use inner_error::InnerError;
 pub use middleware::SessionMiddleware;
+pub use named::NamedSession;
 pub use session_core;
 #[cfg(feature = "file")]
 pub use session_core::FileStorage;

@@ -27,9 +27,13 @@ use crate::{builder::SessionMiddlewareBuilder, respond, shared::Shared, slot::Sl
 /// A streaming body outlives the session of its request. It can open a session of its own with
 /// [`Manager::open`].
 ///
-/// Build the middleware once and clone it into each worker's app. If several middlewares with
-/// different cookies wrap a route, its handlers get the session of the innermost. If the same
-/// middleware wraps a route twice, only the outer one has an effect.
+/// Build the middleware once and clone it into each worker's app. If the same middleware wraps a
+/// route twice, only the outer one has an effect.
+///
+/// An app can have several sessions, each with a middleware of its own: with another cookie, and
+/// with its own manager if it has another time to live or another storage. They can wrap the same
+/// routes, in any order. [`named`](SessionMiddlewareBuilder::named) gives them types as names, by
+/// which handlers ask for them.
 #[derive(Clone, Debug)]
 pub struct SessionMiddleware(pub(crate) Arc<Shared>);
 
@@ -115,16 +119,8 @@ where
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let slot = Slot::new(self.shared.clone());
         let outer = request.extensions_mut().insert(slot.clone());
-        let same = outer.as_ref().and_then(|outer| outer.find(&self.shared));
-        let slot = if let Some(same) = same {
-            request.extensions_mut().insert(same.clone());
-            None
-        } else {
-            if let Some(outer) = outer.clone() {
-                slot.set_outer(outer);
-            }
-            Some(slot)
-        };
+        let has_session = outer.clone().is_none_or(|outer| slot.set_outer(outer));
+        let slot = has_session.then_some(slot);
         let state = State::Serving { response: self.service.call(request) };
         SessionFuture { slot, outer, state }
     }

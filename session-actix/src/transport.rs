@@ -77,6 +77,12 @@ impl Transport {
         }
     }
 
+    /// Returns whether a request may have the cookies of both, which are of the same name.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        let paths = self.cookie.as_ref().zip(other.cookie.as_ref());
+        paths.is_none_or(|(one, other)| one.covers(other) || other.covers(one))
+    }
+
     /// Returns whether the response to a request with these headers has the id in its header.
     ///
     /// Scripts of a page can read the headers of a response, but not a cookie that is `HttpOnly`.

@@ -1,6 +1,7 @@
 //! The behaviour that an app behind the session middleware can rely on.
 
 mod inner_errors;
+mod named;
 mod nesting;
 #[path = "../../../session-core/tests/support/probe.rs"]
 mod probe;
