@@ -170,7 +170,8 @@ impl SessionMiddlewareBuilder {
     /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
     /// # use session_actix::{SessionId, SessionMiddleware};
     /// # let (new_key, old_key) = ([1; 32], [2; 32]); // as read from a file
-    /// let sessions = SessionMiddleware::builder(manager).signing_keys([new_key, old_key]).build()?;
+    /// let builder = SessionMiddleware::builder(manager).signing_keys([new_key, old_key]);
+    /// let sessions = builder.build()?;
     /// let token = sessions.token(&SessionId::parse("of-bob")?);
     /// assert!(token.starts_with("of-bob."));
     /// # Ok(()) }

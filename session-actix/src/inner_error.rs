@@ -37,7 +37,7 @@ use crate::{respond::says_nothing, slot::Slot};
 // the cookie would be lost.
 pub struct InnerError {
     error: Error,
-    /// The error that a failure of this session has replaced. Inner sessions may have headers in it.
+    /// What a failure of this session has replaced. It may have headers of inner sessions.
     replaced: Option<Error>,
     closed: Closed,
     slot: Slot,
