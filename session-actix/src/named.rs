@@ -24,16 +24,26 @@ use crate::{extract::NoMiddleware, name::Name, slot::Slot};
 ///
 /// # Examples
 ///
+/// A unit test of a handler needs no middleware:
+///
 /// ```
-/// use session_actix::{Error, NamedSession, Session};
+/// use session_actix::{Error, Manager, MemoryStorage, NamedSession, Session};
 ///
 /// struct Admin;
 ///
-/// async fn ban(visitor: Session, admin: NamedSession<Admin>) -> Result<String, Error> {
+/// async fn page(visitor: Session, admin: NamedSession<Admin>) -> Result<String, Error> {
 ///     let visits = visitor.get_or("visits", 0).await?;
-///     let name: Option<String> = admin.get("name").await?;
-///     Ok(format!("{name:?} has visited the shop {visits} times"))
+///     let name = admin.get_or("name", "nobody".to_owned()).await?;
+///     Ok(format!("{name} has visited the shop {visits} times"))
 /// }
+///
+/// # #[actix_web::main] async fn main() -> Result<(), Error> {
+/// let manager = Manager::builder(MemoryStorage::new()).build()?;
+/// let visitor = Session::from(manager.open(None));
+/// let admin = NamedSession::from(manager.open(None));
+/// admin.set("name", "bob").await?;
+/// assert_eq!(page(visitor, admin).await?, "bob has visited the shop 0 times");
+/// # Ok(()) }
 /// ```
 pub struct NamedSession<N: 'static> {
     session: session_core::Session,
