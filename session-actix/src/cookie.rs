@@ -1,26 +1,75 @@
 //! The cookie that carries a session's id.
 
+mod deserialize;
+
 use actix_web::cookie::{Cookie, SameSite, time::Duration};
-use session_core::{Error, MAX_TTL, Manager, Result, SessionId};
+use serde::Deserialize;
+use session_core::{Error, MAX_TTL, Manager, Result};
+
+use crate::signature::SUFFIX;
 
 /// The number of bytes that browsers accept for name and value together.
 const MAX_COOKIE_BYTES: usize = 4096;
-const MAX_ID_BYTES: usize = 128;
+/// Of the longest id with its signature. It counts in any case, so that a name that was allowed
+/// stays allowed when signing is turned on.
+const MAX_VALUE_BYTES: usize = 128 + SUFFIX;
 
 /// The name and the attributes of the session cookie.
 ///
 /// The default is the form that OWASP's cheat sheet recommends: it is named `__Host-id`, is sent to
 /// this host only, is `Secure`, `HttpOnly` and `SameSite=Lax`, and has no expiry. Building the
 /// middleware fails if browsers would drop the cookie.
-#[derive(Clone, Debug)]
+///
+/// # From a file
+///
+/// With serde, an app can keep the cookie in its own settings. The fields have the names of the
+/// methods below and are optional; unknown ones are refused. `same_site` is `"strict"`, `"lax"` or
+/// `"none"`. `age` is `"session"`, `"rolling"`, or a whole number with the unit `s`, `m`, `h` or
+/// `d` for a fixed time.
+///
+/// ```
+/// use config::{Config, File, FileFormat};
+/// use session_actix::CookieConfig;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Settings {
+///     cookie: CookieConfig,
+/// }
+///
+/// let toml = r#"
+///     [cookie]
+///     name = "__Host-shop"
+///     same_site = "strict"
+///     age = "30d"
+/// "#;
+/// let read = |toml| {
+///     let file = Config::builder().add_source(File::from_str(toml, FileFormat::Toml));
+///     file.build()?.try_deserialize::<Settings>()
+/// };
+/// assert!(read(toml).is_ok());
+///
+/// let problem = read("cookie.same_site = 'no'").err().unwrap().to_string();
+/// assert!(problem.contains(r#"cookie same_site: allowed is "strict", "lax" or "none""#));
+/// ```
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
 #[must_use]
 pub struct CookieConfig {
+    #[serde(deserialize_with = "deserialize::name")]
     name: String,
+    #[serde(deserialize_with = "deserialize::path")]
     path: String,
+    #[serde(deserialize_with = "deserialize::domain")]
     domain: Option<String>,
+    #[serde(deserialize_with = "deserialize::secure")]
     secure: bool,
+    #[serde(deserialize_with = "deserialize::http_only")]
     http_only: bool,
+    #[serde(deserialize_with = "deserialize::same_site")]
     same_site: SameSite,
+    #[serde(deserialize_with = "deserialize::partitioned")]
+    partitioned: bool,
+    #[serde(deserialize_with = "deserialize::age")]
     age: CookieAge,
 }
 
@@ -48,6 +97,7 @@ impl Default for CookieConfig {
             secure: true,
             http_only: true,
             same_site: SameSite::Lax,
+            partitioned: false,
             age: CookieAge::Session,
         }
     }
@@ -150,6 +200,27 @@ impl CookieConfig {
         self
     }
 
+    /// Sets whether browsers keep a cookie for each site that embeds this one (`Partitioned`, also
+    /// known as CHIPS).
+    ///
+    /// For an app in a frame of other sites: browsers that block third-party cookies keep this one,
+    /// but the app has another session in each of those sites. Allowed only with
+    /// [`secure`](Self::secure). In frames of other sites, browsers send cookies that are
+    /// `SameSite=None` only.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use actix_web::cookie::SameSite;
+    /// # use session_actix::CookieConfig;
+    ///
+    /// let cookie = CookieConfig::new().same_site(SameSite::None).partitioned(true);
+    /// ```
+    pub fn partitioned(mut self, partitioned: bool) -> Self {
+        self.partitioned = partitioned;
+        self
+    }
+
     /// Sets how long browsers keep the cookie.
     ///
     /// # Examples
@@ -169,6 +240,12 @@ impl CookieConfig {
         &self.name
     }
 
+    /// Returns whether browsers send this cookie with all requests that the other one is sent with.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        let rest = other.path.strip_prefix(self.path.trim_end_matches('/'));
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
     /// Returns the value of a `name=value` pair if the name is the cookie's.
     pub(crate) fn value_in<'a>(&self, pair: &'a [u8]) -> Option<&'a [u8]> {
         let rest = pair.trim_ascii_start().strip_prefix(self.name.as_bytes())?;
@@ -179,14 +256,14 @@ impl CookieConfig {
         self.age != CookieAge::Session
     }
 
-    pub(crate) fn with_id(&self, id: &SessionId, manager: &Manager) -> Cookie<'_> {
+    pub(crate) fn with_token(&self, token: &str, manager: &Manager) -> Cookie<'_> {
         let age = match self.age {
             CookieAge::Session => None,
             // The store may learn of a use up to one interval late.
             CookieAge::Rolling => Some(manager.ttl() + manager.touch_interval()),
             CookieAge::Fixed(age) => Some(age),
         };
-        let mut cookie = self.with_value(id.as_str().to_owned());
+        let mut cookie = self.with_value(token.to_owned());
         cookie.set_max_age(age.map(|age| Duration::seconds(age.as_millis().div_ceil(1000) as i64)));
         cookie
     }
@@ -195,6 +272,12 @@ impl CookieConfig {
         let mut cookie = self.with_value(String::new());
         cookie.make_removal();
         cookie
+    }
+
+    /// Returns the value of the header `Set-Cookie`.
+    pub(crate) fn line(&self, cookie: &Cookie<'_>) -> String {
+        // By hand: the version of the crate `cookie` that actix-web uses knows no such attribute.
+        format!("{cookie}{}", if self.partitioned { "; Partitioned" } else { "" })
     }
 
     fn with_value(&self, value: String) -> Cookie<'_> {
@@ -213,14 +296,16 @@ impl CookieConfig {
         let Self { name, path, .. } = self;
         let problem = if name.is_empty() || !name.bytes().all(is_token) {
             format!("cookie name {name:?}: allowed are letters, digits and !#$%&'*+-.^_`|~")
-        } else if name.len() + MAX_ID_BYTES > MAX_COOKIE_BYTES {
-            format!("cookie name: allowed are {} bytes", MAX_COOKIE_BYTES - MAX_ID_BYTES)
+        } else if name.len() + MAX_VALUE_BYTES > MAX_COOKIE_BYTES {
+            format!("cookie name: allowed are {} bytes", MAX_COOKIE_BYTES - MAX_VALUE_BYTES)
         } else if !path.starts_with('/') || !path.bytes().all(is_attribute) {
             format!("cookie path {path:?}: allowed is a path that begins with /")
         } else if let Some(domain) = self.domain.as_ref().filter(|domain| !is_domain(domain)) {
             format!("cookie domain {domain:?}: allowed is a domain name")
         } else if self.same_site == SameSite::None && !self.secure {
             "cookie same_site none: allowed only with secure".to_owned()
+        } else if self.partitioned && !self.secure {
+            "cookie partitioned: allowed only with secure".to_owned()
         } else if name.starts_with("__Secure-") && !self.secure {
             format!("cookie name {name}: allowed only with secure")
         } else if name.starts_with("__Host-")
@@ -279,9 +364,13 @@ mod tests {
         assert!(!accepts(CookieConfig::new().domain("example.com")));
         assert!(!accepts(plain().name("__Secure-id").secure(false)));
         assert!(!accepts(plain().secure(false).same_site(SameSite::None)));
+        assert!(accepts(plain().partitioned(true)));
+        assert!(!accepts(plain().secure(false).partitioned(true)));
         for name in ["", "a b", "a=b", "a;b", "é"] {
             assert!(!accepts(plain().name(name)), "{name}");
         }
+        assert!(accepts(plain().name("x".repeat(4096 - 128 - 33))));
+        assert!(!accepts(plain().name("x".repeat(4096 - 128 - 32))), "without its signature");
         for path in ["", "app", "/;Secure", "/\r\n"] {
             assert!(!accepts(plain().path(path)), "{path}");
         }

@@ -7,8 +7,7 @@ use std::{
 };
 
 use actix_web::{
-    FromRequest, HttpMessage, HttpRequest, HttpResponse, ResponseError, dev::Payload,
-    http::header::ContentType,
+    FromRequest, HttpRequest, HttpResponse, ResponseError, dev::Payload, http::header::ContentType,
 };
 
 use crate::slot::Slot;
@@ -18,10 +17,13 @@ use crate::slot::Slot;
 /// Derefs to [`session_core::Session`]. Extracting it does no I/O, so a request that only extracts
 /// its session costs no storage operation.
 ///
+/// If several middlewares wrap the route, it is the session of the innermost of those without a
+/// name; [`NamedSession`](crate::NamedSession) gives the others.
+///
 /// # Errors
 ///
 /// [`NoMiddleware`] (500, and a line in the log) if the route is not behind a
-/// [`SessionMiddleware`](crate::SessionMiddleware).
+/// [`SessionMiddleware`](crate::SessionMiddleware) without a name.
 ///
 /// # Examples
 ///
@@ -66,23 +68,20 @@ impl FromRequest for Session {
     type Future = Ready<Result<Self, NoMiddleware>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let slot = request.extensions().get::<Slot>().cloned();
-        ready(match slot {
-            Some(slot) => Ok(Self(slot.open(request))),
-            None => {
-                log::error!(
-                    "{} asks for a session without the middleware: \
-                     add `.wrap(SessionMiddleware::builder(manager).build()?)` to the App",
-                    request.match_pattern().unwrap_or_default()
-                );
-                Err(NoMiddleware)
-            }
-        })
+        let session = Slot::open_named(request, None).ok_or_else(|| {
+            log::error!(
+                "{} asks for a session without the middleware: \
+                 add `.wrap(SessionMiddleware::builder(manager).build()?)` to the App",
+                request.match_pattern().unwrap_or_default()
+            );
+            NoMiddleware
+        });
+        ready(session.map(Self))
     }
 }
 
-/// The error of extracting a [`Session`] on a route that is not behind a
-/// [`SessionMiddleware`](crate::SessionMiddleware). Its response is a 500.
+/// The error of extracting a [`Session`] or a [`NamedSession`](crate::NamedSession) on a route that
+/// is not behind its [`SessionMiddleware`](crate::SessionMiddleware). Its response is a 500.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoMiddleware;
 

@@ -2,10 +2,13 @@
 
 use std::fmt;
 
-use actix_web::{Error, HttpResponse, ResponseError, http::StatusCode};
-use session_core::{Closed, Outcome};
+use actix_web::{
+    Error, HttpResponse, ResponseError,
+    http::{StatusCode, header::HeaderMap},
+};
+use session_core::Closed;
 
-use crate::slot::Slot;
+use crate::{respond::says_nothing, slot::Slot};
 
 /// The error of a middleware inside of the session middleware, after the request has used its
 /// session.
@@ -34,17 +37,38 @@ use crate::slot::Slot;
 // the cookie would be lost.
 pub struct InnerError {
     error: Error,
+    /// What a failure of this session has replaced. It may have headers of inner sessions.
+    replaced: Option<Error>,
     closed: Closed,
     slot: Slot,
 }
 
 impl InnerError {
-    /// Wraps an error unless its response needs no header.
-    pub(crate) fn wrap(error: Error, closed: Closed, slot: &Slot) -> Error {
-        if !closed.was_used && closed.outcome == Outcome::Untouched {
+    /// Wraps an error unless its response needs no header. A failure of the session replaces it.
+    pub(crate) fn wrap(
+        error: Error,
+        failure: Option<session_core::Error>,
+        closed: Closed,
+        slot: &Slot,
+    ) -> Error {
+        if failure.is_none() && says_nothing(&closed) {
             return error;
         }
-        Self { error, closed, slot: slot.clone() }.into()
+        let (error, replaced) = match failure {
+            Some(failure) => (failure.into(), Some(error)),
+            None => (error, None),
+        };
+        Self { error, replaced, closed, slot: slot.clone() }.into()
+    }
+
+    /// Adds the headers of this session and of those inside of it.
+    fn add_headers(&self, headers: &mut HeaderMap) {
+        for inner in [Some(&self.error), self.replaced.as_ref()].into_iter().flatten() {
+            if let Some(inner) = inner.as_error::<Self>() {
+                inner.add_headers(headers);
+            }
+        }
+        self.slot.add_headers(&self.closed, headers);
     }
 
     /// Returns the original error, also through several session middlewares.
@@ -74,8 +98,9 @@ impl ResponseError for InnerError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut response = self.error.error_response();
-        self.slot.add_headers(&self.closed, response.headers_mut());
+        // That of an inner session's error would repeat the headers that follow.
+        let mut response = self.error().error_response();
+        self.add_headers(response.headers_mut());
         response
     }
 }

@@ -91,6 +91,22 @@
 //! which takes precedence over the cookie, or in a header
 //! [only](SessionMiddlewareBuilder::header_only).
 //!
+//! # Signed ids
+//!
+//! An id is 160 random bits, so nobody guesses one. With
+//! [signing keys](SessionMiddlewareBuilder::signing_keys) the client is sent the id with a
+//! signature, and an id without a valid one counts as none: invented ids cost no question to the
+//! store, and whoever can read the store has no id that a server accepts. Keys can be rotated
+//! without logging anybody out.
+//!
+//! # Several sessions
+//!
+//! Visitors and admins can have sessions of their own, with other cookies, times to live and
+//! storages. Each has a middleware. [`named`](SessionMiddlewareBuilder::named) gives one a type as
+//! its name, by which a handler asks for it as [`NamedSession<Admin>`](NamedSession). The plain
+//! [`Session`] is the one without a name. They can wrap the same routes, in any order, and the
+//! response has the cookies of all.
+//!
 //! # Answering with the whole session
 //!
 //! ```
@@ -125,25 +141,33 @@
 //! # Examples
 //!
 //! The folder `examples` has a counter, login and logout, messages that are shown once, forms with
-//! CSRF tokens, a shopping cart behind a type of its own, API tokens in a header, two nodes that
-//! share their sessions, and a storage of your own.
+//! CSRF tokens, a shopping cart behind a type of its own, API tokens in a header, two sessions in one
+//! app, two nodes that share their sessions, and a storage of your own.
 //!
 //! [storages]: session_core#choosing-a-storage
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod builder;
+mod claims;
+mod conflicts;
 mod cookie;
 mod extract;
 mod inner_error;
 mod middleware;
+mod name;
+mod named;
 mod respond;
 mod shared;
+mod signature;
 mod slot;
 mod transport;
 
+pub use builder::SessionMiddlewareBuilder;
 pub use cookie::{CookieAge, CookieConfig};
 pub use extract::{NoMiddleware, Session};
 pub use inner_error::InnerError;
-pub use middleware::{SessionMiddleware, SessionMiddlewareBuilder};
+pub use middleware::SessionMiddleware;
+pub use named::NamedSession;
 pub use session_core;
 #[cfg(feature = "file")]
 pub use session_core::FileStorage;

@@ -11,18 +11,11 @@ use actix_web::{
     Error, HttpMessage,
     body::{EitherBody, MessageBody},
     dev::{Service, ServiceRequest, ServiceResponse, Transform},
-    http::header::{CACHE_CONTROL, COOKIE, HeaderName, SET_COOKIE, VARY},
 };
 use pin_project_lite::pin_project;
-use session_core::{Closed, Manager};
+use session_core::{Closed, Manager, SessionId};
 
-use crate::{
-    cookie::CookieConfig,
-    respond,
-    shared::{self, Shared},
-    slot::Slot,
-    transport::Transport,
-};
+use crate::{builder::SessionMiddlewareBuilder, respond, shared::Shared, slot::Slot};
 
 /// Gives each request of an app its session.
 ///
@@ -34,21 +27,15 @@ use crate::{
 /// A streaming body outlives the session of its request. It can open a session of its own with
 /// [`Manager::open`].
 ///
-/// Build the middleware once and clone it into each worker's app. If several middlewares with
-/// different cookies wrap a route, its handlers get the session of the innermost. If the same
-/// middleware wraps a route twice, only the outer one has an effect.
+/// Build the middleware once and clone it into each worker's app. If the same middleware wraps a
+/// route twice, only the outer one has an effect.
+///
+/// An app can have several sessions, each with a middleware of its own: with another cookie, and
+/// with its own manager if it has another time to live or another storage. They can wrap the same
+/// routes, in any order. [`named`](SessionMiddlewareBuilder::named) gives them types as names, by
+/// which handlers ask for them.
 #[derive(Clone, Debug)]
-pub struct SessionMiddleware(Arc<Shared>);
-
-/// Builder of a [`SessionMiddleware`].
-#[derive(Debug)]
-#[must_use = "call `build` to get the middleware"]
-pub struct SessionMiddlewareBuilder {
-    manager: Manager,
-    cookie: Option<CookieConfig>,
-    header: Option<String>,
-    header_only: Option<String>,
-}
+pub struct SessionMiddleware(pub(crate) Arc<Shared>);
 
 impl SessionMiddleware {
     /// Creates a builder with the default cookie and no header.
@@ -67,12 +54,13 @@ impl SessionMiddleware {
     /// # Ok(()) }
     /// ```
     pub fn builder(manager: Manager) -> SessionMiddlewareBuilder {
-        SessionMiddlewareBuilder { manager, cookie: None, header: None, header_only: None }
+        SessionMiddlewareBuilder::new(manager)
     }
-}
 
-impl SessionMiddlewareBuilder {
-    /// Sets the name and the attributes of the cookie.
+    /// Returns what a client is sent for an id, and sends back: with [signing
+    /// keys](SessionMiddlewareBuilder::signing_keys) the signed id, otherwise the id itself.
+    ///
+    /// For tests that send the cookie of a session which they have stored.
     ///
     /// # Examples
     ///
@@ -80,118 +68,17 @@ impl SessionMiddlewareBuilder {
     /// # use session_core::{Manager, MemoryStorage};
     /// # #[actix_web::main] async fn main() -> session_core::Result<()> {
     /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
-    /// use session_actix::{CookieConfig, SessionMiddleware};
+    /// use session_actix::{SessionId, SessionMiddleware};
     ///
-    /// let cookie = CookieConfig::new().name("__Host-shop");
-    /// let sessions = SessionMiddleware::builder(manager).cookie(cookie).build()?;
+    /// let sessions = SessionMiddleware::builder(manager).build()?;
+    /// let cookie = format!("__Host-id={}", sessions.token(&SessionId::parse("of-bob")?));
+    /// assert_eq!(cookie, "__Host-id=of-bob");
     /// # Ok(()) }
     /// ```
-    pub fn cookie(mut self, cookie: CookieConfig) -> Self {
-        self.cookie = Some(cookie);
-        self
+    #[must_use]
+    pub fn token(&self, id: &SessionId) -> String {
+        self.0.transport.token(id).into_owned()
     }
-
-    /// Also accepts the id in a header of this name, for clients other than browsers.
-    ///
-    /// The header takes precedence: the cookie counts only if the id in the header is malformed or
-    /// unknown to the store. A request that has the header, with any value, is told a new id in
-    /// the same header of its response, and the end of its session by an empty value. Other
-    /// requests are told by the cookie alone, because scripts of a page can read the headers of a
-    /// response. The cookie is sent in either case.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use session_core::{Manager, MemoryStorage};
-    /// # #[actix_web::main] async fn main() -> session_core::Result<()> {
-    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
-    /// # use session_actix::SessionMiddleware;
-    /// let sessions = SessionMiddleware::builder(manager).header("x-session-id").build()?;
-    /// # Ok(()) }
-    /// ```
-    pub fn header(mut self, name: impl Into<String>) -> Self {
-        self.header = Some(name.into());
-        self
-    }
-
-    /// Accepts the id in a header of this name only, and never sends a cookie.
-    ///
-    /// Every response that issues an id has it in this header; one that ends the session has an
-    /// empty value there. Browsers do not send such a header by themselves, so requests from other
-    /// sites cannot use the session.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use session_core::{Manager, MemoryStorage};
-    /// # #[actix_web::main] async fn main() -> session_core::Result<()> {
-    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
-    /// # use session_actix::SessionMiddleware;
-    /// let sessions = SessionMiddleware::builder(manager).header_only("x-token").build()?;
-    /// # Ok(()) }
-    /// ```
-    pub fn header_only(mut self, name: impl Into<String>) -> Self {
-        self.header_only = Some(name.into());
-        self
-    }
-
-    /// Builds the middleware.
-    ///
-    /// # Errors
-    ///
-    /// [`session_core::Error::Config`]
-    /// - if browsers would drop the cookie;
-    /// - if a [fixed age](crate::CookieAge::Fixed) is less than twice the manager's touch interval;
-    /// - if the name of the header is invalid, or the middleware needs that header for another
-    ///   purpose;
-    /// - if `header_only` is combined with `cookie` or `header`.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use session_core::{Manager, MemoryStorage};
-    /// # #[actix_web::main] async fn main() -> session_core::Result<()> {
-    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
-    /// use session_actix::{CookieConfig, SessionMiddleware};
-    ///
-    /// // Browsers drop a cookie whose name begins with __Host- unless it is Secure.
-    /// let cookie = CookieConfig::new().secure(false);
-    /// assert!(SessionMiddleware::builder(manager).cookie(cookie).build().is_err());
-    /// # Ok(()) }
-    /// ```
-    pub fn build(self) -> session_core::Result<SessionMiddleware> {
-        let transport = match (self.cookie, self.header, self.header_only) {
-            (None, None, Some(name)) => {
-                Transport { cookie: None, header: Some(header_name(&name)?) }
-            }
-            (cookie, header, None) => Transport {
-                cookie: Some(cookie.unwrap_or_default()),
-                header: header.as_deref().map(header_name).transpose()?,
-            },
-            (_, _, Some(name)) => {
-                let problem = "allowed only without a cookie and without another header";
-                return Err(session_core::Error::Config(format!(
-                    "header_only {name:?}: {problem}"
-                )));
-            }
-        };
-        if let Some(cookie) = &transport.cookie {
-            cookie.check(self.manager.touch_interval())?;
-        }
-        let shared = Arc::new(Shared { manager: self.manager, transport });
-        shared::warn_of_second_storage(&shared);
-        Ok(SessionMiddleware(shared))
-    }
-}
-
-fn header_name(name: &str) -> session_core::Result<HeaderName> {
-    let problem = match HeaderName::try_from(name) {
-        // The middleware reads or sets these itself.
-        Ok(CACHE_CONTROL | COOKIE | SET_COOKIE | VARY) => "in use for another purpose",
-        Ok(name) => return Ok(name),
-        Err(_) => "not the name of a header",
-    };
-    Err(session_core::Error::Config(format!("header {name:?}: {problem}")))
 }
 
 impl<S, B> Transform<S, ServiceRequest> for SessionMiddleware
@@ -232,16 +119,8 @@ where
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let slot = Slot::new(self.shared.clone());
         let outer = request.extensions_mut().insert(slot.clone());
-        let same = outer.as_ref().and_then(|outer| outer.find(&self.shared));
-        let slot = if let Some(same) = same {
-            request.extensions_mut().insert(same.clone());
-            None
-        } else {
-            if let Some(outer) = outer.clone() {
-                slot.set_outer(outer);
-            }
-            Some(slot)
-        };
+        let has_session = outer.clone().is_none_or(|outer| slot.set_outer(outer));
+        let slot = has_session.then_some(slot);
         let state = State::Serving { response: self.service.call(request) };
         SessionFuture { slot, outer, state }
     }
@@ -293,7 +172,7 @@ where
                         return Poll::Ready(response.map(ServiceResponse::map_into_left_body));
                     };
                     let closed = match session.try_close() {
-                        Some(closed) if !slot.shared().rolls_cookie(&closed) => {
+                        Some(closed) if !slot.sends_again(&closed) => {
                             return Poll::Ready(respond::finish(response, closed, slot));
                         }
                         closed => closed,
@@ -304,7 +183,10 @@ where
                             Some(closed) => closed,
                             None => session.close().await,
                         };
-                        slot.shared().prove_cookie(closed).await
+                        match slot.sends_again(&closed) {
+                            true => slot.shared().prove_cookie(closed).await,
+                            false => closed,
+                        }
                     });
                     this.state.set(State::Closing { response: Some(response), close });
                 }

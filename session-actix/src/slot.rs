@@ -2,10 +2,10 @@
 
 use std::{cell::OnceCell, iter::successors, rc::Rc, sync::Arc};
 
-use actix_web::{HttpRequest, http::header::HeaderMap};
+use actix_web::{HttpMessage, HttpRequest, http::header::HeaderMap};
 use session_core::{Closed, Session};
 
-use crate::shared::Shared;
+use crate::{name::Name, shared::Shared, transport::Client};
 
 /// The session of one request. Empty until a handler asks for it, so that other requests pay
 /// nothing.
@@ -17,29 +17,53 @@ struct Content {
     opened: OnceCell<Opened>,
     /// The slot of the next session middleware outside of this one.
     outer: OnceCell<Slot>,
+    /// The slot of the same middleware farther outside, which has the session instead of this one.
+    same: OnceCell<Slot>,
 }
 
 struct Opened {
     session: Session,
-    /// Whether the client is told in the header if the id changes.
-    tells_in_header: bool,
+    client: Client,
 }
 
 impl Slot {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self(Rc::new(Content { shared, opened: OnceCell::new(), outer: OnceCell::new() }))
+        let (opened, outer, same) = Default::default();
+        Self(Rc::new(Content { shared, opened, outer, same }))
     }
 
     /// Records the slot of the next session middleware outside of this one.
-    pub(crate) fn set_outer(&self, outer: Slot) {
-        let is_first = self.0.outer.set(outer).is_ok();
+    ///
+    /// Returns whether this slot has a session of its own: none of those outside is of the same
+    /// middleware.
+    pub(crate) fn set_outer(&self, outer: Slot) -> bool {
+        let same = outer.iter().find(|slot| Arc::ptr_eq(&slot.0.shared, &self.0.shared)).cloned();
+        let has_session = same.is_none();
+        let mut is_first = same.is_none_or(|same| self.0.same.set(same).is_ok());
+        is_first &= self.0.outer.set(outer).is_ok();
         debug_assert!(is_first, "a slot is put into one request, once");
+        has_session
     }
 
-    /// Finds the slot of the same middleware among this one and those outside of it.
-    pub(crate) fn find(&self, shared: &Arc<Shared>) -> Option<&Self> {
-        let mut slots = successors(Some(self), |slot| slot.0.outer.get());
-        slots.find(|slot| Arc::ptr_eq(&slot.0.shared, shared))
+    pub(crate) fn has_outer(&self) -> bool {
+        self.0.outer.get().is_some()
+    }
+
+    /// Opens the innermost session of this name that the request has. No I/O.
+    pub(crate) fn open_named(request: &HttpRequest, name: Option<Name>) -> Option<Session> {
+        // Cloned, because the extensions must not stay borrowed.
+        let slot = request
+            .extensions()
+            .get::<Self>()?
+            .iter()
+            .find(|slot| slot.0.shared.name == name)
+            .cloned();
+        Some(slot?.open(request))
+    }
+
+    /// Iterates over this slot and those outside of it.
+    fn iter(&self) -> impl Iterator<Item = &Self> {
+        successors(Some(self), |slot| slot.0.outer.get())
     }
 
     pub(crate) fn shared(&self) -> &Shared {
@@ -51,23 +75,35 @@ impl Slot {
         self.0.opened.get().map(|opened| &opened.session)
     }
 
-    /// Returns the session, opening it with the ids that the request claims. No I/O.
-    pub(crate) fn open(&self, request: &HttpRequest) -> Session {
+    /// Returns the session, opening it with the ids that the request claims.
+    fn open(&self, request: &HttpRequest) -> Session {
+        if let Some(same) = self.0.same.get() {
+            return same.open(request);
+        }
         let open = || {
-            let Shared { manager, transport } = &*self.0.shared;
+            let Shared { manager, transport, .. } = &*self.0.shared;
             let headers = request.headers();
+            let is_told_in_header = transport.tells_in_header(headers);
+            let (claims, outdated) = transport.claims(headers).into_parts();
             Opened {
-                session: manager.open_any(transport.claims(headers)),
-                tells_in_header: transport.tells_in_header(headers),
+                session: manager.open_any(claims),
+                client: Client { is_told_in_header, outdated },
             }
         };
         self.0.opened.get_or_init(open).session.clone()
     }
 
+    /// Returns whether the client is sent the id of its closed session again.
+    pub(crate) fn sends_again(&self, closed: &Closed) -> bool {
+        let transport = &self.0.shared.transport;
+        self.0.opened.get().is_some_and(|opened| transport.sends_again(closed, &opened.client))
+    }
+
     /// Adds the headers that tell the client about its closed session.
     pub(crate) fn add_headers(&self, closed: &Closed, headers: &mut HeaderMap) {
-        let Shared { manager, transport } = &*self.0.shared;
-        let tells_in_header = self.0.opened.get().is_some_and(|opened| opened.tells_in_header);
-        transport.add_headers(closed, tells_in_header, manager, headers);
+        let Shared { manager, transport, .. } = &*self.0.shared;
+        if let Some(Opened { client, .. }) = self.0.opened.get() {
+            transport.add_headers(closed, client, manager, headers);
+        }
     }
 }

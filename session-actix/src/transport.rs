@@ -1,13 +1,13 @@
 //! Where requests and responses carry the session id.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use actix_web::http::header::{
     CACHE_CONTROL, COOKIE, HeaderMap, HeaderName, HeaderValue, SET_COOKIE, VARY,
 };
 use session_core::{Closed, Manager, Outcome, SessionId};
 
-use crate::cookie::CookieConfig;
+use crate::{claims::Claims, cookie::CookieConfig, signature::SignatureRing};
 
 /// How many cookies of one name are tried. A browser sends several after the cookie's path or
 /// domain has changed.
@@ -18,37 +18,69 @@ const MAX_COOKIES: usize = 4;
 pub(crate) struct Transport {
     pub(crate) cookie: Option<CookieConfig>,
     pub(crate) header: Option<HeaderName>,
+    /// Signs the ids, if they are signed.
+    pub(crate) ring: Option<SignatureRing>,
+}
+
+/// What a request shows of its client.
+pub(crate) struct Client {
+    /// Whether the client is told in the header if the id changes.
+    pub(crate) is_told_in_header: bool,
+    /// The claims that were not signed by the first key.
+    pub(crate) outdated: Vec<SessionId>,
+}
+
+impl Client {
+    fn has_outdated(&self, id: &SessionId) -> bool {
+        self.outdated.contains(id)
+    }
 }
 
 impl Transport {
     /// Returns the ids that a request claims, in the order in which they are to be tried.
     ///
-    /// The header takes precedence over the cookies. Malformed and repeated ids are left out.
-    pub(crate) fn claims(&self, headers: &HeaderMap) -> impl Iterator<Item = SessionId> + use<> {
-        let mut first = self.claim_in_header(headers);
-        // Allocates only for a second id, which most requests do not have.
-        let mut others = Vec::new();
+    /// The header takes precedence over the cookies.
+    pub(crate) fn claims(&self, headers: &HeaderMap) -> Claims {
+        let (mut claims, ring) = (Claims::default(), self.ring.as_ref());
+        if let Some(value) = self.header.as_ref().and_then(|name| headers.get(name)) {
+            claims.add(value.as_bytes().trim_ascii(), ring);
+        }
         if let Some(cookie) = &self.cookie {
-            let limit = MAX_COOKIES + usize::from(first.is_some());
+            let limit = MAX_COOKIES + claims.len();
             // Parsed by hand: a cookie jar would cost every request several allocations.
             for line in headers.get_all(COOKIE) {
                 for pair in line.as_bytes().split(|&byte| byte == b';') {
                     let Some(value) = cookie.value_in(pair) else { continue };
-                    let mut claims = first.iter().chain(&others);
-                    let is_repeated = claims.any(|id| id.as_str().as_bytes() == value);
-                    if first.is_none() {
-                        first = parse(value);
-                    } else if others.len() + 1 < limit && !is_repeated {
-                        others.extend(parse(value));
+                    if claims.len() < limit {
+                        claims.add(value, ring);
                     }
                 }
             }
         }
-        first.into_iter().chain(others)
+        claims
     }
 
-    fn claim_in_header(&self, headers: &HeaderMap) -> Option<SessionId> {
-        parse(headers.get(self.header.as_ref()?)?.as_bytes().trim_ascii())
+    /// Returns what the client is sent for an id.
+    pub(crate) fn token<'a>(&self, id: &'a SessionId) -> Cow<'a, str> {
+        match &self.ring {
+            Some(ring) => ring.token(id).into(),
+            None => id.as_str().into(),
+        }
+    }
+
+    /// Returns the kind and the name of what carries the id: the cookie, or the header if there is
+    /// no cookie.
+    pub(crate) fn name(&self) -> (&'static str, &str) {
+        match &self.cookie {
+            Some(cookie) => ("cookie", cookie.cookie_name()),
+            None => ("header", self.header.as_ref().map_or("", HeaderName::as_str)),
+        }
+    }
+
+    /// Returns whether a request may have the cookies of both, which are of the same name.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        let paths = self.cookie.as_ref().zip(other.cookie.as_ref());
+        paths.is_none_or(|(one, other)| one.covers(other) || other.covers(one))
     }
 
     /// Returns whether the response to a request with these headers has the id in its header.
@@ -60,9 +92,13 @@ impl Transport {
         self.header.as_ref().is_some_and(has_sent)
     }
 
-    /// Returns whether the client is sent a cookie with an age, again and again.
-    pub(crate) fn has_persistent_cookie(&self) -> bool {
-        self.cookie.as_ref().is_some_and(CookieConfig::is_persistent)
+    /// Returns whether the client is sent an id that it knows, at most once per touch interval.
+    ///
+    /// That is if its cookie has an age, or its token should be replaced.
+    pub(crate) fn sends_again(&self, closed: &Closed, client: &Client) -> bool {
+        let is_persistent = || self.cookie.as_ref().is_some_and(CookieConfig::is_persistent);
+        matches!(&closed.outcome, Outcome::Kept { id, roll: true, .. }
+            if is_persistent() || client.has_outdated(id))
     }
 
     /// Adds the headers that tell the client about its session, and caches that the response
@@ -70,32 +106,35 @@ impl Transport {
     pub(crate) fn add_headers(
         &self,
         closed: &Closed,
-        tells_in_header: bool,
+        client: &Client,
         manager: &Manager,
         headers: &mut HeaderMap,
     ) {
-        let cookie = self.cookie.as_ref();
-        let (cookie, id) = match &closed.outcome {
-            Outcome::Issued { id } => {
-                (cookie.map(|cookie| cookie.with_id(id, manager)), Some(id.as_str()))
+        let (token, is_news) = match &closed.outcome {
+            Outcome::Issued { id } => (Some(self.token(id)), true),
+            Outcome::Kept { id, .. } if self.sends_again(closed, client) => {
+                (Some(self.token(id)), client.has_outdated(id))
             }
-            Outcome::Kept { id, roll: true, .. } => {
-                let persistent = cookie.filter(|cookie| cookie.is_persistent());
-                (persistent.map(|cookie| cookie.with_id(id, manager)), None)
-            }
-            Outcome::Ended => (cookie.map(CookieConfig::removal), Some("")),
-            _ => (None, None),
+            Outcome::Ended => (Some("".into()), true),
+            _ => (None, false),
         };
-        let header = self.header.as_ref().filter(|_| tells_in_header).zip(id);
+        let cookie = self.cookie.as_ref().zip(token.as_deref()).map(|(cookie, token)| {
+            cookie.line(&match token {
+                "" => cookie.removal(),
+                _ => cookie.with_token(token, manager),
+            })
+        });
+        let header = self.header.as_ref().filter(|_| is_news && client.is_told_in_header);
+        let header = header.zip(token.as_deref());
         if cookie.is_some() || header.is_some() {
             // OWASP: no cache may store a response that carries an id. One that removes it is the
             // answer to a logout.
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
-        if let Some(value) = cookie.and_then(|cookie| secret(&cookie.to_string())) {
+        if let Some(value) = cookie.and_then(|line| secret(&line)) {
             headers.append(SET_COOKIE, value);
         }
-        if let Some((name, value)) = header.and_then(|(name, id)| Some((name, secret(id)?))) {
+        if let Some((name, value)) = header.and_then(|(name, token)| Some((name, secret(token)?))) {
             headers.insert(name.clone(), value);
         }
         if closed.was_used {
@@ -123,15 +162,9 @@ impl Transport {
 /// Names the cookie, or the header if there is no cookie.
 impl fmt::Display for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.cookie {
-            Some(cookie) => write!(f, "the cookie {}", cookie.cookie_name()),
-            None => write!(f, "the header {}", self.header.as_ref().map_or("", HeaderName::as_str)),
-        }
+        let (kind, name) = self.name();
+        write!(f, "the {kind} {name}")
     }
-}
-
-fn parse(value: &[u8]) -> Option<SessionId> {
-    SessionId::parse(str::from_utf8(value).ok()?).ok()
 }
 
 /// Returns a header value that `Debug` does not show. HTTP/2 keeps it out of compression tables.
@@ -153,7 +186,8 @@ mod tests {
     }
 
     fn both() -> Transport {
-        Transport { cookie: Some(cookie()), header: Some(HeaderName::from_static("x-sid")) }
+        let header = Some(HeaderName::from_static("x-sid"));
+        Transport { cookie: Some(cookie()), header, ring: None }
     }
 
     fn map(headers: &[(&'static str, &str)]) -> HeaderMap {
@@ -166,7 +200,7 @@ mod tests {
     }
 
     fn claims_of(transport: &Transport, headers: &[(&'static str, &str)]) -> Vec<String> {
-        transport.claims(&map(headers)).map(|id| id.as_str().to_owned()).collect()
+        transport.claims(&map(headers)).into_parts().0.map(|id| id.as_str().to_owned()).collect()
     }
 
     fn claims(headers: &[(&'static str, &str)]) -> Vec<String> {
@@ -222,6 +256,10 @@ mod tests {
         assert_eq!(claims(&[("cookie", ";;;=;==; = ;sid")]), [""; 0]);
     }
 
+    fn client() -> Client {
+        Client { is_told_in_header: true, outdated: Vec::new() }
+    }
+
     fn manager() -> Manager {
         Manager::builder(MemoryStorage::new()).build().unwrap()
     }
@@ -234,7 +272,7 @@ mod tests {
         let vary = |transport: &Transport, before: &[&str]| {
             let before: Vec<_> = before.iter().map(|&line| ("vary", line)).collect();
             let mut headers = map(&before);
-            transport.add_headers(&closed, false, &manager, &mut headers);
+            transport.add_headers(&closed, &client(), &manager, &mut headers);
             let lines = headers.get_all(VARY).map(|line| line.to_str().unwrap().to_owned());
             lines.collect::<Vec<_>>().join(" | ")
         };
@@ -256,7 +294,7 @@ mod tests {
         for was_used in [true, false] {
             closed.was_used = was_used;
             let mut headers = HeaderMap::new();
-            both().add_headers(&closed, true, &manager, &mut headers);
+            both().add_headers(&closed, &client(), &manager, &mut headers);
             let names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
             let expected: &[&str] = if was_used { &["vary"] } else { &[] };
             assert_eq!(names, expected);

@@ -214,6 +214,25 @@ fn tokens_travel_in_a_header_and_can_be_revoked() {
 }
 
 #[test]
+fn two_sessions_belong_to_a_visitor_and_to_an_admin() {
+    let shop = Example::start("two_sessions");
+    let (mut visitor, mut admin) = (Browser::new(), Browser::new());
+    visitor.get(&shop, "/");
+    assert_eq!(visitor.get(&shop, "/"), "Visit number 2.\n");
+    assert_eq!(admin.post(&shop, "/admin", &[("password", "guessed")]).0, 401);
+    assert_eq!(admin.cookie, "");
+    assert_eq!(admin.post(&shop, "/admin", &[("password", "secret")]).0, 303);
+    assert!(admin.cookie.starts_with("__Secure-admin="), "{}", admin.cookie);
+
+    assert!(visitor.get(&shop, "/admin").contains("<form"));
+    assert!(admin.get(&shop, "/admin").contains("the shop 0 times"));
+    let mut both = admin.clone();
+    both.cookie = format!("{}; {}", admin.cookie, visitor.cookie);
+    assert!(both.get(&shop, "/admin").contains("the shop 2 times"));
+    assert_eq!(both.get(&shop, "/"), "Visit number 3.\n");
+}
+
+#[test]
 fn nodes_share_their_sessions() {
     let redis = RedisServer::start();
     let url = redis.url();

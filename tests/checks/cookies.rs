@@ -22,23 +22,38 @@ type Headers = [(HeaderName, HeaderValue)];
 
 thread_local! {
     // Leaked: the runtime cannot be dropped while the thread's other locals go.
-    static CHECK: &'static dyn Fn(&Headers) = Box::leak(Box::new(service()));
+    static CHECK: &'static dyn Fn(&Headers) = Box::leak(Box::new(services()));
 }
 
 /// Checks that headers with well-formed claims ask the storage at most once for each of the first,
-/// and all others never.
+/// and all others never. If ids are signed, none asks it, because no input knows the key.
 pub(crate) fn check(bytes: &[u8]) {
     CHECK.with(|check| check(&headers(bytes)));
 }
 
-/// Starts one service for all inputs of a thread.
-fn service() -> impl Fn(&Headers) {
+/// Starts two services for all inputs of a thread: without and with signed ids.
+fn services() -> impl Fn(&Headers) {
+    let (plain, signed) = (service(&[]), service(&[[7; 32]]));
+    move |headers| {
+        let (claims, asked) = (claims(headers), plain(headers));
+        assert!(asked.iter().all(|asked| *asked == "get_session"), "{asked:?}");
+        assert_eq!(asked.is_empty(), claims.is_empty(), "{claims:?}");
+        assert!(asked.len() <= claims.len().min(MAX_CLAIMS), "{asked:?} for {claims:?}");
+        assert_eq!(signed(headers), [""; 0]);
+    }
+}
+
+/// Starts a service that returns what a request has asked the storage.
+fn service(signing_keys: &[[u8; 32]]) -> impl Fn(&Headers) -> Vec<&'static str> + use<> {
     let system = actix_rt::System::new();
     let probe = Probe::new(Granularity::Whole);
     let service = system.block_on(async {
         let manager = Manager::builder(probe.clone()).build().unwrap();
         let cookie = CookieConfig::new().name("sid").secure(false);
-        let sessions = SessionMiddleware::builder(manager).cookie(cookie).header("x-sid");
+        let mut sessions = SessionMiddleware::builder(manager).cookie(cookie).header("x-sid");
+        if !signing_keys.is_empty() {
+            sessions = sessions.signing_keys(signing_keys.iter().copied());
+        }
         init_service(App::new().wrap(sessions.build().unwrap()).route("/", web::to(ask))).await
     });
     move |headers| {
@@ -49,10 +64,7 @@ fn service() -> impl Fn(&Headers) {
         let response = system.block_on(call_service(&service, request.to_request()));
         assert_eq!(response.status(), 200);
         assert!(!response.headers().contains_key(SET_COOKIE));
-        let (claims, asked) = (claims(headers), probe.asked());
-        assert!(asked.iter().all(|asked| *asked == "get_session"), "{asked:?}");
-        assert_eq!(asked.is_empty(), claims.is_empty(), "{claims:?}");
-        assert!(asked.len() <= claims.len().min(MAX_CLAIMS), "{asked:?} for {claims:?}");
+        probe.asked()
     }
 }
 

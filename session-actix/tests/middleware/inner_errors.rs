@@ -69,7 +69,7 @@ impl ResponseError for Teapot {
     }
 }
 
-async fn fail(
+pub(crate) async fn fail(
     request: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {

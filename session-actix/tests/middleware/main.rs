@@ -1,10 +1,12 @@
 //! The behaviour that an app behind the session middleware can rely on.
 
 mod inner_errors;
+mod named;
 mod nesting;
 #[path = "../../../session-core/tests/support/probe.rs"]
 mod probe;
 mod sessions;
+mod signing;
 mod transport;
 
 use std::{sync::Arc, time::Duration};

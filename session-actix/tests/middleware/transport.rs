@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use actix_web::{
+    cookie::SameSite,
     dev::ServiceResponse,
     http::header::{CACHE_CONTROL, SET_COOKIE, VARY},
 };
-use session_actix::{CookieAge, SessionMiddleware};
+use session_actix::{CookieAge, CookieConfig, SessionMiddleware};
 use session_core::{Manager, MemoryStorage, SessionId};
 
 use crate::{app, call, call_with, cookie, manager, plain, sessions, text};
@@ -157,6 +158,19 @@ async fn a_rolling_cookie_is_not_repeated_in_the_header() {
 }
 
 #[actix_web::test]
+async fn a_partitioned_cookie_is_sent_and_removed_in_its_partition() {
+    let (manager, _) = manager();
+    let cookie_config = CookieConfig::new().same_site(SameSite::None).partitioned(true);
+    let builder = SessionMiddleware::builder(manager).cookie(cookie_config);
+    let app = app!(builder.build().unwrap());
+    let sent = call(&app, "/set", None).await;
+    assert!(lines(&sent, "set-cookie")[0].ends_with("; Secure; Path=/; Partitioned"));
+    let removed = call(&app, "/del", Some(&cookie(&sent))).await;
+    let removal = lines(&removed, "set-cookie")[0];
+    assert!(removal.contains("Max-Age=0") && removal.ends_with("; Partitioned"), "{removal}");
+}
+
+#[actix_web::test]
 async fn no_cache_stores_a_response_that_carries_or_removes_an_id() {
     let (manager, _) = manager();
     let app = app!(sessions(&manager));
@@ -255,6 +269,8 @@ async fn a_middleware_that_cannot_work_is_refused() {
         refused(builder().header(name).build(), &[name, "another purpose"]);
         refused(builder().header_only(name).build(), &[name, "another purpose"]);
     }
+    let partitioned = plain("sid").partitioned(true);
+    refused(builder().cookie(partitioned).build(), &["cookie partitioned", "secure"]);
     // The touch interval is 10 s.
     let age = |seconds| {
         let cookie = plain("sid").age(CookieAge::Fixed(Duration::from_secs(seconds)));
