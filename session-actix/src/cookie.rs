@@ -4,7 +4,7 @@ mod deserialize;
 
 use actix_web::cookie::{Cookie, SameSite, time::Duration};
 use serde::Deserialize;
-use session_core::{Error, MAX_TTL, Manager, Result};
+use session_core::{Closed, Error, MAX_TTL, Manager, Result};
 
 use crate::signature::SUFFIX;
 
@@ -256,11 +256,15 @@ impl CookieConfig {
         self.age != CookieAge::Session
     }
 
-    pub(crate) fn with_token(&self, token: &str, manager: &Manager) -> Cookie<'_> {
+    /// Returns the cookie with a token, for as long as the session lives.
+    pub(crate) fn with_token(&self, token: &str, closed: &Closed, manager: &Manager) -> Cookie<'_> {
+        // The store may learn of a use up to one interval late.
+        let rolling = closed.ttl.unwrap_or(manager.ttl()) + manager.touch_interval();
         let age = match self.age {
+            // The user has asked to be remembered.
+            _ if closed.has_own_ttl => Some(rolling),
             CookieAge::Session => None,
-            // The store may learn of a use up to one interval late.
-            CookieAge::Rolling => Some(manager.ttl() + manager.touch_interval()),
+            CookieAge::Rolling => Some(rolling),
             CookieAge::Fixed(age) => Some(age),
         };
         let mut cookie = self.with_value(token.to_owned());

@@ -172,7 +172,7 @@ where
                         return Poll::Ready(response.map(ServiceResponse::map_into_left_body));
                     };
                     let closed = match session.try_close() {
-                        Some(closed) if !slot.sends_again(&closed) => {
+                        Some(closed) if !slot.sends_again(&closed) && !slot.needs_ttl(&closed) => {
                             return Poll::Ready(respond::finish(response, closed, slot));
                         }
                         closed => closed,
@@ -183,8 +183,12 @@ where
                             Some(closed) => closed,
                             None => session.close().await,
                         };
-                        match slot.sends_again(&closed) {
+                        let closed = match slot.sends_again(&closed) {
                             true => slot.shared().prove_cookie(closed).await,
+                            false => closed,
+                        };
+                        match slot.needs_ttl(&closed) {
+                            true => slot.shared().read_ttl(closed).await,
                             false => closed,
                         }
                     });

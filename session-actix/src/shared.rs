@@ -30,4 +30,13 @@ impl Shared {
         }
         closed
     }
+
+    /// Reads how long the session lives, which the cookie follows.
+    pub(crate) async fn read_ttl(&self, mut closed: Closed) -> Closed {
+        if let Outcome::Kept { id, .. } | Outcome::Issued { id } = &closed.outcome {
+            let (ttl, is_own) = self.manager.cookie_ttl(id, closed.time_left).await;
+            (closed.ttl, closed.has_own_ttl) = (Some(ttl), is_own);
+        }
+        closed
+    }
 }

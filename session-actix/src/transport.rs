@@ -94,11 +94,21 @@ impl Transport {
 
     /// Returns whether the client is sent an id that it knows, at most once per touch interval.
     ///
-    /// That is if its cookie has an age, or its token should be replaced.
+    /// That is if its cookie has an age, now or from now on, or its token should be replaced.
     pub(crate) fn sends_again(&self, closed: &Closed, client: &Client) -> bool {
-        let is_persistent = || self.cookie.as_ref().is_some_and(CookieConfig::is_persistent);
+        let follows = closed.has_own_ttl || closed.sets_ttl;
+        let is_persistent = |cookie: &CookieConfig| follows || cookie.is_persistent();
+        let is_persistent = || self.cookie.as_ref().is_some_and(is_persistent);
         matches!(&closed.outcome, Outcome::Kept { id, roll: true, .. }
             if is_persistent() || client.has_outdated(id))
+    }
+
+    /// Returns whether the client is sent a cookie whose age depends on what the request has not read.
+    pub(crate) fn needs_ttl(&self, closed: &Closed, client: &Client) -> bool {
+        let is_sent = matches!(closed.outcome, Outcome::Issued { .. });
+        closed.ttl.is_none()
+            && self.cookie.is_some()
+            && (is_sent || self.sends_again(closed, client))
     }
 
     /// Adds the headers that tell the client about its session, and caches that the response
@@ -121,7 +131,7 @@ impl Transport {
         let cookie = self.cookie.as_ref().zip(token.as_deref()).map(|(cookie, token)| {
             cookie.line(&match token {
                 "" => cookie.removal(),
-                _ => cookie.with_token(token, manager),
+                _ => cookie.with_token(token, closed, manager),
             })
         });
         let header = self.header.as_ref().filter(|_| is_news && client.is_told_in_header);
