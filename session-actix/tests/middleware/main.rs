@@ -1,6 +1,7 @@
 //! The behaviour that an app behind the session middleware can rely on.
 
 mod inner_errors;
+mod lifetimes;
 mod named;
 mod nesting;
 #[path = "../../../session-core/tests/support/probe.rs"]
@@ -66,6 +67,19 @@ async fn renew(session: Session) -> Result<&'static str, session_actix::Error> {
     Ok("ok")
 }
 
+const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+async fn remember(session: Session) -> Result<&'static str, session_actix::Error> {
+    session.set_ttl(MONTH).await?;
+    session.set("n", 1).await?;
+    Ok("ok")
+}
+
+async fn forget(session: Session) -> Result<&'static str, session_actix::Error> {
+    session.set_ttl(None).await?;
+    Ok("ok")
+}
+
 async fn whole(session: Session) -> Result<Option<Snapshot>, session_actix::Error> {
     session.data().await
 }
@@ -101,6 +115,8 @@ fn routes(config: &mut web::ServiceConfig) {
         .route("/get", web::to(get))
         .route("/del", web::to(del))
         .route("/renew", web::to(renew))
+        .route("/remember", web::to(remember))
+        .route("/forget", web::to(forget))
         .route("/whole", web::to(whole))
         .route("/idle", web::to(async |_: Session| "ok"))
         .route("/public", web::to(public))
