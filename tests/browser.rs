@@ -320,3 +320,35 @@ fn assert_accessible(browser: &Browser, state: &str) {
     assert!(serious.is_empty(), "{state}: {serious:#?}");
     assert!(found["passed"].as_u64() > Some(20), "{state}: axe found too little to check: {found}");
 }
+
+#[test]
+fn the_page_shows_both_ends_and_notices_a_renewal() {
+    let store = Store::key_value();
+    let settings = [
+        ("DEMO__SESSION__ABSOLUTE_MAX_AGE", "1h"),
+        ("DEMO__SESSION__RENEW_AFTER", "3s"),
+        ("DEMO__SESSION__GRACE", "2s"),
+    ];
+    let server = store.serve(&settings);
+    let browser = Browser::start();
+    browser.open(server.port(), "/");
+    browser.click(SET);
+    wait_until("set", || done(&browser) == "set");
+    wait_until("both ends", || browser.text("#end").starts_with("It ends in"));
+    assert!(seconds_left(&browser) <= 60);
+    let id = browser.text("#id");
+    std::thread::sleep(std::time::Duration::from_secs(3));
+    browser.click(GET);
+    wait_until("a renewal", || browser.text("#news").contains("Renewed"));
+    assert_ne!(browser.text("#id"), id);
+    assert!(browser.text("#items").starts_with("time "));
+    assert_eq!(done(&browser), "set get", "it is the same session");
+
+    // The command for an edit keeps what the server has noted.
+    let command = copied(&browser, "edit-command");
+    let edited = Command::new("sh").args(["-c", &command]).status();
+    assert!(edited.expect("a shell").success(), "{command}");
+    wait_until("edited", || browser.text("#items").contains("\"changed by hand\""));
+    assert!(browser.text("#end").starts_with("It ends in 59 min"), "{}", browser.text("#end"));
+    assert_eq!(browser.console_errors(), [""; 0]);
+}

@@ -203,7 +203,7 @@ impl Edit {
         };
         let item = RawValue::from_string(format!("\"{value}\"")).expect("a plain string is JSON");
         let changes = Changes::from_iter([(key.clone(), item)]);
-        let apply = |base| changes.apply(base).expect("it has an item").to_json().into_owned();
+        let apply = |base| changes.apply(base).expect("it has an item").stored().to_owned();
         let mut session = apply(Some(items));
         if session.len() > MAX_TEXT_LENGTH {
             session = apply(None);
