@@ -183,12 +183,10 @@ where
                             Some(closed) => closed,
                             None => session.close().await,
                         };
-                        let closed = match slot.sends_again(&closed) {
-                            true => slot.shared().prove_cookie(closed).await,
-                            false => closed,
-                        };
-                        match slot.needs_ttl(&closed) {
-                            true => slot.shared().read_ttl(closed).await,
+                        // Another request may have renewed or ended the session meanwhile. Its cookie
+                        // must not replace the one that the client was sent then.
+                        match slot.sends_again(&closed) || slot.needs_ttl(&closed) {
+                            true => slot.shared().manager.confirm(closed).await,
                             false => closed,
                         }
                     });

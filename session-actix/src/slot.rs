@@ -99,10 +99,9 @@ impl Slot {
         self.0.opened.get().is_some_and(|opened| transport.sends_again(closed, &opened.client))
     }
 
-    /// Returns whether the age of a cookie to be sent depends on what the request has not read.
+    /// Returns whether the age of a new cookie may depend on what the request has not read.
     pub(crate) fn needs_ttl(&self, closed: &Closed) -> bool {
-        let transport = &self.0.shared.transport;
-        self.0.opened.get().is_some_and(|opened| transport.needs_ttl(closed, &opened.client))
+        self.0.shared.transport.needs_ttl(closed)
     }
 
     /// Adds the headers that tell the client about its closed session.

@@ -103,12 +103,11 @@ impl Transport {
             if is_persistent() || client.has_outdated(id))
     }
 
-    /// Returns whether the client is sent a cookie whose age depends on what the request has not read.
-    pub(crate) fn needs_ttl(&self, closed: &Closed, client: &Client) -> bool {
-        let is_sent = matches!(closed.outcome, Outcome::Issued { .. });
-        closed.ttl.is_none()
-            && self.cookie.is_some()
-            && (is_sent || self.sends_again(closed, client))
+    /// Returns whether the client is sent a new cookie whose age may depend on what the request has not
+    /// read.
+    pub(crate) fn needs_ttl(&self, closed: &Closed) -> bool {
+        let is_sent = matches!(closed.outcome, Outcome::Issued { .. }) && self.cookie.is_some();
+        is_sent && closed.ttl.is_none()
     }
 
     /// Adds the headers that tell the client about its session, and caches that the response

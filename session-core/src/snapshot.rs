@@ -188,6 +188,17 @@ impl Snapshot {
         Some(&self.0.text[range.start as usize..range.end as usize])
     }
 
+    /// Returns a session with this metadata and no items.
+    pub(crate) fn of_meta(meta: Option<&str>) -> Self {
+        Self::from_sorted(std::iter::empty(), Some(meta.unwrap_or(NO_META)))
+            .expect("it is not empty")
+    }
+
+    /// Returns a session with the metadata and no items.
+    pub(crate) fn without_items(&self) -> Self {
+        Self::of_meta(self.meta())
+    }
+
     /// Returns a session with the metadata and only one of the items, if it exists.
     pub(crate) fn only(&self, key: &str) -> Option<Self> {
         let item = self.item(key).map(|item| (Cow::Borrowed(key), item));

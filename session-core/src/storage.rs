@@ -121,6 +121,22 @@ pub trait Storage: Debug + Send + Sync + 'static {
         Ok(self.get_session(id).await?.and_then(|session| session.only(key)))
     }
 
+    /// Changes the time to live like [`update_ttl`](Self::update_ttl), and returns the session's metadata: a
+    /// session without items. `None` if there is no session.
+    ///
+    /// Not one step: the metadata may be newer.
+    async fn update_ttl_with_metadata(
+        &self,
+        id: &SessionId,
+        ttl: TtlRange,
+    ) -> Result<Option<Snapshot>> {
+        if !self.update_ttl(id, ttl).await? {
+            return Ok(None);
+        }
+        let session = self.get_session(id).await?.filter(|session| !session.is_marker());
+        Ok(session.map(|session| session.without_items()))
+    }
+
     /// Counts the items; 0 if there is no session.
     async fn get_size(&self, id: &SessionId) -> Result<usize> {
         Ok(self.get_session(id).await?.map_or(0, |session| session.len()))

@@ -75,6 +75,27 @@ async fn a_request_that_only_writes_rolls_the_cookie_of_a_remembered_session() {
 }
 
 #[actix_web::test]
+async fn another_node_keeps_the_cookie_of_a_remembered_session() {
+    pause();
+    for granularity in [Granularity::Whole, Granularity::Item] {
+        let probe = Probe::new(granularity);
+        // It has never seen that a session has a time to live of its own.
+        let [first, other] = [(); 2].map(|()| {
+            let manager = Manager::builder(probe.clone()).ttl(TTL).build().unwrap();
+            sessions(&manager, CookieAge::Rolling)
+        });
+        let (first, other) = (app!(first), app!(other));
+        let id = cookie(&call(&first, "/remember", None).await);
+        sleep(TTL * 2).await;
+        for path in ["/get", "/set"] {
+            sleep(INTERVAL).await;
+            let rolled = call(&other, path, Some(&id)).await;
+            assert_eq!(age(&rolled), Some((MONTH + INTERVAL).as_secs()), "{path}");
+        }
+    }
+}
+
+#[actix_web::test]
 async fn g15_no_cookie_outlives_the_absolute_end() {
     pause();
     for manager in managers(|builder| builder.absolute_ttl(TTL * 2)) {

@@ -83,7 +83,17 @@ pub(super) async fn metadata_is_no_item(subject: Subject) -> CheckResult {
         let ttl = part.and_then(|part| part.read_meta().ttl());
         ensure!(ttl == Some(DAY), "get_with_metadata found the own time to live {ttl:?}");
     }
+    let range = TtlRange::at_least(HOUR).lifetime(Lifetime::idle(HOUR));
+    let meta = subject.update_ttl_with_metadata(&id, range).await?;
+    let is_own = meta.is_some_and(|meta| meta.is_empty() && meta.read_meta().ttl() == Some(DAY));
+    ensure!(is_own, "update_ttl_with_metadata did not return the metadata");
+    let missing = SessionId::random();
+    let meta = subject.update_ttl_with_metadata(&missing, range).await?;
+    ensure!(meta.is_none(), "update_ttl_with_metadata found a missing session");
     let plain = subject.create(r#"{"a":1}"#).await?;
+    let meta = subject.update_ttl_with_metadata(&plain, range).await?;
+    let is_plain = meta.is_some_and(|meta| meta.is_empty() && meta.read_meta().ttl().is_none());
+    ensure!(is_plain, "update_ttl_with_metadata did not find a session without metadata");
     let part = subject.get_with_metadata(&plain, "absent").await?;
     ensure!(part.is_none(), "get_with_metadata found something in a session without metadata");
     Ok(())

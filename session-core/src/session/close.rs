@@ -113,16 +113,12 @@ impl Session {
     }
 
     fn closed(&self, state: &State, outcome: Outcome, failure: Option<Failure>) -> Closed {
-        let manager = self.manager();
-        let ttl =
-            if manager.needs_metadata() { state.cookie_ttl(manager.lifetime()) } else { None };
-        let is_known = ttl.is_some() || !manager.needs_metadata();
         Closed {
             outcome,
             failure: failure.map(Error::from),
             was_used: state.was_asked,
             time_left: state.wait_budget.left(),
-            ttl: if is_known { Some(ttl.unwrap_or(manager.ttl())) } else { None },
+            ttl: state.cookie_ttl(self.manager().lifetime()),
             has_own_ttl: state.own_ttl().flatten().is_some(),
             sets_ttl: state.new_ttl.is_some(),
         }

@@ -22,7 +22,7 @@ pub struct Closed {
     pub time_left: Duration,
     /// How long the session lives unless it is used again, which a persistent cookie has to outlast.
     /// `None` if this request has not read the metadata that tells:
-    /// [`Manager::cookie_ttl`](crate::Manager::cookie_ttl) does.
+    /// [`Manager::confirm`](crate::Manager::confirm) does.
     pub ttl: Option<Duration>,
     /// Whether the session is known to have a [time to live of its own](crate::Session::set_ttl), which
     /// its cookie follows.

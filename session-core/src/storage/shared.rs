@@ -34,6 +34,7 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
         set_session(id: &'a SessionId, changes: &'b Changes, options: SetOptions<'c>)
             ['a, 'b, 'c] -> Written;
         update_ttl(id: &'a SessionId, ttl: TtlRange) ['a] -> bool;
+        update_ttl_with_metadata(id: &'a SessionId, ttl: TtlRange) ['a] -> Option<Snapshot>;
         remove_all(id: &'a SessionId, if_seen: Option<&'b Snapshot>) ['a, 'b] -> bool;
         expires_in(id: &'a SessionId) ['a] -> Option<Duration>;
         get(id: &'a SessionId, key: &'b str) ['a, 'b] -> Option<Box<RawValue>>;

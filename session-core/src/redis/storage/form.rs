@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use deadpool_redis::redis::Value;
+use serde_json::value::RawValue;
 
 use super::{
     super::client::{Effect, Key, Operation},
@@ -34,6 +35,26 @@ impl Form {
         Ok(self.clamp_ttl(operation, range, ttl.lifetime).await?.is_some())
     }
 
+    /// Brings the time to live into a range, and returns the metadata. One round trip.
+    pub(super) async fn update_ttl_with_metadata(
+        self,
+        operation: &Operation<'_>,
+        ttl: TtlRange,
+    ) -> Result<Option<Snapshot>> {
+        let range = [ttl.at_least, ttl.at_most.max(ttl.at_least)].map(millis);
+        let Value::Array(answer) = self.run_clamp(operation, range, ttl.lifetime, true).await?
+        else {
+            return Ok(None);
+        };
+        let meta = answer.into_iter().nth(1).and_then(|meta| match meta {
+            Value::BulkString(text) => String::from_utf8(text).ok(),
+            _ => None,
+        });
+        // It goes into a JSON text.
+        let meta = meta.filter(|meta| serde_json::from_str::<&RawValue>(meta).is_ok());
+        Ok(Some(Snapshot::of_meta(meta.as_deref())))
+    }
+
     /// Returns the time left. One round trip.
     pub(super) async fn expires_in(self, operation: &Operation<'_>) -> Result<Option<Duration>> {
         let left = self.clamp_ttl(operation, [0, 0], Lifetime::exactly(MAX_TTL)).await?;
@@ -47,14 +68,26 @@ impl Form {
         range: [u64; 2],
         lifetime: Lifetime,
     ) -> Result<Option<i64>> {
-        let [at_least, at_most] = range.map(|millis| millis.to_string());
-        let lifetime = lifetime_text(lifetime);
-        let args = [self.name(), at_least.as_bytes(), at_most.as_bytes(), lifetime.as_bytes()];
-        let call = lua::CLAMP_TTL.call(&[operation.key()], &args);
-        Ok(match operation.run(call, Effect::Repeatable).await? {
+        Ok(match self.run_clamp(operation, range, lifetime, false).await? {
             Value::Int(left) => Some(left),
             _ => None,
         })
+    }
+
+    async fn run_clamp(
+        self,
+        operation: &Operation<'_>,
+        range: [u64; 2],
+        lifetime: Lifetime,
+        wants_metadata: bool,
+    ) -> Result<Value> {
+        let [at_least, at_most] = range.map(|millis| millis.to_string());
+        let lifetime = lifetime_text(lifetime);
+        let args =
+            [self.name(), at_least.as_bytes(), at_most.as_bytes(), lifetime.as_bytes(), b"meta"];
+        let args = if wants_metadata { &args } else { &args[..4] };
+        let call = lua::CLAMP_TTL.call(&[operation.key()], args);
+        operation.run(call, Effect::Repeatable).await
     }
 
     /// Renames a session in one step, on the one server that holds both keys. One round trip.

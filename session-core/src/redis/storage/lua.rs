@@ -270,8 +270,9 @@ end
 /// Brings the time to live into a range, and returns the time left if that changes nothing.
 ///
 /// `KEYS[1]`: the session. `ARGV`: the form in which it is stored; the lower and the upper bound, or 0
-/// to change nothing; the lifetime on which they are based. Answers nil if there is no session, -1 if
-/// it has no time to live and gets none. A session that has ended is removed.
+/// to change nothing; the lifetime on which they are based; a fifth argument, of any value, if the
+/// metadata is wanted too. Answers nil if there is no session, -1 if it has no time to live and gets
+/// none; with the metadata a list of both. A session that has ended is removed.
 pub(super) static CLAMP_TTL: LazyLock<Script> = LazyLock::new(|| {
     Script::new(concat!(
         lifetime!(),
@@ -289,8 +290,9 @@ if shift ~= 0 then
   least, most = math.max(least + shift, 1), math.max(most + shift, 1)
 end
 if left then least, most = math.min(least, left), math.min(most, left) end
-if now < least then return redis.pcall('PEXPIRE', KEYS[1], least) end
-if now > most then return redis.pcall('PEXPIRE', KEYS[1], most) end
+if now < least then now = redis.pcall('PEXPIRE', KEYS[1], least)
+elseif now > most then now = redis.pcall('PEXPIRE', KEYS[1], most) end
+if ARGV[5] and type(now) == 'number' then return {now, meta} end
 return now",
     ))
 });

@@ -146,6 +146,14 @@ impl Storage for RedisHashTableStorage {
         Form::Hash.update_ttl(&self.redis.operation(id), ttl).await
     }
 
+    async fn update_ttl_with_metadata(
+        &self,
+        id: &SessionId,
+        ttl: TtlRange,
+    ) -> Result<Option<Snapshot>> {
+        Form::Hash.update_ttl_with_metadata(&self.redis.operation(id), ttl).await
+    }
+
     async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
         match if_seen {
             None => hash::remove(&self.redis.operation(id)).await,

@@ -113,6 +113,14 @@ impl Storage for RedisKeyValueStorage {
         Form::String.update_ttl(&self.redis.operation(id), ttl).await
     }
 
+    async fn update_ttl_with_metadata(
+        &self,
+        id: &SessionId,
+        ttl: TtlRange,
+    ) -> Result<Option<Snapshot>> {
+        Form::String.update_ttl_with_metadata(&self.redis.operation(id), ttl).await
+    }
+
     async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
         if !self.has_large(id) {
             return SessionString::new(&self.redis, id).remove(if_seen).await;
