@@ -126,6 +126,29 @@ async fn an_acknowledged_removal_or_rename_is_visible_at_once_in_its_process() {
 }
 
 #[tokio::test]
+async fn a_marker_is_never_cached() {
+    let server = RedisServer::start();
+    let near = near(&server.url());
+    let (by_copying, by_script) = (id("a"), id("b"));
+    for id in [&by_copying, &by_script] {
+        create(&*near.storage, id).await;
+        assert_eq!(get(&*near.storage, id).await, Some(0));
+    }
+    let seen = near.storage.get_session(&by_copying).await.unwrap().unwrap();
+    // As a renewal in a cluster does.
+    let retire = SetOptions::retire(&seen, TTL);
+    let retired = near.storage.set_session(&by_copying, &Changes::new(), retire).await;
+    assert_eq!(retired.unwrap(), Written::Saved);
+    let grace = RenameOptions::grace(TTL);
+    assert!(near.storage.rename(&by_script, &id("c"), grace).await.unwrap());
+    for id in [by_copying, by_script] {
+        assert!(near.storage.cached(&id).is_none());
+        assert!(near.storage.get_session(&id).await.unwrap().unwrap().is_marker());
+        assert!(near.storage.cached(&id).is_none());
+    }
+}
+
+#[tokio::test]
 async fn an_expired_session_is_served_for_less_than_a_second() {
     let server = RedisServer::start();
     let (near, other) = (near(&server.url()), uncached(&server));

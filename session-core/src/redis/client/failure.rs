@@ -180,13 +180,9 @@ pub(crate) fn reason(error: &RedisError) -> String {
 
 /// Returns whether the user lacks a permission. In a script the code is `ERR`.
 fn is_denial(error: &RedisError) -> bool {
-    // The last one is how Redis 6 begins, after a first word that counts as a code.
-    let in_script = [
-        "ACL failure in script",
-        "The user executing the script can't",
-        "user executing the script can't",
-    ];
-    let is_in_script = |detail: &str| in_script.iter().any(|start| detail.starts_with(start));
+    // Redis 6 puts the script's name and line before it.
+    let in_script = ["ACL failure in script", "The user executing the script can't"];
+    let is_in_script = |detail: &str| in_script.iter().any(|said| detail.contains(said));
     error.code() == Some("NOPERM") || error.detail().is_some_and(is_in_script)
 }
 

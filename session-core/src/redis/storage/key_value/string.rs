@@ -90,10 +90,12 @@ impl<'a> SessionString<'a> {
         ttl: Duration,
     ) -> Result<Swap> {
         let placeholder = self.near_cache.map(|cache| cache.begin_write(self.id));
-        let call = swap_call(self.operation.key(), old, new, ttl, placeholder.is_some());
+        // A marker is not cached: it would be served for longer than it exists.
+        let cacheable = new.filter(|new| placeholder.is_some() && !new.is_marker());
+        let call = swap_call(self.operation.key(), old, new, ttl, cacheable.is_some());
         Ok(match self.operation.run(call, Effect::Once).await? {
             Value::Okay => {
-                if let (Some(placeholder), Some(new)) = (placeholder, new) {
+                if let (Some(placeholder), Some(new)) = (placeholder, cacheable) {
                     placeholder.fill(new);
                 }
                 Swap::Done
