@@ -125,6 +125,17 @@ async fn a_store_full_of_expired_sessions_refuses_nobody() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_full_store_is_not_searched_for_every_refused_request() {
+    let storage = MemoryStorage::new().max_sessions(1);
+    create(&storage, &id(0), Duration::from_millis(100)).await;
+    assert!(try_create(&storage, &id(1)).await.is_err(), "searched in vain");
+    sleep(Duration::from_millis(200)).await;
+    assert!(try_create(&storage, &id(1)).await.is_err(), "not searched so soon again");
+    sleep(BETWEEN_SEARCHES).await;
+    assert_eq!(try_create(&storage, &id(1)).await.unwrap(), Written::Saved);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_session_whose_time_was_shortened_makes_room() {
     let storage = MemoryStorage::new().max_sessions(1);
     create(&storage, &id(1), HOUR).await;
