@@ -175,6 +175,7 @@ impl Changes {
     }
 
     /// Returns whether the metadata changes, depending on what it is.
+    #[cfg(feature = "redis")]
     pub(crate) fn changes_meta(&self) -> bool {
         matches!(self.meta.as_deref(), Some(NewMeta::Change(_)))
     }

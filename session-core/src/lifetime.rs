@@ -92,6 +92,8 @@ impl Lifetime {
         Some(absolute.saturating_sub(Duration::from_millis(age)))
     }
 
+    /// Returns whether metadata is ignored.
+    #[cfg(feature = "redis")]
     pub(crate) fn is_exact(&self) -> bool {
         self.is_exact
     }
