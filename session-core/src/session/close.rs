@@ -79,9 +79,8 @@ impl Session {
     pub fn try_close(&self) -> Option<Closed> {
         let _transition = self.0.transition.try_lock()?;
         let mut state = self.state();
-        let needs_store = state.pending.is_some()
-            || state.unproved().is_some()
-            || self.upkeep(&state).is_some();
+        let needs_store =
+            state.pending.is_some() || state.unproved().is_some() || self.upkeep(&state).is_some();
         (!needs_store).then(|| self.finish(&mut state))
     }
 
