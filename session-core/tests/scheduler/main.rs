@@ -6,15 +6,18 @@
 //! checked.
 //!
 //! Arrows: `cases` -> `explore` (every schedule) -> `run` (one schedule) -> `store` and `request`
-//! -> `turns`; `explore` -> `rules` and `browser` -> `facts` -> `history`. `real_storages` runs cases
-//! in random orders.
+//! -> `turns`; `explore` -> `rules` -> `browser`, `items` and `lifetimes` -> `facts` -> `history`.
+//! `real_storages` runs cases in random orders.
 
 mod browser;
 mod case;
 mod cases;
+mod cases_of_renewals;
 mod explore;
 mod facts;
 mod history;
+mod items;
+mod lifetimes;
 mod real_storages;
 #[path = "../support/renames_by_copying.rs"]
 mod renames_by_copying;

@@ -5,11 +5,14 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
-    time::Duration,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use serde_json::value::to_raw_value;
-use session_core::{Changes, Manager, Session, SessionId, SetOptions, Storage, Written};
+use session_core::{
+    Changes, Lifetime, Manager, Session, SessionId, SetOptions, Snapshot, Storage, Written,
+};
+
+use tokio::task::yield_now;
 
 use crate::{
     browser,
@@ -22,6 +25,11 @@ use crate::{
 };
 
 const TTL: Duration = Duration::from_secs(600);
+/// Longer than any run, as the ids that a run issues are not due.
+const RENEW_AFTER: Duration = Duration::from_secs(3600);
+/// The longest life of a session, and what the first one has left of it.
+const ABSOLUTE_TTL: Duration = Duration::from_secs(86_400);
+const LEFT: Duration = Duration::from_millis(400);
 /// More steps than any run needs.
 const MAX_STEPS: usize = 500;
 
@@ -33,6 +41,8 @@ pub(crate) enum Step {
     Drop(usize),
     GiveUp(usize),
     Expire,
+    /// The absolute end comes.
+    End,
 }
 
 type Strand = Pin<Box<dyn Future<Output = ()>>>;
@@ -64,6 +74,7 @@ struct Spare {
     drop: bool,
     give_up: bool,
     expiry: bool,
+    end: bool,
 }
 
 impl<'a> Run<'a> {
@@ -80,12 +91,7 @@ impl<'a> Run<'a> {
         store.history.watch(&first);
         store.history.watch(&invented);
         if case.has_session {
-            let mut items = Changes::new();
-            items.set("n", to_raw_value(&1).expect("a number is JSON"));
-            let create = SetOptions::create(TTL);
-            let written = store.inner.set_session(&first, &items, create).await;
-            assert_eq!(written.expect("the store itself works"), Written::Saved);
-            store.history.observe(&*store.inner, None).await;
+            create_first(case, &store, &first).await;
         }
         let nodes = if case.has_two_nodes { 2 } else { 1 };
         let manager = || {
@@ -100,12 +106,19 @@ impl<'a> Run<'a> {
                 history.push(Event::Generated { request, id: id.clone() });
                 id
             };
-            let builder = Manager::builder(store.clone()).ttl(TTL).timeout(timeout).id_fn(new_id);
-            builder.build().expect("the settings are valid")
+            let mut builder = Manager::builder(store.clone()).ttl(TTL).timeout(timeout);
+            if case.renews {
+                builder = builder.renew_after(RENEW_AFTER);
+            }
+            if case.has_end {
+                builder = builder.absolute_ttl(ABSOLUTE_TTL);
+            }
+            builder.id_fn(new_id).build().expect("the settings are valid")
         };
         let managers = (0..nodes).map(|_| manager()).collect();
         let sessions = case.requests.iter().map(|_| None).collect();
-        let spare = Spare { drop: true, give_up: true, expiry: case.may_expire };
+        let (expiry, end) = (case.may_expire, case.has_end);
+        let spare = Spare { drop: true, give_up: true, expiry, end };
         let (strands, steps) = (Vec::new(), Vec::new());
         Self { case, choices, managers, store, first, invented, sessions, strands, spare, steps }
     }
@@ -124,6 +137,9 @@ impl<'a> Run<'a> {
             let steps = self.next_steps();
             if !steps.iter().any(|step| matches!(step, Step::Start(_) | Step::Resume(..))) {
                 if self.strands.iter().all(Option::is_none) {
+                    if self.spare.end {
+                        self.take(Step::End).await;
+                    }
                     return;
                 }
                 if !self.let_time_pass().await {
@@ -155,7 +171,10 @@ impl<'a> Run<'a> {
         }
         let started = self.store.turns.requests();
         for (number, request) in self.case.requests.iter().enumerate() {
-            if !started.contains(&number) {
+            let is_early = number > 0
+                && self.case.is_first_alone
+                && !self.store.history.record().has_responded(0);
+            if !started.contains(&number) && !is_early {
                 steps.push(Step::Start(number));
             } else if self.spare.drop && request.may_drop && self.sessions[number].is_some() {
                 steps.push(Step::Drop(number));
@@ -163,6 +182,9 @@ impl<'a> Run<'a> {
         }
         if self.spare.expiry {
             steps.push(Step::Expire);
+        }
+        if self.spare.end {
+            steps.push(Step::End);
         }
         steps
     }
@@ -194,6 +216,16 @@ impl<'a> Run<'a> {
                     let removed = self.store.inner.remove_all(&id, None).await;
                     assert!(removed.expect("the store itself works"));
                 }
+                history.observe(&*self.store.inner, None).await;
+            }
+            Step::End => {
+                self.spare.end = false;
+                // The background tasks write the times to live that are owed before.
+                for _ in 0..3 {
+                    yield_now().await;
+                }
+                tokio::time::advance(LEFT + LEFT / 8).await;
+                history.push(Event::Over);
                 history.observe(&*self.store.inner, None).await;
             }
         }
@@ -296,6 +328,7 @@ impl<'a> Run<'a> {
             Step::Start(request) => format!("{} begins", name(request)),
             Step::Drop(request) => format!("{} is dropped", name(request)),
             Step::Expire => "all sessions expire".to_owned(),
+            Step::End => "the absolute end comes".to_owned(),
             Step::GiveUp(strand) => {
                 format!("{} gives up and repeats", name(self.store.turns.doing(strand).request))
             }
@@ -310,4 +343,28 @@ impl<'a> Run<'a> {
         });
         lines.map(|line| format!("  {line}\n")).collect()
     }
+}
+
+/// Stores the session that the browser has at first, whose id is due to be renewed.
+async fn create_first(case: &Case, store: &ScheduledStorage, id: &SessionId) {
+    let created = if case.has_end { now() - ABSOLUTE_TTL + LEFT } else { Duration::from_millis(1) };
+    let text = if case.renews || case.has_end {
+        format!(r#"{{"$meta":{{"created":{}}},"n":1}}"#, created.as_millis())
+    } else {
+        r#"{"n":1}"#.to_owned()
+    };
+    let session = Snapshot::parse(text).expect("it is JSON").expect("it has an item");
+    let absolute = case.has_end.then_some(ABSOLUTE_TTL);
+    let create = SetOptions::create(TTL).lifetime(Lifetime::idle(TTL).absolute(absolute));
+    let written = store.inner.set_session(id, &Changes::between(None, &session), create).await;
+    assert_eq!(written.expect("the store itself works"), Written::Saved);
+    store.history.observe(&*store.inner, None).await;
+}
+
+/// Returns the time since 1970 at which Tokio's paused clock stands.
+fn now() -> Duration {
+    let stands_for =
+        Instant::now().saturating_duration_since(tokio::time::Instant::now().into_std());
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.expect("it is after 1970") - stands_for
 }

@@ -199,7 +199,8 @@ async fn g14_a_login_after_a_renewal_leads_nobody_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn g14_a_slow_request_with_the_id_before_a_renewal_does_not_bring_back_the_id_before_a_login() {
+async fn g14_a_slow_request_with_the_id_before_a_renewal_does_not_bring_back_the_id_before_a_login()
+{
     for [manager, other] in nodes() {
         for ends in [None, Some("login"), Some("logout")] {
             let id = due(&manager).await;
