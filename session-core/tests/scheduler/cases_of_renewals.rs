@@ -10,7 +10,7 @@ use crate::{
     },
     request::{
         Claim,
-        Op::{Count, Login, Take},
+        Op::{Count, Get, Login, Set, Take},
         Request,
     },
 };
@@ -42,6 +42,10 @@ fn only_login() -> Request {
     Request::new("login", [Login])
 }
 
+fn other_writer() -> Request {
+    Request::new("other writer", [Get("n"), Set("b", 3)])
+}
+
 fn counter() -> Request {
     Request::new("counter", [Count("count")])
 }
@@ -61,7 +65,7 @@ fn other_taker() -> Request {
 /// Returns a case of each kind, for random schedules.
 pub(crate) fn all() -> Vec<Case> {
     vec![
-        renewing([reader().may_drop(), careful_writer(), late(writer())]),
+        renewing([reader().may_drop(), writer(), late(other_writer())]),
         renewing([reader(), login(), late(careful_writer())]),
         renewing([reader(), logout(), late(writer())]),
         renewing([counter(), other_counter(), reader()]),
