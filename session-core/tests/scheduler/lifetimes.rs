@@ -22,3 +22,10 @@ pub(crate) fn nothing_outlives_its_absolute_end(facts: &Facts<'_>) -> Option<Str
         Some(format!("{id:?} lives"))
     })
 }
+
+/// An id that was issued a moment ago is not renewed by itself.
+pub(crate) fn an_id_is_renewed_by_itself_once(facts: &Facts<'_>) -> Option<String> {
+    let ids = facts.record.ids.iter();
+    let renewed = ids.filter(|id| facts.ends(id).any(|end| end.is_followed())).count();
+    (renewed > 1).then(|| format!("renewed {renewed} times"))
+}

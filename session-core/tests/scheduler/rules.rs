@@ -29,6 +29,7 @@ const RULES: &[(&str, Rule)] = &[
     ("G13: every increment counts once", items::every_increment_counts_once),
     ("G13: an item is taken at most once", items::an_item_is_taken_at_most_once),
     ("G15: nothing outlives its absolute end", lifetimes::nothing_outlives_its_absolute_end),
+    ("G14: an id is renewed by itself once", lifetimes::an_id_is_renewed_by_itself_once),
     ("G14: no session is begun beside another", browser::no_session_is_begun_beside_another),
     ("G14: only a living session is rolled", browser::only_a_living_session_is_rolled),
     ("G14: only a logout removes the cookie", browser::only_a_logout_removes_the_cookie),
