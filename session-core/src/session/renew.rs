@@ -113,7 +113,7 @@ impl Session {
     /// Records that the session has a new id.
     fn renewed(&self, old: &SessionId, new: SessionId, old_id: OldId) -> Result<SessionId> {
         if matches!(old_id, OldId::Removed) {
-            self.manager().note_ended(&old);
+            self.manager().note_ended(old);
         }
         let mut state = self.state();
         state.check(Access::Write)?;
