@@ -47,7 +47,7 @@ fn an_increment_that_is_lost_or_counted_twice_is_detected() {
 #[test]
 fn a_total_that_is_not_the_number_of_increments_is_detected() {
     let counts = [born(), counted(2, 3, "s", 1), counted(4, 5, "s", 2)];
-    let with = |total: &Event| broken(&[&counts[..], &[total.clone()]].concat());
+    let with = |total: &Event| broken(&[&counts[..], std::slice::from_ref(total)].concat());
     let total = |shown: &str| got(6, 7, "s", &[A0, ("count", shown)]);
     assert_eq!(with(&total("2")), NONE);
     assert_eq!(with(&total("1")), [Rule::EveryCountCounts]);

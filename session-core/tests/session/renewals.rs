@@ -78,16 +78,16 @@ async fn g14_fifty_requests_during_a_renewal_lose_nothing_and_end_with_the_same_
     for [manager, other] in nodes() {
         let id = due(&manager).await;
         let requests = (0..50).map(|number: u64| {
-            let node = if number % 2 == 0 { &manager } else { &other };
+            let node = if number.is_multiple_of(2) { &manager } else { &other };
             let id = id.clone();
             async move {
                 let session = node.open(Some(id));
-                if number % 3 == 0 {
+                if number.is_multiple_of(3) {
                     assert_eq!(session.get::<u32>("n").await.unwrap(), Some(1));
                 }
                 sleep(Duration::from_millis(number % 7)).await;
                 session.set(&format!("request {number}"), number).await.unwrap();
-                if number % 5 == 0 {
+                if number.is_multiple_of(5) {
                     session.update_or("count", 0, |count| count + 1).await.unwrap();
                 }
                 close(&session).await
