@@ -10,8 +10,8 @@ use super::{
 };
 
 impl Checker<'_> {
-    /// Checks that each number lies between those of the increments that were certainly counted before
-    /// and of those that may have been, and is answered once.
+    /// Checks that each number lies between that of the increments that were certainly counted
+    /// before and that of those that may have been, and is answered once.
     pub(super) fn check_counts(&mut self, trace: &SessionTrace) {
         let of_session = |event: &Event| {
             let id = match &event.cookie {

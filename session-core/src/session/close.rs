@@ -58,8 +58,8 @@ impl Session {
 
     /// Closes the session like [`close`](Self::close) if that needs no waiting, or returns `None`.
     ///
-    /// It needs waiting if there are changes to store, the id is to be renewed or was so a moment ago by
-    /// another request, or a clone is waiting for the store.
+    /// It needs waiting if there are changes to store, the id is to be renewed or was renewed by
+    /// another request a moment ago, or a clone is waiting for the store.
     ///
     /// # Examples
     ///

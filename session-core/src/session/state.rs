@@ -19,8 +19,8 @@ pub(super) struct State {
     pub(super) phase: Phase,
     /// The id that the client sent. It must be sent any other id.
     pub(super) claim: Option<SessionId>,
-    /// Whether the claimed id has led to the session's id, and no answer at the end of the request has
-    /// shown yet that the session still has it.
+    /// Whether the claimed id has led to the session's id, and no answer at the end of the request
+    /// has shown yet that the session still has it.
     pub(super) is_followed: bool,
     /// Whether a claimed id was renewed a moment ago, by another request of this client.
     pub(super) is_renewed: bool,
@@ -180,7 +180,7 @@ impl State {
         self.is_followed = true;
     }
 
-    /// Returns the id that the client would be told, if the session may have moved on from it meanwhile.
+    /// Returns the id that the client would be told, if the session may have moved on meanwhile.
     pub(super) fn unproved(&self) -> Option<&SessionId> {
         match &self.phase {
             Phase::Known(id, _) if self.is_followed && self.used => Some(id),

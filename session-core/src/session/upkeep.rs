@@ -106,8 +106,8 @@ impl Session {
 
     /// Finds out whether the session still has the id that the claimed one has led to.
     ///
-    /// Another request may have renewed or ended it since this one has read it. Its id must not replace
-    /// the one that the client was sent then.
+    /// Another request may have renewed or ended it since this one has read it. Its id must not
+    /// replace the one that the client was sent then.
     pub(super) async fn prove(&self, id: &SessionId) {
         let left = self.attempt(self.storage().expires_in(id)).await;
         if left.flatten().is_some() {

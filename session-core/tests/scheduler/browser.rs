@@ -85,8 +85,8 @@ pub(crate) fn no_response_names_an_id_that_its_request_has_ended(
 ///
 /// The id before a renewal by itself leads to it, within the grace.
 ///
-/// With one exception, which no server can prevent: a response that rolls the cookie, or tells the id
-/// after a renewal by itself, made when the session still existed under it, may arrive after the
+/// With one exception, which no server can prevent: a response that rolls the cookie, or tells the
+/// id after a renewal by itself, made when the session still existed under it, may arrive after the
 /// response of the login.
 pub(crate) fn the_browser_keeps_its_session(facts: &Facts<'_>) -> Option<String> {
     let is_lost = facts.case.requests.iter().enumerate().any(|(number, script)| {

@@ -20,8 +20,8 @@ pub(crate) struct Case {
     pub(crate) is_first_alone: bool,
     /// Whether ids are renewed by themselves. That of the first session is due.
     pub(crate) renews: bool,
-    /// Whether the sessions have an absolute end. That of the first one may come at any moment, and has
-    /// come in the end.
+    /// Whether the sessions have an absolute end. That of the first one may come at any moment, and
+    /// has come in the end.
     pub(crate) has_end: bool,
 }
 

@@ -5,9 +5,9 @@
 //! after the other, without threads and without real time, and after each of them the rules are
 //! checked.
 //!
-//! Arrows: `cases` -> `explore` (every schedule) -> `run` (one schedule) -> `store` and `request`
-//! -> `turns`; `explore` -> `rules` -> `browser`, `items` and `lifetimes` -> `facts` -> `history`.
-//! `real_storages` runs cases in random orders.
+//! Arrows: `cases` -> `explore` (every schedule) -> `run` (one schedule) -> `first_session`,
+//! `store` and `request` -> `turns`; `explore` -> `rules` -> `browser`, `items` and `lifetimes` ->
+//! `facts` -> `history`. `real_storages` runs cases in random orders.
 
 mod browser;
 mod case;
@@ -15,6 +15,7 @@ mod cases;
 mod cases_of_renewals;
 mod explore;
 mod facts;
+mod first_session;
 mod history;
 mod items;
 mod lifetimes;

@@ -5,18 +5,16 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
-use session_core::{
-    Changes, Lifetime, Manager, Session, SessionId, SetOptions, Snapshot, Storage, Written,
-};
-
+use session_core::{Manager, Session, SessionId, Storage as _};
 use tokio::task::yield_now;
 
 use crate::{
     browser,
     case::{Case, Setting},
+    first_session::{self, ABSOLUTE_TTL, LEFT},
     history::{Event, History},
     request::{Claim, Op, perform_all},
     schedule::Choices,
@@ -24,12 +22,9 @@ use crate::{
     turns::{Alarm, Moment, Place, Turns},
 };
 
-const TTL: Duration = Duration::from_secs(600);
+pub(crate) const TTL: Duration = Duration::from_secs(600);
 /// Longer than any run, as the ids that a run issues are not due.
 const RENEW_AFTER: Duration = Duration::from_secs(3600);
-/// The longest life of a session, and what the first one has left of it.
-const ABSOLUTE_TTL: Duration = Duration::from_secs(86_400);
-const LEFT: Duration = Duration::from_millis(400);
 /// More steps than any run needs.
 const MAX_STEPS: usize = 500;
 
@@ -91,7 +86,7 @@ impl<'a> Run<'a> {
         store.history.watch(&first);
         store.history.watch(&invented);
         if case.has_session {
-            create_first(case, &store, &first).await;
+            first_session::create(case, &store, &first).await;
         }
         let nodes = if case.has_two_nodes { 2 } else { 1 };
         let manager = || {
@@ -343,28 +338,4 @@ impl<'a> Run<'a> {
         });
         lines.map(|line| format!("  {line}\n")).collect()
     }
-}
-
-/// Stores the session that the browser has at first, whose id is due to be renewed.
-async fn create_first(case: &Case, store: &ScheduledStorage, id: &SessionId) {
-    let created = if case.has_end { now() - ABSOLUTE_TTL + LEFT } else { Duration::from_millis(1) };
-    let text = if case.renews || case.has_end {
-        format!(r#"{{"$meta":{{"created":{}}},"n":1}}"#, created.as_millis())
-    } else {
-        r#"{"n":1}"#.to_owned()
-    };
-    let session = Snapshot::parse(text).expect("it is JSON").expect("it has an item");
-    let absolute = case.has_end.then_some(ABSOLUTE_TTL);
-    let create = SetOptions::create(TTL).lifetime(Lifetime::idle(TTL).absolute(absolute));
-    let written = store.inner.set_session(id, &Changes::between(None, &session), create).await;
-    assert_eq!(written.expect("the store itself works"), Written::Saved);
-    store.history.observe(&*store.inner, None).await;
-}
-
-/// Returns the time since 1970 at which Tokio's paused clock stands.
-fn now() -> Duration {
-    let stands_for =
-        Instant::now().saturating_duration_since(tokio::time::Instant::now().into_std());
-    let now = SystemTime::now().duration_since(UNIX_EPOCH);
-    now.expect("it is after 1970") - stands_for
 }
