@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use demo::{server::Server, store::Store};
+use demo::{client::Client, server::Server, store::Store};
 use support::cluster::RedisCluster;
 
 /// Much shorter than sensible, so that the tests see several renewals.
@@ -93,6 +93,86 @@ fn renewals_lose_nothing(servers: &[Server]) {
     }
     // One more renewal may have happened meanwhile.
     assert!(ids.len() <= 2, "all end with the same id: {}", ids.len());
+}
+
+#[test]
+fn g14_servers_killed_while_they_renew_ids_by_themselves_lose_nothing() {
+    // Long enough for a client that meets killed servers several times.
+    let settings = [
+        ("DEMO__SESSION__RENEW_AFTER", "1600ms"),
+        ("DEMO__SESSION__GRACE", "1500ms"),
+        ("DEMO__SESSION__MAX_AGE", "1m"),
+        ("DEMO__REDIS__RESPONSE_TIMEOUT", "20s"),
+    ];
+    for store in [Store::file(), Store::key_value(), Store::hash_table()] {
+        let mut servers = [(); 3].map(|()| store.serve(&settings));
+        let ports = servers.each_ref().map(Server::port);
+        let mut browser = servers[0].client();
+        assert_eq!(browser.get_ok("/count"), "1");
+        let end = Instant::now() + DURATION;
+        let tabs = thread::scope(|scope| {
+            let tabs = (0..6).map(|number| {
+                let tab = Tab::of(&browser, &ports);
+                scope.spawn(move || tab.count_until(end, number))
+            });
+            let tabs: Vec<_> = tabs.collect();
+            let mut rng = fastrand::Rng::new();
+            while Instant::now() < end {
+                thread::sleep(Duration::from_millis(rng.u64(50..250)));
+                let server = &mut servers[rng.usize(..3)];
+                server.kill();
+                server.restart();
+            }
+            tabs.into_iter().map(|tab| tab.join().unwrap()).collect::<Vec<_>>()
+        });
+        let (mut counted, mut cut) = (BTreeSet::from([1]), 0);
+        for tab in &tabs {
+            cut += tab.cut;
+            assert!(tab.counted.iter().all(|number| counted.insert(*number)), "counted twice");
+            assert!(tab.ids.len() > 1, "its id was renewed");
+        }
+        assert!(cut > 0, "requests were cut off");
+        let expected = counted.len()..=counted.len() + cut;
+        for tab in tabs {
+            for port in ports {
+                let total: usize = tab.client.at(port).get_ok("/get?key=count").parse().unwrap();
+                assert!(expected.contains(&total), "{total} of {expected:?}");
+            }
+        }
+    }
+}
+
+/// A tab with a cookie of its own, which meets all servers.
+struct Tab {
+    client: Client,
+    ports: Vec<u16>,
+    counted: Vec<usize>,
+    cut: usize,
+    ids: BTreeSet<Option<String>>,
+}
+
+impl Tab {
+    fn of(browser: &Client, ports: &[u16]) -> Self {
+        let client = browser.at(ports[0]);
+        Self { client, ports: ports.to_vec(), counted: vec![], cut: 0, ids: BTreeSet::new() }
+    }
+
+    fn count_until(mut self, end: Instant, seed: u64) -> Self {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        while Instant::now() < end {
+            self.client = self.client.at(self.ports[rng.usize(..self.ports.len())]);
+            match self.client.try_get("/count") {
+                Ok(answer) if answer.status == 200 => {
+                    self.counted.push(answer.body.parse().unwrap());
+                    self.ids.insert(self.client.id.clone());
+                }
+                Ok(answer) => panic!("{answer:?}"),
+                Err(_) => self.cut += 1,
+            }
+            thread::sleep(Duration::from_millis(rng.u64(5..30)));
+        }
+        self
+    }
 }
 
 #[test]

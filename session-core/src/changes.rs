@@ -174,6 +174,11 @@ impl Changes {
         Self { items: BTreeMap::new(), meta }
     }
 
+    /// Returns whether metadata is written.
+    pub(crate) fn has_meta(&self) -> bool {
+        self.meta.is_some()
+    }
+
     /// Returns whether the metadata changes, depending on what it is.
     #[cfg(feature = "redis")]
     pub(crate) fn changes_meta(&self) -> bool {

@@ -53,8 +53,14 @@ fn g4_servers_killed_while_they_renew_ids_lose_nothing_in_redis_hashes() {
 /// old id stays valid.
 fn kill_repeatedly(fault: &'static str, store: &Store) {
     let applications = (0..PROCESSES).map(|_| start_process(store)).collect();
-    let plan =
-        Plan { browsers: 4, logins: (0..PROCESSES).collect(), login_share: 40, ..Plan::new() };
+    // Numbers are no values of one session alone.
+    let plan = Plan {
+        browsers: 4,
+        logins: (0..PROCESSES).collect(),
+        login_share: 40,
+        counts: false,
+        ..Plan::new()
+    };
     let run = FaultRun::begin_with(plan, fault, vec![applications]);
     kill_at_random(run, PROCESSES, Duration::from_secs(2))
         .end_with(AllowedErrors::Connections, |history| {

@@ -72,6 +72,8 @@ impl Checker<'_> {
         self.check_order(number, trace, &ends, &uses);
         self.check_cookies(trace, &ends);
         self.check_partial_writes(trace);
+        self.check_counts(trace);
+        self.check_takes(trace);
     }
 }
 

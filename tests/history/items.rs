@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::{
     checker::{Checker, Write},
     presence::Uses,
-    record::{Answer, Cookie, Event, History, Id, Moment, Operation},
+    record::{Answer, COUNT, Cookie, Event, History, Id, Moment, Operation},
     register::{Contradiction, NEVER, Register},
     rule::Rule,
     session_trace::{End, SessionTrace},
@@ -85,11 +85,14 @@ impl<'h> Checker<'h> {
         let mut registers: BTreeMap<&str, Register> = BTreeMap::new();
         for (&at, uses) in trace.events.iter().zip(uses) {
             let event = self.event(at);
+            // Nothing was taken, so nothing was removed.
+            let is_void =
+                matches!(event.operation, Operation::Take(_)) && event.answer == Answer::Item(None);
             // A removal is answered 200 even if there was no session.
             let is_removal = matches!(event.operation, Operation::Remove(_));
             let may_be_void = is_removal && !self.is_certainly_present(event, ends, uses);
             let certain = if event.is_uncertain() || may_be_void { NEVER } else { event.answered };
-            if event.answer == Answer::Refused {
+            if event.answer == Answer::Refused || is_void {
                 continue;
             }
             let mut write = |key: &'h str, value| {
@@ -101,7 +104,7 @@ impl<'h> Checker<'h> {
                     write(key, Some(value.as_str()));
                 }
             }
-            if let Operation::Remove(key) = &event.operation {
+            if let Operation::Remove(key) | Operation::Take(key) = &event.operation {
                 write(key, None);
             }
         }
@@ -125,7 +128,7 @@ impl<'h> Checker<'h> {
                         }
                     }
                 }
-                (Operation::GetItem(key), Answer::Item(item)) => {
+                (Operation::GetItem(key) | Operation::Take(key), Answer::Item(item)) => {
                     let Some(register) = registers.get_mut(key.as_str()) else { continue };
                     match item {
                         Some(value) => register.read(at, value, event.sent, event.answered),
@@ -177,7 +180,8 @@ impl<'h> Checker<'h> {
     fn may_be_removed(&self, trace: &SessionTrace, key: &str, write: &Event) -> bool {
         trace.events.iter().any(|&at| {
             let event = self.event(at);
-            matches!(&event.operation, Operation::Remove(removed) if removed == key)
+            matches!(&event.operation, Operation::Remove(removed) | Operation::Take(removed)
+                if removed == key)
                 && event.answer != Answer::Refused
                 && (event.is_uncertain() || !event.precedes(write))
         })
@@ -188,9 +192,12 @@ impl<'h> Checker<'h> {
 fn read(event: &Event) -> Vec<(&str, &str)> {
     match (&event.operation, &event.answer) {
         (_, Answer::Items(items)) => {
-            items.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect()
+            let items = items.iter().filter(|(key, _)| *key != COUNT);
+            items.map(|(key, value)| (key.as_str(), value.as_str())).collect()
         }
-        (Operation::GetItem(key), Answer::Item(Some(value))) => vec![(key, value)],
+        (Operation::GetItem(key) | Operation::Take(key), Answer::Item(Some(value))) => {
+            vec![(key, value)]
+        }
         _ => Vec::new(),
     }
 }

@@ -42,6 +42,8 @@ pub(crate) struct Plan {
     /// The longest time for which a server that has `/login` waits between its first use of a
     /// session and its answer. One in two of its requests is such a slow one.
     pub(crate) longest_wait: Duration,
+    /// Whether clients count and take items.
+    pub(crate) counts: bool,
 }
 
 impl Plan {
@@ -61,6 +63,7 @@ impl Plan {
             logins: Vec::new(),
             login_share: 6,
             longest_wait: Duration::ZERO,
+            counts: true,
         }
     }
 }
@@ -230,6 +233,9 @@ impl Tab {
                 let keys: BTreeSet<String> = (0..count).map(|_| key(&mut self.rng)).collect();
                 Operation::Set(keys.into_iter().map(|key| (key, self.value())).collect())
             }
+            // A session that begins with an increment has no item that is never removed.
+            55..60 if self.plan.counts && !is_new => Operation::Count,
+            60..65 if self.plan.counts => Operation::Take(key(&mut self.rng)),
             40..65 => Operation::Get,
             65..80 => Operation::GetItem(key(&mut self.rng)),
             80..92 => Operation::Remove(key(&mut self.rng)),
@@ -303,6 +309,8 @@ fn path(operation: &Operation, wait: Duration) -> String {
         Operation::Get => "/get".to_owned(),
         Operation::GetItem(key) => format!("/get?key={key}"),
         Operation::Remove(key) => format!("/del?key={key}"),
+        Operation::Count => "/count".to_owned(),
+        Operation::Take(key) => format!("/take?key={key}"),
         Operation::Logout => "/del".to_owned(),
         Operation::Login(items) => format!("/login?{}", query(items)),
     };

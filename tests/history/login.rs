@@ -17,7 +17,7 @@ use session_core::{
     FileStorage, Manager, Redis, RedisHashTableStorage, RedisKeyValueStorage, Snapshot, Storage,
 };
 
-use super::rule::Expiry;
+use super::{record::COUNT, rule::Expiry};
 use crate::demo::{client::COOKIE, server, store::Store};
 
 /// The parameter with the milliseconds for which the handler of a request waits.
@@ -106,6 +106,8 @@ fn serve(storage: Arc<dyn Storage>, rolling: Option<Duration>, port: u16) -> (Se
             .route("/set", web::to(set))
             .route("/get", web::to(get))
             .route("/del", web::to(del))
+            .route("/count", web::to(count))
+            .route("/take", web::to(take))
             .route("/login", web::to(login))
             .route("/healthz", web::to(HttpResponse::Ok))
     });
@@ -157,6 +159,23 @@ async fn del(session: Session, query: Texts) -> Result<&'static str, Error> {
         None => session.remove_all().await?,
     }
     Ok("ok")
+}
+
+async fn count(session: Session, query: Texts) -> Result<String, Error> {
+    if query.contains_key(WAIT) {
+        session.size().await?;
+    }
+    wait(query).await;
+    Ok(session.update_or(COUNT, 0_u64, |count| count + 1).await?.to_string())
+}
+
+async fn take(session: Session, query: Texts) -> Result<String, Error> {
+    if query.contains_key(WAIT) {
+        session.size().await?;
+    }
+    let query = wait(query).await;
+    let item = session.take::<Box<RawValue>>(&query["key"]).await?;
+    Ok(item.map_or_else(|| "null".to_owned(), |item| item.get().to_owned()))
 }
 
 /// Waits as the request says, and returns its other parameters.

@@ -9,6 +9,7 @@ pub(crate) mod check;
 mod checker;
 pub(crate) mod cookie_jar;
 mod cookies;
+mod counts;
 mod items;
 pub(crate) mod load;
 pub(crate) mod login;

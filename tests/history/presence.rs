@@ -29,7 +29,7 @@ impl Checker<'_> {
             .events
             .iter()
             .filter_map(|&at| match &self.event(at).operation {
-                Operation::Remove(key) => Some(key.as_str()),
+                Operation::Remove(key) | Operation::Take(key) => Some(key.as_str()),
                 _ => None,
             })
             .collect();

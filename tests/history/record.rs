@@ -10,6 +10,9 @@ pub(crate) type Id = Arc<str>;
 /// Keys with the JSON text of their items.
 pub(crate) type Items = BTreeMap<String, String>;
 
+/// The item that [`Operation::Count`] changes, and no other operation.
+pub(crate) const COUNT: &str = "count";
+
 /// Microseconds since the start of the run, on the clock of the test process.
 pub(crate) type Moment = u64;
 
@@ -52,6 +55,10 @@ pub(crate) enum Operation {
     GetItem(String),
     /// Removes one item.
     Remove(String),
+    /// Adds one to the item [`COUNT`] in one step.
+    Count,
+    /// Removes one item and returns it, in one step.
+    Take(String),
     /// Ends the session.
     Logout,
     /// Renews the id and sets an item.
@@ -66,7 +73,9 @@ pub(crate) enum Answer {
     Renewed,
     /// 200 to [`Operation::Get`].
     Items(Items),
-    /// 200 to [`Operation::GetItem`].
+    /// 200 to [`Operation::Count`].
+    Counted(u64),
+    /// 200 to [`Operation::GetItem`] and [`Operation::Take`].
     Item(Option<String>),
     /// 409. The operation had no effect.
     Refused,
@@ -121,7 +130,7 @@ impl Event {
 
     /// Returns whether the server has to ask the store.
     pub(crate) fn needs_the_store(&self) -> bool {
-        self.claim.is_some() || self.items_set().is_some()
+        self.claim.is_some() || self.items_set().is_some() || self.operation == Operation::Count
     }
 }
 

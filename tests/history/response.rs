@@ -24,8 +24,11 @@ fn success(operation: &Operation, body: &str) -> Option<Answer> {
             let items = items.into_iter().map(|(key, item)| (key, item.get().to_owned()));
             Some(Answer::Items(items.collect()))
         }
-        (Operation::GetItem(_), "null") => Some(Answer::Item(None)),
-        (Operation::GetItem(_), _) => Some(Answer::Item(Some(body.to_owned()))),
+        (Operation::GetItem(_) | Operation::Take(_), "null") => Some(Answer::Item(None)),
+        (Operation::GetItem(_) | Operation::Take(_), _) => {
+            Some(Answer::Item(Some(body.to_owned())))
+        }
+        (Operation::Count, _) => body.parse().ok().map(Answer::Counted),
         (Operation::Login(_), "moved") => Some(Answer::Renewed),
         (Operation::Login(_), "new") => Some(Answer::Done),
         (_, "ok") => Some(Answer::Done),

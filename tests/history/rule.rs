@@ -23,6 +23,10 @@ pub(crate) enum Rule {
     NothingLost,
     /// A read shows all of a write or none of it, and all items at one moment.
     NothingHalf,
+    /// Of concurrent increments every one is counted, once.
+    EveryCountCounts,
+    /// An item is given to one of the requests that take it.
+    TakenOnce,
     /// A session exists until it is ended or expires, and only writes to such sessions are answered
     /// 409.
     OnlyEndedSessionsEnd,

@@ -57,7 +57,8 @@ pub(crate) fn evidence(event: &Event, is_anchored: bool) -> Evidence {
         }
         (_, Answer::Items(_) | Answer::Item(Some(_))) => Evidence::Present,
         (Operation::Set(_) | Operation::Login(_), Answer::Done) if issued => Evidence::Absent,
-        (Operation::Set(_), Answer::Done) => Evidence::Present,
+        (_, Answer::Counted(_)) if issued => Evidence::Absent,
+        (Operation::Set(_), Answer::Done) | (_, Answer::Counted(_)) => Evidence::Present,
         (Operation::Logout, Answer::Done) if expired => Evidence::Present,
         // Removing an item, the last one too, ends no session.
         (Operation::Remove(_), Answer::Done) if expired => Evidence::Vanished,

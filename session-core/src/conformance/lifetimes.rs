@@ -126,6 +126,30 @@ pub(super) async fn a_sessions_own_ttl_can_be_changed(subject: Subject) -> Check
     subject.ensure_absent(&missing).await
 }
 
+/// A renewal by copying carries over what has changed meanwhile.
+pub(super) async fn the_difference_of_two_sessions_has_their_metadata(
+    subject: Subject,
+) -> CheckResult {
+    for is_seen in [false, true] {
+        let copy = create(&subject, own_ttl(None)).await?;
+        let before = subject.session(&copy).await?;
+        let changed = create(&subject, own_ttl(MINUTE)).await?;
+        let changed = subject.session(&changed).await?;
+        let update = if is_seen {
+            SetOptions::update_seen(&before, HOUR)
+        } else {
+            SetOptions::update(HOUR).seen(&before)
+        };
+        let missed = Changes::between(Some(&before), &changed);
+        let written = subject.set_session(&copy, &missed, update).await?;
+        ensure!(written == Written::Saved, "an update returned {written:?}");
+        let now = subject.session(&copy).await?;
+        let is_same = now.is_same_session(&changed);
+        ensure!(is_same, "the metadata was not carried over (if seen: {is_seen}): {now:?}");
+    }
+    Ok(())
+}
+
 pub(super) async fn nothing_puts_off_an_absolute_end(subject: Subject) -> CheckResult {
     let lifetime = Lifetime::idle(HOUR).absolute(Some(DAY));
     let id = create(&subject, created(DAY - 2 * MINUTE)).await?;

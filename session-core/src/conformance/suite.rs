@@ -80,6 +80,7 @@ const CHECKS: &[(&str, Check)] = checks! {
         metadata_is_no_item,
         a_sessions_own_ttl_holds,
         a_sessions_own_ttl_can_be_changed,
+        the_difference_of_two_sessions_has_their_metadata,
         nothing_puts_off_an_absolute_end,
         a_session_behind_its_absolute_end_is_not_written,
         metadata_that_cannot_be_read_says_nothing,

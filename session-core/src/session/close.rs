@@ -49,13 +49,17 @@ impl Session {
         if let Some(upkeep) = upkeep {
             Box::pin(self.keep_up(upkeep)).await;
         }
+        let unproved = self.state().unproved().cloned();
+        if let Some(id) = unproved {
+            Box::pin(self.prove(&id)).await;
+        }
         self.finish(&mut self.state())
     }
 
     /// Closes the session like [`close`](Self::close) if that needs no waiting, or returns `None`.
     ///
-    /// It needs waiting if there are changes to store, the id is to be renewed or a clone is waiting for
-    /// the store.
+    /// It needs waiting if there are changes to store, the id is to be renewed or was renewed by
+    /// another request a moment ago, or a clone is waiting for the store.
     ///
     /// # Examples
     ///
@@ -75,7 +79,8 @@ impl Session {
     pub fn try_close(&self) -> Option<Closed> {
         let _transition = self.0.transition.try_lock()?;
         let mut state = self.state();
-        let needs_store = state.pending.is_some() || self.upkeep(&state).is_some();
+        let needs_store =
+            state.pending.is_some() || state.unproved().is_some() || self.upkeep(&state).is_some();
         (!needs_store).then(|| self.finish(&mut state))
     }
 
@@ -97,6 +102,9 @@ impl Session {
                 // Even after a later failure: this id is stored, and the old one may be invalid.
                 if claim.as_ref() == Some(&id) {
                     Outcome::Kept { id, roll }
+                } else if state.is_followed {
+                    // The client may have been told a newer id.
+                    Outcome::Untouched
                 } else {
                     Outcome::Issued { id }
                 }

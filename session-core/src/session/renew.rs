@@ -117,6 +117,7 @@ impl Session {
         }
         let mut state = self.state();
         state.check(Access::Write)?;
+        state.is_followed = false;
         state.used = true;
         state.stored = true;
         state.noted = None;

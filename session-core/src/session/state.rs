@@ -19,6 +19,9 @@ pub(super) struct State {
     pub(super) phase: Phase,
     /// The id that the client sent. It must be sent any other id.
     pub(super) claim: Option<SessionId>,
+    /// Whether the claimed id has led to the session's id, and no answer at the end of the request
+    /// has shown yet that the session still has it.
+    pub(super) is_followed: bool,
     /// Whether a claimed id was renewed a moment ago, by another request of this client.
     pub(super) is_renewed: bool,
     /// The session's metadata, once it is known.
@@ -111,6 +114,7 @@ impl State {
         Self {
             phase: claim.clone().map_or(Phase::Absent, Phase::Unverified),
             claim,
+            is_followed: false,
             is_renewed: false,
             meta: None,
             new_ttl: None,
@@ -173,6 +177,15 @@ impl State {
     /// Continues with the id that the session has moved to.
     pub(super) fn follow(&mut self, id: SessionId) {
         self.phase = Phase::Unverified(id);
+        self.is_followed = true;
+    }
+
+    /// Returns the id that the client would be told, if the session may have moved on meanwhile.
+    pub(super) fn unproved(&self) -> Option<&SessionId> {
+        match &self.phase {
+            Phase::Known(id, _) if self.is_followed && self.used => Some(id),
+            _ => None,
+        }
     }
 
     /// Returns an error if the session is closed or has failed.

@@ -265,6 +265,7 @@ impl Session {
         state.check(Access::Write)?;
         state.note_new(&meta);
         state.new_id = None;
+        state.is_followed = false;
         state.used = true;
         state.stored = true;
         state.noted = None;

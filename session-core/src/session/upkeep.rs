@@ -1,4 +1,4 @@
-//! What a session needs at the end of a request: a noted creation, or a new id.
+//! What a session needs at the end of a request: a noted creation, a new id, or a proof of its id.
 
 use std::future::Future;
 
@@ -102,6 +102,17 @@ impl Session {
         self.manager().note_stored(&new, began, state.own_ttl());
         state.stored = true;
         state.set_known(new, None);
+    }
+
+    /// Finds out whether the session still has the id that the claimed one has led to.
+    ///
+    /// Another request may have renewed or ended it since this one has read it. Its id must not
+    /// replace the one that the client was sent then.
+    pub(super) async fn prove(&self, id: &SessionId) {
+        let left = self.attempt(self.storage().expires_in(id)).await;
+        if left.flatten().is_some() {
+            self.state().is_followed = false;
+        }
     }
 
     /// Changes the metadata. Returns whether that was stored.

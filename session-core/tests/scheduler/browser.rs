@@ -34,8 +34,13 @@ pub(crate) fn no_session_is_begun_beside_another(facts: &Facts<'_>) -> Option<St
             continue;
         }
         for claim in facts.claims(request) {
-            let was_ended = facts.ends(claim).any(|end| end.time < time && !end.is_renewal);
-            if facts.was_stored(claim) && !was_ended {
+            let chain = facts.chain(claim, time);
+            let was_ended =
+                |id: &SessionId| facts.ends(id).any(|end| end.time < time && end.renewal.is_none());
+            let newest = facts.successor(claim);
+            let has_expired = facts.ends(&newest).any(|end| end.time < time && end.by.is_none());
+            let has_ended = has_expired || chain.iter().any(was_ended);
+            if facts.was_stored(claim) && !chain.contains(id) && !has_ended {
                 return Some(format!("{} was sent {id:?} beside {claim:?}", script.name));
             }
         }
@@ -56,7 +61,7 @@ pub(crate) fn only_a_living_session_is_rolled(facts: &Facts<'_>) -> Option<Strin
 pub(crate) fn only_a_logout_removes_the_cookie(facts: &Facts<'_>) -> Option<String> {
     facts.responses().find_map(|(request, time, response)| {
         let script = &facts.case.requests[request];
-        let has_ended = facts.claims(request).iter().all(|id| facts.at(id, time).is_none());
+        let has_ended = facts.claims(request).iter().all(|id| facts.reached(id, time).is_none());
         let is_right = script.does(|op| op == Op::Logout) && has_ended;
         let is_wrong = response.cookie == Cookie::Removed && !is_right;
         is_wrong.then(|| format!("{} removes the cookie", script.name))
@@ -78,8 +83,11 @@ pub(crate) fn no_response_names_an_id_that_its_request_has_ended(
 /// The browser has a living session after all responses, in whatever order those arrive that were
 /// under way at the same time, unless the session was ended or the answer to a login was lost.
 ///
-/// With one exception, which no server can prevent: a response that rolls the cookie, made when the
-/// session still existed, may arrive after the response of the login.
+/// The id before a renewal by itself leads to it, within the grace.
+///
+/// With one exception, which no server can prevent: a response that rolls the cookie, or tells the
+/// id after a renewal by itself, made when the session still existed under it, may arrive after the
+/// response of the login.
 pub(crate) fn the_browser_keeps_its_session(facts: &Facts<'_>) -> Option<String> {
     let is_lost = facts.case.requests.iter().enumerate().any(|(number, script)| {
         let may_lose = script.does(|op| op == Op::Login) && facts.response(number).is_none();
@@ -92,16 +100,26 @@ pub(crate) fn the_browser_keeps_its_session(facts: &Facts<'_>) -> Option<String>
     orders(facts, &responses).into_iter().find_map(|order| {
         let first = Some(facts.first.clone());
         let cookie = order.iter().fold(first, |cookie, (_, _, response)| after(cookie, response));
-        let is_alive = cookie.as_ref().is_some_and(|id| facts.last(id).is_some());
+        let is_alive = cookie.as_ref().is_some_and(|id| facts.reached(id, usize::MAX).is_some());
         let setter =
             order.iter().rev().find(|(_, _, response)| response.cookie != Cookie::Untouched);
         let is_overtaken = setter.is_some_and(|(request, _, response)| match &response.cookie {
             Cookie::Rolled(id) => facts.proof(*request, id).is_some_and(|(_, exists)| exists),
+            Cookie::Sent(id) => is_told_in_time(facts, *request, id),
             _ => false,
         });
         let names: Vec<_> = order.iter().map(|(request, ..)| facts.name(*request)).collect();
         (!is_alive && !is_overtaken).then(|| format!("{cookie:?} after {names:?}"))
     })
+}
+
+/// Returns whether the session had moved to this id by itself, and still existed under it when the
+/// store was last asked.
+fn is_told_in_time(facts: &Facts<'_>, request: usize, id: &SessionId) -> bool {
+    let is_own = facts.generated(request).any(|(_, new)| new == id);
+    let mut claims = facts.claims(request).iter();
+    let has_moved = claims.any(|claim| facts.chain(claim, usize::MAX).contains(id));
+    has_moved && (is_own || facts.proof(request, id).is_some_and(|(_, exists)| exists))
 }
 
 /// The response of a login sends the new id.

@@ -16,6 +16,13 @@ pub(crate) struct Case {
     pub(crate) has_two_nodes: bool,
     /// Whether the browser has a session with the item `n` at first.
     pub(crate) has_session: bool,
+    /// Whether the first request ends before the others begin.
+    pub(crate) is_first_alone: bool,
+    /// Whether ids are renewed by themselves. That of the first session is due.
+    pub(crate) renews: bool,
+    /// Whether the sessions have an absolute end. That of the first one may come at any moment, and
+    /// has come in the end.
+    pub(crate) has_end: bool,
 }
 
 /// The store that a case runs on.

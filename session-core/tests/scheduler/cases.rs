@@ -2,6 +2,7 @@
 
 use crate::{
     case::Case,
+    cases_of_renewals,
     explore::{Depth::Calls, Depth::CallsAndAnswers, explore},
     request::{
         Claim,
@@ -10,8 +11,16 @@ use crate::{
     },
 };
 
-fn case(requests: impl Into<Vec<Request>>) -> Case {
-    Case { requests: requests.into(), may_expire: false, has_two_nodes: false, has_session: true }
+pub(crate) fn case(requests: impl Into<Vec<Request>>) -> Case {
+    Case {
+        requests: requests.into(),
+        may_expire: false,
+        has_two_nodes: false,
+        has_session: true,
+        is_first_alone: false,
+        renews: false,
+        has_end: false,
+    }
 }
 
 fn with_expiry(requests: impl Into<Vec<Request>>) -> Case {
@@ -22,24 +31,24 @@ fn on_two_nodes(requests: impl Into<Vec<Request>>) -> Case {
     Case { has_two_nodes: true, ..case(requests) }
 }
 
-fn login() -> Request {
+pub(crate) fn login() -> Request {
     Request::new("login", [Login, Set("user", 7)])
 }
 
-fn logout() -> Request {
+pub(crate) fn logout() -> Request {
     Request::new("logout", [Logout])
 }
 
-fn reader() -> Request {
+pub(crate) fn reader() -> Request {
     Request::new("reader", [Get("n")])
 }
 
-fn writer() -> Request {
+pub(crate) fn writer() -> Request {
     Request::new("writer", [Set("a", 2)])
 }
 
 /// Finds out first whether the session exists.
-fn careful_writer() -> Request {
+pub(crate) fn careful_writer() -> Request {
     Request::new("careful writer", [Get("n"), Set("a", 2)])
 }
 
@@ -50,7 +59,7 @@ pub(crate) fn all() -> Vec<Case> {
     let late = careful_writer().claims(Claim::First);
     let flash = Request::new("flash", [Get("n"), Remove("n")]);
     let busy = Request::new("busy", [Get("n"), Set("b", 3)]);
-    vec![
+    let mut cases = vec![
         case([login().may_drop(), writer(), reader()]),
         case([login(), Request::new("second", [Login, Set("second", 8)]), late]),
         case([logout().may_drop(), careful_writer(), login()]),
@@ -60,7 +69,9 @@ pub(crate) fn all() -> Vec<Case> {
         case([busy.clone().beside([Login]), writer(), reader()]),
         case([busy.clone().beside([Logout]), writer(), reader()]),
         case([busy.beside([TryClose]), writer(), login()]),
-    ]
+    ];
+    cases.extend(cases_of_renewals::all());
+    cases
 }
 
 #[test]

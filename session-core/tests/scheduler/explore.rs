@@ -62,18 +62,26 @@ pub(crate) enum Depth {
     CallsAndAnswers,
     /// A request waits before each call. For cases with too many orders otherwise.
     Calls,
+    /// Like `Calls`, without the provided methods that take several steps. For cases with too many
+    /// orders even then.
+    AtomicCalls,
+    /// Like `CallsAndAnswers`, without the provided methods that take several steps.
+    AtomicCallsAndAnswers,
 }
 
 /// Explores a case on all forms of storage. There must be at least `minimum` schedules in all, so
 /// that no mistake in this test makes them fewer unnoticed.
 #[track_caller]
 pub(crate) fn explore(case: &Case, depth: Depth, minimum: usize) {
+    use Depth::{AtomicCalls, AtomicCallsAndAnswers, CallsAndAnswers};
     let names: Vec<_> = case.requests.iter().map(|request| request.name).collect();
-    let renames = case.requests.iter().any(|request| request.does(|op| op == Op::Login));
+    let has_steps = |op| matches!(op, Op::Login | Op::Count(_) | Op::Take(_));
+    let has_steps = case.renews || case.requests.iter().any(|request| request.does(has_steps));
+    let is_atomic = !has_steps || matches!(depth, AtomicCalls | AtomicCallsAndAnswers);
+    let suspends_answers = matches!(depth, CallsAndAnswers | AtomicCallsAndAnswers);
     let mut counts = Vec::new();
     for granularity in [Granularity::Whole, Granularity::Item] {
-        for renames_by_copying in [false, true].into_iter().take(1 + usize::from(renames)) {
-            let suspends_answers = depth == Depth::CallsAndAnswers;
+        for renames_by_copying in [false, true].into_iter().take(2 - usize::from(is_atomic)) {
             let form = Form { granularity, renames_by_copying, suspends_answers };
             let count = every_schedule(case, form).unwrap_or_else(|broken| panic!("{broken}"));
             counts.push(count);

@@ -17,15 +17,33 @@ pub(crate) struct Facts<'a> {
 }
 
 /// The end of a session under one id.
-pub(crate) struct End {
+pub(crate) struct End<'a> {
     pub(crate) time: usize,
     /// The request that has ended it, unless it has expired.
     pub(crate) by: Option<Doing>,
-    /// Whether the session has moved to another id. Otherwise it is gone.
-    pub(crate) is_renewal: bool,
+    /// How the session has moved to another id. Otherwise it is gone.
+    pub(crate) renewal: Option<Renewal<'a>>,
 }
 
-impl End {
+/// The move of a session to another id.
+#[derive(Clone, Copy)]
+pub(crate) struct Renewal<'a> {
+    pub(crate) to: &'a SessionId,
+    /// Whether the old id leads to the new one, as after a renewal by itself.
+    pub(crate) is_followed: bool,
+}
+
+impl End<'_> {
+    /// Returns whether it is a login's: the old id leads nowhere.
+    pub(crate) fn is_login(&self) -> bool {
+        self.renewal.is_some_and(|renewal| !renewal.is_followed)
+    }
+
+    /// Returns whether requests with the old id go on in the session.
+    pub(crate) fn is_followed(&self) -> bool {
+        self.renewal.is_some_and(|renewal| renewal.is_followed)
+    }
+
     pub(crate) fn request(&self) -> Option<usize> {
         self.by.map(|by| by.request)
     }
@@ -106,9 +124,9 @@ impl<'a> Facts<'a> {
         self.record.ids.iter().any(|id| self.ends(id).any(|end| end.by.is_none()))
     }
 
-    /// Returns the proof that a request has got for a cookie, with its time.
+    /// Returns the last proof that a request has got for a cookie, with its time.
     pub(crate) fn proof(&self, number: usize, of: &SessionId) -> Option<(usize, bool)> {
-        self.events().find_map(|(time, event)| match event {
+        self.events().rev().find_map(|(time, event)| match event {
             Event::Proved { request, id, exists } if *request == number && id == of => {
                 Some((time, *exists))
             }
@@ -144,28 +162,58 @@ impl<'a> Facts<'a> {
     }
 
     /// Returns the times at which the session under an id has ended. There should be at most one.
-    pub(crate) fn ends(&self, id: &SessionId) -> impl Iterator<Item = End> {
+    pub(crate) fn ends(&self, id: &SessionId) -> impl Iterator<Item = End<'a>> {
         self.changes().filter_map(move |(time, by, changes)| {
             let ends = changes.iter().any(|(changed, stored)| changed == id && stored.is_none());
-            // A renewal that fails half way removes the copy that it has made.
-            let is_renewal = by.is_some_and(|by| {
-                by.op == Op::Login && self.generated(by.request).all(|(_, new)| new != id)
-            });
-            ends.then_some(End { time, by, is_renewal })
+            ends.then(|| End { time, by, renewal: self.renewal(id, by, time) })
+        })
+    }
+
+    /// Returns the renewal by which a request has ended the session under an id, if it has so.
+    fn renewal(&self, id: &SessionId, by: Option<Doing>, time: usize) -> Option<Renewal<'a>> {
+        let by = by.filter(|by| by.op != Op::Logout)?;
+        self.record.events[..time].iter().rev().find_map(|event| match event {
+            Event::Moving { request, from, to, is_followed }
+                if *request == by.request && from == id =>
+            {
+                Some(Renewal { to, is_followed: *is_followed })
+            }
+            _ => None,
         })
     }
 
     /// Returns the id to which the session was renewed, in how many steps ever.
     pub(crate) fn successor(&self, id: &SessionId) -> SessionId {
-        let renewal = self.ends(id).find(|end| end.is_renewal);
-        let next = renewal.and_then(|end| {
-            let before = self.generated(end.request()?).filter(|(time, _)| *time < end.time);
-            before.last().map(|(_, id)| id)
-        });
-        match next.filter(|next| *next != id) {
-            Some(next) => self.successor(next),
-            None => id.clone(),
+        let renewal = self.ends(id).find_map(|end| end.renewal);
+        renewal.map_or_else(|| id.clone(), |renewal| self.successor(renewal.to))
+    }
+
+    /// Returns an id and those that it leads to at a time, in their order.
+    pub(crate) fn chain(&self, id: &SessionId, time: usize) -> Vec<SessionId> {
+        let mut chain = vec![id.clone()];
+        let next = |id: &SessionId| {
+            let mut ends = self.ends(id).filter(|end| end.time <= time && end.is_followed());
+            ends.find_map(|end| end.renewal.map(|renewal| renewal.to.clone()))
+        };
+        while let Some(id) = next(&chain[chain.len() - 1]) {
+            chain.push(id);
         }
+        chain
+    }
+
+    /// Returns the id that an id leads to at a time.
+    pub(crate) fn leads_to(&self, id: &SessionId, time: usize) -> SessionId {
+        self.chain(id, time).pop().expect("it begins with the id itself")
+    }
+
+    /// Returns the session that a request with this id would have found at a time.
+    pub(crate) fn reached(&self, id: &SessionId, time: usize) -> Option<&'a Snapshot> {
+        self.at(&self.leads_to(id, time), time)
+    }
+
+    /// Returns the time of the absolute end, if that has come.
+    pub(crate) fn over(&self) -> Option<usize> {
+        self.events().find_map(|(time, event)| matches!(event, Event::Over).then_some(time))
     }
 
     /// Returns the ids that a client may know: the first one, and those answered by a login or in a

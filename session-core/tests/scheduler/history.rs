@@ -37,12 +37,22 @@ pub(crate) enum Event {
         request: usize,
         id: SessionId,
     },
+    /// A request is about to move a session to another id.
+    Moving {
+        request: usize,
+        from: SessionId,
+        to: SessionId,
+        /// Whether the old id leads to the new one.
+        is_followed: bool,
+    },
+    /// The absolute end of the first session has come.
+    Over,
     /// The store has changed. Without `by`, sessions have expired.
     Changed {
         by: Option<Doing>,
         changes: Vec<(SessionId, Stored)>,
     },
-    /// A request has extended a session at the end, to send its cookie again.
+    /// A request has asked the store about a session at the end, to send its cookie.
     Proved {
         request: usize,
         id: SessionId,

@@ -5,16 +5,20 @@
 //! after the other, without threads and without real time, and after each of them the rules are
 //! checked.
 //!
-//! Arrows: `cases` -> `explore` (every schedule) -> `run` (one schedule) -> `store` and `request`
-//! -> `turns`; `explore` -> `rules` and `browser` -> `facts` -> `history`. `real_storages` runs cases
-//! in random orders.
+//! Arrows: `cases` -> `explore` (every schedule) -> `run` (one schedule) -> `first_session`,
+//! `store` and `request` -> `turns`; `explore` -> `rules` -> `browser`, `items` and `lifetimes` ->
+//! `facts` -> `history`. `real_storages` runs cases in random orders.
 
 mod browser;
 mod case;
 mod cases;
+mod cases_of_renewals;
 mod explore;
 mod facts;
+mod first_session;
 mod history;
+mod items;
+mod lifetimes;
 mod real_storages;
 #[path = "../support/renames_by_copying.rs"]
 mod renames_by_copying;

@@ -17,6 +17,9 @@ pub(crate) enum Op {
     Data,
     Set(&'static str, u32),
     Remove(&'static str),
+    /// Adds one to an item, with `update`.
+    Count(&'static str),
+    Take(&'static str),
     Save,
     /// Renews the id.
     Login,
@@ -32,7 +35,8 @@ pub(crate) enum Op {
 impl Op {
     /// Returns whether this writes to an item.
     pub(crate) fn writes(self, item: &str) -> bool {
-        matches!(self, Self::Set(key, _) | Self::Remove(key) if key == item)
+        matches!(self, Self::Set(key, _) | Self::Remove(key) | Self::Count(key) | Self::Take(key)
+            if key == item)
     }
 }
 
@@ -107,6 +111,10 @@ pub(crate) enum Answer {
     Done,
     /// Whether anything was read.
     Found(bool),
+    /// The new value of an item.
+    Counted(u32),
+    /// Whether anything was taken.
+    Taken(bool),
     Renewed(Option<SessionId>),
     Failed(Failure),
 }
@@ -141,6 +149,8 @@ async fn perform(session: &Session, op: Op) -> Answer {
         }
         Op::Set(key, value) => session.set(key, value).await.map(|()| Answer::Done),
         Op::Remove(key) => session.remove(key).await.map(|()| Answer::Done),
+        Op::Count(key) => session.update_or(key, 0, |count| count + 1).await.map(Answer::Counted),
+        Op::Take(key) => session.take::<u32>(key).await.map(|item| Answer::Taken(item.is_some())),
         Op::Save => session.save().await.map(|()| Answer::Done),
         Op::Login => session.regenerate_id().await.map(Answer::Renewed),
         Op::Logout => session.remove_all().await.map(|()| Answer::Done),

@@ -5,8 +5,8 @@ use session_core::{SessionId, Snapshot};
 
 use crate::{
     browser,
-    facts::Facts,
-    history::Stored,
+    facts::{End, Facts},
+    items, lifetimes,
     request::{Answer, Claim, Cookie, Failure, Op},
 };
 
@@ -25,6 +25,11 @@ const RULES: &[(&str, Rule)] = &[
     ("G2: a logout is final", a_logout_is_final),
     ("G2: a session that has ended is not read", ended_sessions_are_not_read),
     ("G4, G6: a living session is found", living_sessions_are_found),
+    ("G4: an id before a login leads nowhere", an_id_before_a_login_leads_nowhere),
+    ("G13: every increment counts once", items::every_increment_counts_once),
+    ("G13: an item is taken at most once", items::an_item_is_taken_at_most_once),
+    ("G15: nothing outlives its absolute end", lifetimes::nothing_outlives_its_absolute_end),
+    ("G14: an id is renewed by itself once", lifetimes::an_id_is_renewed_by_itself_once),
     ("G14: no session is begun beside another", browser::no_session_is_begun_beside_another),
     ("G14: only a living session is rolled", browser::only_a_living_session_is_rolled),
     ("G14: only a logout removes the cookie", browser::only_a_logout_removes_the_cookie),
@@ -39,7 +44,7 @@ pub(crate) fn broken(facts: &Facts<'_>) -> Vec<String> {
     RULES.iter().filter_map(broken).collect()
 }
 
-fn has(session: Option<&Snapshot>, key: &str, value: u32) -> bool {
+pub(crate) fn has(session: Option<&Snapshot>, key: &str, value: u32) -> bool {
     session.and_then(|session| session.item(key)) == Some(&*value.to_string())
 }
 
@@ -78,12 +83,10 @@ fn only_issued_ids_live_once(facts: &Facts<'_>) -> Option<String> {
 
 fn a_renewal_keeps_everything(facts: &Facts<'_>) -> Option<String> {
     for old in &facts.record.ids {
-        let Some(end) = facts.ends(old).find(|end| end.is_renewal) else { continue };
+        let Some(end) = facts.ends(old).find(|end| end.renewal.is_some()) else { continue };
         let before = facts.at(old, end.time - 1);
-        let request = end.request().expect("a renewal is a request's");
-        let generated = facts.generated(request).filter(|(time, _)| *time < end.time);
-        let new = generated.last().and_then(|(_, new)| facts.at(new, end.time));
-        if new.map(Snapshot::to_json) != before.map(Snapshot::to_json) {
+        let new = end.renewal.and_then(|renewal| facts.at(renewal.to, end.time));
+        if new.map(Snapshot::stored) != before.map(Snapshot::stored) {
             return Some(format!("{old:?} was {before:?}, and is {new:?}"));
         }
     }
@@ -96,6 +99,13 @@ fn one_id_lives(facts: &Facts<'_>) -> Option<String> {
         let mut claims = facts.claims(request).iter();
         if let Some(old) = claims.find(|old| facts.at(old, time).is_some()) {
             return Some(format!("{old:?} lives beside {new:?}"));
+        }
+        let is_beside = |id: &&SessionId| {
+            has(facts.at(id, time), "n", 1) && facts.successor(new) != facts.successor(id)
+        };
+        let was_moved = has(facts.at(new, time), "n", 1);
+        if let Some(old) = facts.told().into_iter().find(is_beside).filter(|_| was_moved) {
+            return Some(format!("{old:?} lives beside the login {new:?}"));
         }
     }
     let alive = |id: &&SessionId| has(facts.last(id), "n", 1);
@@ -146,7 +156,9 @@ fn acknowledged_writes_are_kept(facts: &Facts<'_>) -> Option<String> {
                 continue;
             }
             let mut claims = facts.claims(request).iter();
-            let living = claims.find(|id| facts.at(id, time).is_some());
+            // Without the id in its response, the session was renewed or ended before that.
+            let living = claims.clone().find(|id| facts.reached(id, time).is_some());
+            let living = living.or_else(|| claims.find(|id| facts.was_stored(id)));
             let Some(home) = response.id.as_ref().or(living) else {
                 if value.is_none() {
                     continue;
@@ -193,7 +205,10 @@ fn refusals_have_a_cause(facts: &Facts<'_>) -> Option<String> {
         let script = &facts.case.requests[request];
         let own = facts.generated(request).map(|(_, id)| id);
         let ended_by_another = |id: &SessionId| {
-            facts.ends(id).any(|end| end.time < time && end.request() != Some(request))
+            facts.chain(id, time).iter().any(|id| {
+                let is_cause = |end: &End<'_>| end.request() != Some(request) && !end.is_followed();
+                facts.ends(id).any(|end| end.time < time && is_cause(&end))
+            })
         };
         let has_cause = match failure {
             Failure::Vanished => facts.claims(request).iter().chain(own).any(ended_by_another),
@@ -214,13 +229,13 @@ fn a_logout_is_final(facts: &Facts<'_>) -> Option<String> {
         }
         let name = facts.name(request);
         let claims = facts.claims(request);
-        if let Some(alive) = claims.iter().find(|id| facts.at(id, time).is_some()) {
+        if let Some(alive) = claims.iter().find(|id| facts.reached(id, time).is_some()) {
             return Some(format!("{name}: {alive:?} lives after its logout"));
         }
-        let was_renewed = claims.iter().any(|id| {
-            facts
-                .ends(id)
-                .any(|end| end.is_renewal && end.request() != Some(request) && end.time < time)
+        let was_renewed = claims.iter().flat_map(|id| facts.chain(id, time)).any(|id| {
+            let is_before =
+                |end: &End<'_>| end.request() != Some(request) && end.time < time && end.is_login();
+            facts.ends(&id).any(|end| is_before(&end))
         });
         let told = facts.told();
         let mut restored = told.iter().filter(|id| has(facts.last(id), "n", 1));
@@ -253,9 +268,9 @@ fn a_logout_is_final(facts: &Facts<'_>) -> Option<String> {
 fn ended_sessions_are_not_read(facts: &Facts<'_>) -> Option<String> {
     facts.answers().find_map(|(_, request, op, answer)| {
         let start = facts.started(request).expect("it has read");
-        let has_ended = facts.claims(request).iter().all(|id| facts.at(id, start).is_none());
+        let has_ended = facts.claims(request).iter().all(|id| facts.reached(id, start).is_none());
         let sets = facts.case.requests[request].does(|op| matches!(op, Op::Set(..)));
-        let is_found = matches!(answer, Answer::Found(true));
+        let is_found = matches!(answer, Answer::Found(true) | Answer::Taken(true));
         (is_found && has_ended && !sets).then(|| format!("{}: {op:?}", facts.name(request)))
     })
 }
@@ -264,19 +279,40 @@ fn living_sessions_are_found(facts: &Facts<'_>) -> Option<String> {
     facts.answers().find_map(|(time, request, op, answer)| {
         let (Op::Get(key), Answer::Found(false)) = (op, answer) else { return None };
         let start = facts.started(request).expect("it has read");
-        let had_it =
-            |stored: &Stored| stored.as_ref().is_some_and(|session| session.item(key).is_some());
+        let has_it = |id: &SessionId, at: usize| {
+            facts.reached(id, at).is_some_and(|session| session.item(key).is_some())
+        };
         let mut claims = facts.claims(request).iter();
         let missed = claims.find(|id| {
-            let at_first = facts.at(id, start).cloned();
             let mut later = facts.changes().filter(|(at, ..)| (start..time).contains(at));
-            had_it(&at_first)
-                && later.all(|(_, _, changes)| {
-                    changes.iter().all(|(changed, stored)| changed != *id || had_it(stored))
-                })
+            has_it(id, start) && later.all(|(at, ..)| has_it(id, at))
         })?;
         let own = facts.case.requests[request]
-            .does(|op| matches!(op, Op::Login | Op::Logout | Op::Remove(_)));
+            .does(|op| matches!(op, Op::Login | Op::Logout | Op::Remove(_) | Op::Take(_)));
         (!own).then(|| format!("{}: {op:?} does not find {missed:?}", facts.name(request)))
+    })
+}
+
+/// A request that is sent with an id after a login has renewed it reads nothing of the session, and
+/// writes nothing to it.
+fn an_id_before_a_login_leads_nowhere(facts: &Facts<'_>) -> Option<String> {
+    (0..facts.case.requests.len()).find_map(|request| {
+        let start = facts.started(request)?;
+        let mut claims = facts.claims(request).iter().map(|claim| facts.leads_to(claim, start));
+        let is_old = claims.any(|id| facts.ends(&id).any(|end| end.is_login() && end.time < start));
+        let script = &facts.case.requests[request];
+        if !is_old || script.does(|op| matches!(op, Op::Login | Op::Logout)) {
+            return None;
+        }
+        let stores = |op| match op {
+            Op::Set(key, value) => {
+                facts.record.stored.values().any(|session| has(Some(session), key, value))
+            }
+            _ => false,
+        };
+        let gets = facts.answers().any(|(_, by, _, answer)| {
+            by == request && matches!(answer, Answer::Taken(true) | Answer::Counted(_))
+        });
+        (gets || script.does(stores)).then(|| format!("{} reaches it", script.name))
     })
 }

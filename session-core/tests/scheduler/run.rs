@@ -8,12 +8,13 @@ use std::{
     time::Duration,
 };
 
-use serde_json::value::to_raw_value;
-use session_core::{Changes, Manager, Session, SessionId, SetOptions, Storage, Written};
+use session_core::{Manager, Session, SessionId, Storage as _};
+use tokio::task::yield_now;
 
 use crate::{
     browser,
     case::{Case, Setting},
+    first_session::{self, ABSOLUTE_TTL, LEFT},
     history::{Event, History},
     request::{Claim, Op, perform_all},
     schedule::Choices,
@@ -21,7 +22,9 @@ use crate::{
     turns::{Alarm, Moment, Place, Turns},
 };
 
-const TTL: Duration = Duration::from_secs(600);
+pub(crate) const TTL: Duration = Duration::from_secs(600);
+/// Longer than any run, as the ids that a run issues are not due.
+const RENEW_AFTER: Duration = Duration::from_secs(3600);
 /// More steps than any run needs.
 const MAX_STEPS: usize = 500;
 
@@ -33,6 +36,8 @@ pub(crate) enum Step {
     Drop(usize),
     GiveUp(usize),
     Expire,
+    /// The absolute end comes.
+    End,
 }
 
 type Strand = Pin<Box<dyn Future<Output = ()>>>;
@@ -64,6 +69,7 @@ struct Spare {
     drop: bool,
     give_up: bool,
     expiry: bool,
+    end: bool,
 }
 
 impl<'a> Run<'a> {
@@ -80,12 +86,7 @@ impl<'a> Run<'a> {
         store.history.watch(&first);
         store.history.watch(&invented);
         if case.has_session {
-            let mut items = Changes::new();
-            items.set("n", to_raw_value(&1).expect("a number is JSON"));
-            let create = SetOptions::create(TTL);
-            let written = store.inner.set_session(&first, &items, create).await;
-            assert_eq!(written.expect("the store itself works"), Written::Saved);
-            store.history.observe(&*store.inner, None).await;
+            first_session::create(case, &store, &first).await;
         }
         let nodes = if case.has_two_nodes { 2 } else { 1 };
         let manager = || {
@@ -100,12 +101,19 @@ impl<'a> Run<'a> {
                 history.push(Event::Generated { request, id: id.clone() });
                 id
             };
-            let builder = Manager::builder(store.clone()).ttl(TTL).timeout(timeout).id_fn(new_id);
-            builder.build().expect("the settings are valid")
+            let mut builder = Manager::builder(store.clone()).ttl(TTL).timeout(timeout);
+            if case.renews {
+                builder = builder.renew_after(RENEW_AFTER);
+            }
+            if case.has_end {
+                builder = builder.absolute_ttl(ABSOLUTE_TTL);
+            }
+            builder.id_fn(new_id).build().expect("the settings are valid")
         };
         let managers = (0..nodes).map(|_| manager()).collect();
         let sessions = case.requests.iter().map(|_| None).collect();
-        let spare = Spare { drop: true, give_up: true, expiry: case.may_expire };
+        let (expiry, end) = (case.may_expire, case.has_end);
+        let spare = Spare { drop: true, give_up: true, expiry, end };
         let (strands, steps) = (Vec::new(), Vec::new());
         Self { case, choices, managers, store, first, invented, sessions, strands, spare, steps }
     }
@@ -124,6 +132,9 @@ impl<'a> Run<'a> {
             let steps = self.next_steps();
             if !steps.iter().any(|step| matches!(step, Step::Start(_) | Step::Resume(..))) {
                 if self.strands.iter().all(Option::is_none) {
+                    if self.spare.end {
+                        self.take(Step::End).await;
+                    }
                     return;
                 }
                 if !self.let_time_pass().await {
@@ -155,7 +166,10 @@ impl<'a> Run<'a> {
         }
         let started = self.store.turns.requests();
         for (number, request) in self.case.requests.iter().enumerate() {
-            if !started.contains(&number) {
+            let is_early = number > 0
+                && self.case.is_first_alone
+                && !self.store.history.record().has_responded(0);
+            if !started.contains(&number) && !is_early {
                 steps.push(Step::Start(number));
             } else if self.spare.drop && request.may_drop && self.sessions[number].is_some() {
                 steps.push(Step::Drop(number));
@@ -163,6 +177,9 @@ impl<'a> Run<'a> {
         }
         if self.spare.expiry {
             steps.push(Step::Expire);
+        }
+        if self.spare.end {
+            steps.push(Step::End);
         }
         steps
     }
@@ -194,6 +211,16 @@ impl<'a> Run<'a> {
                     let removed = self.store.inner.remove_all(&id, None).await;
                     assert!(removed.expect("the store itself works"));
                 }
+                history.observe(&*self.store.inner, None).await;
+            }
+            Step::End => {
+                self.spare.end = false;
+                // The background tasks write the times to live that are owed before.
+                for _ in 0..3 {
+                    yield_now().await;
+                }
+                tokio::time::advance(LEFT + LEFT / 8).await;
+                history.push(Event::Over);
                 history.observe(&*self.store.inner, None).await;
             }
         }
@@ -296,6 +323,7 @@ impl<'a> Run<'a> {
             Step::Start(request) => format!("{} begins", name(request)),
             Step::Drop(request) => format!("{} is dropped", name(request)),
             Step::Expire => "all sessions expire".to_owned(),
+            Step::End => "the absolute end comes".to_owned(),
             Step::GiveUp(strand) => {
                 format!("{} gives up and repeats", name(self.store.turns.doing(strand).request))
             }

@@ -199,6 +199,31 @@ async fn g14_a_login_after_a_renewal_leads_nobody_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn g14_a_slow_request_with_the_id_before_a_renewal_does_not_bring_back_the_id_before_a_login()
+{
+    for [manager, other] in nodes() {
+        for ends in [None, Some("login"), Some("logout")] {
+            let id = due(&manager).await;
+            let (_, new) = read(&manager, &id).await;
+            let slow = other.open(Some(id.clone()));
+            assert_eq!(slow.get::<u32>("n").await.unwrap(), Some(1));
+            slow.set("slow", 1).await.unwrap();
+            slow.save().await.unwrap();
+            let session = manager.open(Some(new.clone()));
+            match ends {
+                None => {}
+                Some("login") => drop(session.regenerate_id().await.unwrap()),
+                Some(_) => session.remove_all().await.unwrap(),
+            }
+            close(&session).await;
+            assert!(ends.is_none() || slow.try_close().is_none(), "it has to ask the store");
+            let is_told = close(&slow).await == Outcome::Issued { id: new };
+            assert_eq!(is_told, ends.is_none(), "{ends:?}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_login_that_was_open_during_a_renewal_succeeds() {
     for [manager, other] in nodes() {
         let id = due(&manager).await;

@@ -93,7 +93,9 @@ pub(super) async fn update(
     if changes.changes_meta() {
         return Box::pin(update_with_metadata(operation, changes, lifetime)).await;
     }
-    run_write(operation, changes, "update", lifetime, None).await.map(written)
+    // That of a copy, which does not depend on what is stored.
+    let meta = changes.meta_after(None).flatten();
+    run_write(operation, changes, "update", lifetime, meta.as_deref()).await.map(written)
 }
 
 /// Reads the metadata, changes it, and writes it unless it is another one by then.
@@ -219,7 +221,7 @@ pub(super) async fn update_seen(
             return Ok(Written::Refused);
         };
         let compared = (fields.len() * 2).to_string();
-        let meta = changes.changes_meta().then(|| new.meta().unwrap_or(NO_META));
+        let meta = changes.has_meta().then(|| new.meta().unwrap_or(NO_META));
         let (set, removed) = texts(changes, meta);
         let (ttl, count) = (millis(ttl).to_string(), set.len().to_string());
         let fields = fields.iter().flat_map(|(key, text)| [key.as_slice(), text]);
