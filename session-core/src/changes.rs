@@ -175,6 +175,7 @@ impl Changes {
     }
 
     /// Returns whether metadata is written.
+    #[cfg(feature = "redis")]
     pub(crate) fn has_meta(&self) -> bool {
         self.meta.is_some()
     }
