@@ -1,9 +1,9 @@
 //! What the library notes about a session.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::{MAX_TTL, lifetime::millis};
 
@@ -34,7 +34,7 @@ pub(crate) struct Meta {
     ttl: Option<u64>,
     /// What other versions have noted.
     #[serde(flatten)]
-    rest: Map<String, Value>,
+    rest: BTreeMap<String, Value>,
 }
 
 impl Meta {
