@@ -61,7 +61,8 @@ struct ServerGroup {
 
 impl FailoverRun {
     pub(super) fn begin(name: &str, redis: RedisGroup, wait_replicas: usize, logins: bool) -> Self {
-        let pause = Duration::from_millis(10);
+        // In a cluster a login has to meet a moment without a write to its session.
+        let pause = Duration::from_millis(if logins { 60 } else { 10 });
         let logins = if logins { vec![3] } else { Vec::new() };
         // What a rollback explains is known of writes that do not depend on what they overwrite.
         let plan = Plan {
