@@ -148,7 +148,10 @@ impl Session {
                 break;
             }
             // The session's new id, or the next claim, if there is one.
-            if !Box::pin(self.follow(Access::Write, &id)).await? && !self.mark_unknown(&id) {
+            // Not read for each unknown claim, unless it may have been renewed by itself.
+            let is_read = self.state().is_known() || self.manager().needs_creation();
+            let has_moved = is_read && Box::pin(self.follow(Access::Write, &id)).await?;
+            if !has_moved && !self.mark_unknown(&id) {
                 break;
             }
         }
