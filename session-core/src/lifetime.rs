@@ -4,7 +4,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
-use crate::{MAX_TTL, Snapshot, snapshot::Meta};
+use crate::{Error, MAX_TTL, Result, Snapshot, snapshot::Meta};
+
+/// A store counts in milliseconds.
+pub(crate) const MIN_TTL: Duration = Duration::from_millis(1);
 
 /// How long sessions live: after their last use, and at most in all.
 ///
@@ -111,6 +114,14 @@ pub(crate) fn now_millis() -> u64 {
     };
     let now = now.and_then(|now| now.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
     u64::try_from(now.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Checks that a time to live can be stored. The name is that of the setting.
+pub(crate) fn check(name: &str, ttl: Duration) -> Result<()> {
+    if (MIN_TTL..=MAX_TTL).contains(&ttl) {
+        return Ok(());
+    }
+    Err(Error::Config(format!("{name} {ttl:?} is not between 1 ms and 10 years")))
 }
 
 /// Returns a duration in milliseconds, as metadata has it.

@@ -2,6 +2,7 @@
 
 mod options;
 mod shared;
+mod ttl_range;
 
 use std::{fmt::Debug, time::Duration};
 
@@ -9,8 +10,9 @@ use async_trait::async_trait;
 use serde_json::value::RawValue;
 
 pub use self::options::{
-    Granularity, ItemSwap, RenameOptions, SetOptions, SwapOptions, TtlRange, WriteMode, Written,
+    Granularity, ItemSwap, RenameOptions, SetOptions, SwapOptions, WriteMode, Written,
 };
+pub use self::ttl_range::TtlRange;
 use crate::{Changes, Lifetime, Result, SessionId, Snapshot};
 
 /// The longest time to live a [`Manager`](crate::Manager) accepts: ten years, leap days included.

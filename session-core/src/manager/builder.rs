@@ -19,11 +19,13 @@ use super::{
     touch_writer::TouchWriter,
     turns::Turns,
 };
-use crate::{Error, Lifetime, MAX_TTL, Result, SessionId, Storage};
+use crate::{
+    Error, Lifetime, Result, SessionId, Storage,
+    lifetime::{self, MIN_TTL},
+};
 
 const DEFAULT_GRACE: Duration = Duration::from_secs(30);
 const DEFAULT_TTL: Duration = Duration::from_secs(24 * 60 * 60);
-const MIN_TTL: Duration = Duration::from_millis(1);
 const DEFAULT_TOUCH_INTERVAL: Duration = Duration::from_secs(10);
 /// The default timeout for a storage without a maximum latency.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
@@ -254,19 +256,13 @@ impl ManagerBuilder {
     /// # Ok(()) }
     /// ```
     pub fn build(self) -> Result<Manager> {
-        if !(MIN_TTL..=MAX_TTL).contains(&self.ttl) {
-            return Err(Error::Config(format!(
-                "ttl {:?} is not between 1 ms and 10 years",
-                self.ttl
-            )));
-        }
+        self.check_lifetimes()?;
         let timeout = self.timeout.or(self.storage.max_latency()).unwrap_or(DEFAULT_TIMEOUT);
         for (name, value) in [("touch interval", self.touch_interval), ("timeout", timeout)] {
             if value < MIN_TTL {
                 return Err(Error::Config(format!("{name} {value:?} is shorter than 1 ms")));
             }
         }
-        self.check_lifetimes()?;
         let Ok(runtime) = Handle::try_current() else {
             return Err(Error::Config("a manager must be built inside a Tokio runtime".to_owned()));
         };
@@ -291,19 +287,11 @@ impl ManagerBuilder {
             turns: Turns::default(),
         })))
     }
-}
 
-impl ManagerBuilder {
     fn check_lifetimes(&self) -> Result<()> {
-        let absolute = self.absolute_ttl.map(|ttl| ("absolute ttl", ttl));
-        let renewal = self.renew_after.map(|time| ("renew after", time));
-        for (name, value) in absolute.into_iter().chain(renewal) {
-            if !(MIN_TTL..=MAX_TTL).contains(&value) {
-                return Err(Error::Config(format!(
-                    "{name} {value:?} is not between 1 ms and 10 years"
-                )));
-            }
-        }
+        lifetime::check("ttl", self.ttl)?;
+        self.absolute_ttl.map_or(Ok(()), |ttl| lifetime::check("absolute ttl", ttl))?;
+        self.renew_after.map_or(Ok(()), |time| lifetime::check("renew after", time))?;
         match self.renew_after {
             Some(time) if self.grace.is_zero() => Err(Error::Config(format!(
                 "renew after {time:?} needs a grace, or requests in flight lose the session"

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::{handle::Session, wait::Access};
 use crate::{
-    Changes, Error, MAX_TTL, Result,
+    Changes, Result, lifetime,
     snapshot::{Meta, MetaChange},
 };
 
@@ -49,9 +49,7 @@ impl Session {
     #[doc(alias = "set_expiry")]
     pub async fn set_ttl(&self, ttl: impl Into<Option<Duration>>) -> Result<()> {
         let ttl = ttl.into();
-        if let Some(ttl) = ttl.filter(|ttl| !(Duration::from_millis(1)..=MAX_TTL).contains(ttl)) {
-            return Err(Error::Config(format!("ttl {ttl:?} is not between 1 ms and 10 years")));
-        }
+        ttl.map_or(Ok(()), |ttl| lifetime::check("ttl", ttl))?;
         self.manager().note_own_ttl();
         {
             let mut state = self.state();

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::lifetime::MIN_TTL;
+
 /// The pause after the first failure. It doubles with each further one, up to the interval.
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 /// The shortest pause. Without it, a session about to expire would be visited without end.
@@ -12,8 +14,6 @@ const MIN_PAUSE: Duration = Duration::from_millis(10);
 /// has left overdue for longer comes first: its session may expire within the next interval, as the
 /// time to live is at least ten intervals.
 const FIRST_USE_LEAD: u32 = 8;
-/// A store counts in milliseconds, and a shorter time would pass before the write.
-const MIN_TTL: Duration = Duration::from_millis(1);
 
 /// The settings of a queue.
 #[derive(Clone, Copy, Debug)]
