@@ -76,7 +76,7 @@ impl ManagerBuilder {
 
     /// Sets how long a session lives after its last use, reads included.
     ///
-    /// Counted in whole milliseconds, from 1 ms to [`MAX_TTL`]. Default: 24 hours, as in GoFrame.
+    /// Counted in whole milliseconds, from 1 ms to [`MAX_TTL`](crate::MAX_TTL). Default: 24 hours, as in GoFrame.
     ///
     /// # Examples
     ///

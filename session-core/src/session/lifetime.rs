@@ -21,7 +21,7 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] if the time is not between 1 ms and ten years; otherwise as described
+    /// [`Error::Config`](crate::Error::Config) if the time is not between 1 ms and ten years; otherwise as described
     /// [above](Self).
     ///
     /// # Examples
