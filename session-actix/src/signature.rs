@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use data_encoding::BASE32_NOPAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use session_core::{Error, Result, SessionId};
 use sha2::Sha256;
@@ -11,8 +12,6 @@ const BYTES: usize = 20;
 /// The number of characters that a signature adds to an id, with the dot between them.
 pub(crate) const SUFFIX: usize = 1 + BYTES * 8 / 5;
 const MIN_KEY_BYTES: usize = 32;
-/// The alphabet of random ids, so that a token needs no escaping anywhere.
-const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
 /// The keys as they were configured.
 pub(crate) struct Keys(pub(crate) Vec<Vec<u8>>);
@@ -88,7 +87,7 @@ impl SignatureRing {
             return Some(Verified { id, is_outdated: true });
         };
         // Both first, because they are cheaper than HMAC and bound what it has to hash.
-        let (id, signature) = (SessionId::parse(id).ok()?, decode(signature.as_bytes())?);
+        let (id, signature) = (SessionId::parse(id).ok()?, decode(signature)?);
         let has_signed = |mac: &Hmac<Sha256>| {
             let mac = mac.clone().chain_update(id.as_str().as_bytes());
             mac.verify_truncated_left(&signature).is_ok()
@@ -104,33 +103,20 @@ impl fmt::Debug for SignatureRing {
     }
 }
 
-/// Appends bytes as RFC 4648 base 32 in lower case.
+/// Appends bytes as RFC 4648 base 32 in lower case, as in random ids: a token needs no escaping.
 fn encode(bytes: &[u8], text: &mut String) {
-    for chunk in bytes.chunks_exact(5) {
-        let bits = chunk.iter().fold(0u64, |bits, byte| bits << 8 | u64::from(*byte));
-        let digits = (0..8).rev().map(|digit| ALPHABET[(bits >> (digit * 5)) as usize & 31]);
-        text.extend(digits.map(char::from));
-    }
+    let start = text.len();
+    BASE32_NOPAD.encode_append(bytes, text);
+    text[start..].make_ascii_lowercase();
 }
 
 /// Returns the bytes of a signature. Each one has a single form: there are no spare bits.
-fn decode(text: &[u8]) -> Option<[u8; BYTES]> {
-    if text.len() != SUFFIX - 1 {
+fn decode(text: &str) -> Option<[u8; BYTES]> {
+    if text.len() != SUFFIX - 1 || text.bytes().any(|byte| byte.is_ascii_uppercase()) {
         return None;
     }
-    let mut signature = [0; BYTES];
-    for (digits, bytes) in text.chunks_exact(8).zip(signature.chunks_exact_mut(5)) {
-        let bits = digits.iter().try_fold(0u64, |bits, digit| {
-            let value = match digit {
-                b'a'..=b'z' => digit - b'a',
-                b'2'..=b'7' => digit - b'2' + 26,
-                _ => return None,
-            };
-            Some(bits << 5 | u64::from(value))
-        })?;
-        bytes.copy_from_slice(&bits.to_be_bytes()[3..]);
-    }
-    Some(signature)
+    let bytes = BASE32_NOPAD.decode(text.to_ascii_uppercase().as_bytes()).ok()?;
+    bytes.try_into().ok()
 }
 
 #[cfg(test)]

@@ -186,6 +186,21 @@ impl Changes {
         matches!(self.meta.as_deref(), Some(NewMeta::Change(_)))
     }
 
+    /// Returns the same changes with other items.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn map_items(&self, map: impl Fn(&str, &RawValue) -> Box<RawValue>) -> Self {
+        let map = |(key, item): (&str, Option<&RawValue>)| {
+            (key.to_owned(), item.map(|item| map(key, item)))
+        };
+        Self { items: self.iter().map(map).collect(), meta: self.meta.clone() }
+    }
+
+    /// Returns the changes of items alone.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn without_metadata(self) -> Self {
+        Self { meta: None, ..self }
+    }
+
     /// Returns the change that sets one item, or removes it.
     pub(crate) fn of_item(key: &str, item: Option<&RawValue>) -> Self {
         let mut changes = Self::new();

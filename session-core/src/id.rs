@@ -2,14 +2,16 @@
 
 use std::{borrow::Borrow, fmt, sync::Arc};
 
+use data_encoding::BASE32_NOPAD;
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use sha2::{Digest, Sha256};
 
 use crate::{Error, Result};
 
 const MAX_LENGTH: usize = 128;
 const RANDOM_BYTES: usize = 20;
-const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+/// The characters of an id that is a hash.
+const HASH_LENGTH: usize = 52;
 
 /// The name of a session: 1 to 128 characters of `A-Z a-z 0-9 _ -`.
 ///
@@ -77,8 +79,17 @@ impl SessionId {
         let mut mac = mac.expect("HMAC takes keys of any length");
         mac.update(salt.as_bytes());
         let mac = mac.finalize().into_bytes();
-        let bytes = mac.first_chunk().expect("32 bytes are more than needed");
-        Self(base32(bytes).into())
+        Self(base32(&mac[..RANDOM_BYTES]).into())
+    }
+
+    /// Returns the SHA-256 of this id, as an id.
+    pub(crate) fn hashed(&self) -> Self {
+        Self(base32(&Sha256::digest(self.0.as_bytes())).into())
+    }
+
+    /// Returns whether this could be a hash of an id.
+    pub(crate) fn is_like_hash(&self) -> bool {
+        self.0.len() == HASH_LENGTH && self.0.bytes().all(is_base32)
     }
 
     /// Returns the whole id, which is a secret: keep it out of logs and pages.
@@ -119,16 +130,15 @@ impl fmt::Debug for SessionId {
     }
 }
 
-/// Encodes as RFC 4648 base 32 in lower case: 20 bytes are 32 characters, without padding.
-fn base32(bytes: &[u8; RANDOM_BYTES]) -> String {
-    let mut text = String::with_capacity(RANDOM_BYTES / 5 * 8);
-    for chunk in bytes.chunks_exact(5) {
-        let bits = chunk.iter().fold(0u64, |bits, byte| bits << 8 | u64::from(*byte));
-        for digit in (0..8).rev() {
-            text.push(char::from(ALPHABET[(bits >> (digit * 5)) as usize & 31]));
-        }
-    }
+/// Encodes as RFC 4648 base 32 in lower case, without padding.
+fn base32(bytes: &[u8]) -> String {
+    let mut text = BASE32_NOPAD.encode(bytes);
+    text.make_ascii_lowercase();
     text
+}
+
+fn is_base32(byte: u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'2'..=b'7')
 }
 
 #[cfg(test)]
@@ -140,12 +150,17 @@ mod tests {
         let (one, other) = (SessionId::random(), SessionId::random());
         assert_ne!(one, other);
         assert_eq!(one.as_str().len(), 32);
-        assert!(one.as_str().bytes().all(|byte| ALPHABET.contains(&byte)));
+        assert!(one.as_str().bytes().all(is_base32));
     }
 
     #[test]
-    fn base32_follows_rfc_4648() {
-        assert_eq!(base32(b"foobarfoobarfoobarfo"), "mzxw6ytbojtg633cmfzgm33pmjqxeztp");
+    fn a_hash_is_the_sha_256_in_base_32() {
+        // From Python: base64.b32encode(hashlib.sha256(b"one").digest()).lower().rstrip(b"=")
+        let hash = "o2jmhljvic5yapacbm5o4zwnrcdremru5igg44kdycw5op7ughwq";
+        let one = SessionId::parse("one").unwrap();
+        assert_eq!(one.hashed().as_str(), hash);
+        assert!(one.hashed().is_like_hash());
+        assert!(!SessionId::random().is_like_hash());
     }
 
     #[test]

@@ -101,12 +101,14 @@
 //! | `file` | yes | `FileStorage` |
 //! | `redis` | | `Redis`, `RedisKeyValueStorage`, `RedisHashTableStorage` |
 //! | `redis-tls` | | TLS to Redis, for `rediss://` addresses |
+//! | `encryption` | | `Sealed`: items encrypted in any storage |
 //! | `conformance` | | the test suite for your own storages |
 //! | `actix-web-4` | | [`Error`] and [`Snapshot`] as actix-web responses; enabled by `session-actix` |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 #[cfg(feature = "actix-web-4")]
 mod actix;
+mod at_rest;
 mod changes;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -126,6 +128,9 @@ mod session;
 mod snapshot;
 mod storage;
 
+pub use at_rest::HashedIds;
+#[cfg(feature = "encryption")]
+pub use at_rest::{EncryptionKey, KeyRing, Sealed};
 pub use changes::Changes;
 pub use error::{Error, Result, StorageError};
 #[cfg(feature = "file")]
@@ -140,8 +145,8 @@ pub use redis::{NearCacheStats, Redis, RedisBuilder, RedisHashTableStorage, Redi
 pub use session::{Closed, Keys, Outcome, Session};
 pub use snapshot::{Snapshot, Unreadable};
 pub use storage::{
-    Granularity, ItemSwap, MAX_TTL, RenameOptions, SetOptions, Storage, SwapOptions, TtlRange,
-    WriteMode, Written,
+    Granularity, IntoStorage, ItemSwap, MAX_TTL, RenameOptions, SetOptions, Storage, SwapOptions,
+    TtlRange, WriteMode, Written,
 };
 
 /// Compiles the README's code as a doc test.

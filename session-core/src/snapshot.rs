@@ -31,6 +31,17 @@ struct Stored {
     meta: Option<Range<u32>>,
     /// Whether the text has sorted keys, no space between the items, and no metadata.
     canonical: bool,
+    /// The encrypted session that this one was decrypted from.
+    #[cfg(feature = "encryption")]
+    origin: Option<Origin>,
+}
+
+/// How a session is stored.
+#[cfg(feature = "encryption")]
+struct Origin {
+    stored: Snapshot,
+    /// Whether encrypting the session again gives the same text.
+    is_current: bool,
 }
 
 /// The error for a stored text that is not one JSON object.
@@ -149,7 +160,35 @@ impl Snapshot {
         canonical: bool,
     ) -> Option<Self> {
         let is_session = !entries.is_empty() || meta.is_some();
-        is_session.then(|| Self(Arc::new(Stored { text, entries, meta, canonical })))
+        let stored = || Stored {
+            text,
+            entries,
+            meta,
+            canonical,
+            #[cfg(feature = "encryption")]
+            origin: None,
+        };
+        is_session.then(|| Self(Arc::new(stored())))
+    }
+
+    /// Notes what this session was decrypted from, and whether encrypting it gives that text again.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn decrypted_from(mut self, stored: Self, is_current: bool) -> Self {
+        let session = Arc::get_mut(&mut self.0).expect("it was just made");
+        session.origin = Some(Origin { stored, is_current });
+        self
+    }
+
+    /// Returns what this session was decrypted from.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn origin(&self) -> Option<&Self> {
+        self.0.origin.as_ref().map(|origin| &origin.stored)
+    }
+
+    /// Returns whether encrypting this session gives the text that is stored.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn is_current(&self) -> bool {
+        self.0.origin.as_ref().is_some_and(|origin| origin.is_current)
     }
 
     /// Returns what stays at the id of a renewed session: with a salt, it leads to the new id.
@@ -255,7 +294,14 @@ impl Snapshot {
 
     fn to_canonical(&self) -> Self {
         let items = self.iter().map(|(key, item)| (Cow::Borrowed(key), item));
-        let empty = || Stored { text: "{}".into(), entries: vec![], meta: None, canonical: true };
+        let empty = || Stored {
+            text: "{}".into(),
+            entries: vec![],
+            meta: None,
+            canonical: true,
+            #[cfg(feature = "encryption")]
+            origin: None,
+        };
         Self::from_sorted(items, None).unwrap_or_else(|| Self(Arc::new(empty())))
     }
 

@@ -4,7 +4,7 @@ mod options;
 mod shared;
 mod ttl_range;
 
-use std::{fmt::Debug, time::Duration};
+use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::value::RawValue;
@@ -184,8 +184,21 @@ pub trait Storage: Debug + Send + Sync + 'static {
     }
 }
 
+/// What a [`Manager`](crate::Manager) can be built with: any storage, or one whose ids are
+/// [hashed](crate::HashedIds).
+pub trait IntoStorage {
+    /// Returns the storage.
+    fn into_storage(self) -> Arc<dyn Storage>;
+}
+
+impl<S: Storage> IntoStorage for S {
+    fn into_storage(self) -> Arc<dyn Storage> {
+        Arc::new(self)
+    }
+}
+
 /// Swaps an item by replacing the session, again and again while other items change.
-async fn swap_in_session<S: Storage + ?Sized>(
+pub(crate) async fn swap_in_session<S: Storage + ?Sized>(
     storage: &S,
     id: &SessionId,
     key: &str,

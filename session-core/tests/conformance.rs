@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use session_core::{
-    Changes, FileStorage, MemoryStorage, Result, SessionId, SetOptions, Snapshot, Storage,
-    TtlRange, Written, conformance,
+    Changes, EncryptionKey, FileStorage, HashedIds, IntoStorage, KeyRing, MemoryStorage, Result,
+    Sealed, SessionId, SetOptions, Snapshot, Storage, TtlRange, Written, conformance,
 };
 use tokio::task::yield_now;
 
@@ -35,6 +35,40 @@ async fn files_keep_the_contract() {
 async fn files_keep_the_contract_on_one_thread() {
     let dir = tempfile::tempdir().unwrap();
     conformance::run(async || FileStorage::open(dir.path()).unwrap()).await.unwrap();
+}
+
+fn keys() -> KeyRing {
+    KeyRing::new([EncryptionKey::random()]).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn storages_whose_ids_are_hashed_keep_the_contract() {
+    let memory = async || HashedIds::new(MemoryStorage::new()).into_storage();
+    conformance::run(memory).await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let files = async || HashedIds::new(FileStorage::open(dir.path()).unwrap()).into_storage();
+    conformance::run(files).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_storage_that_still_moves_plain_ids_keeps_the_contract() {
+    let day = Duration::from_secs(86_400);
+    let memory = async || HashedIds::new(MemoryStorage::new()).move_plain_ids(day).into_storage();
+    conformance::run(memory).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn encrypted_storages_keep_the_contract() {
+    conformance::run(async || Sealed::new(MemoryStorage::new(), keys())).await.unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let files = async || Sealed::new(FileStorage::open(dir.path()).unwrap(), keys());
+    conformance::run(files).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_encrypted_storage_with_hashed_ids_keeps_the_contract() {
+    let both = async || HashedIds::new(Sealed::new(MemoryStorage::new(), keys())).into_storage();
+    conformance::run(both).await.unwrap();
 }
 
 /// The memory storage with its required methods only, so that the provided ones are tested.

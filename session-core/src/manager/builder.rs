@@ -20,7 +20,7 @@ use super::{
     turns::Turns,
 };
 use crate::{
-    Error, Lifetime, Result, SessionId, Storage,
+    Error, IntoStorage, Lifetime, Result, SessionId, Storage,
     lifetime::{self, MIN_TTL},
 };
 
@@ -41,8 +41,8 @@ impl Manager {
     /// let manager = Manager::builder(MemoryStorage::new()).build()?;
     /// # Ok(()) }
     /// ```
-    pub fn builder(storage: impl Storage) -> ManagerBuilder {
-        ManagerBuilder::new(Arc::new(storage))
+    pub fn builder(storage: impl IntoStorage) -> ManagerBuilder {
+        ManagerBuilder::new(storage.into_storage())
     }
 }
 

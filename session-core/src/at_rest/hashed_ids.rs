@@ -1,0 +1,245 @@
+//! Ids that the store is not shown.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use serde_json::value::RawValue;
+use tokio::time::Instant;
+
+use crate::{
+    Changes, Granularity, IntoStorage, ItemSwap, RenameOptions, Result, SessionId, SetOptions,
+    Snapshot, Storage, SwapOptions, TtlRange, WriteMode, Written,
+};
+
+/// Keeps ids out of the store: a storage is given the SHA-256 of each id, in lower-case base 32.
+///
+/// Whoever reads the store, a copy of it or its log learns no id that a server would accept. SHA-256
+/// of 160 random bits needs neither a salt nor a key; ids that an application chooses so that they can
+/// be guessed stay guessable. Costs no round trip.
+///
+/// Not a [`Storage`] but what a [`Manager`](crate::Manager) is given, so that it is the outermost
+/// layer: what lies below, `Sealed` too, works with the ids as they are stored.
+///
+/// # Examples
+///
+/// ```
+/// # use session_core::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+/// let storage = std::sync::Arc::new(MemoryStorage::new());
+/// let manager = Manager::builder(HashedIds::new(storage.clone())).build()?;
+/// let session = manager.open(None);
+/// session.set("name", "bob").await?;
+/// session.save().await?;
+/// let id = session.id().expect("it is stored");
+/// assert!(storage.get_session(&id).await?.is_none());
+/// # Ok(()) }
+/// ```
+///
+/// The other order does not compile:
+///
+/// ```compile_fail,E0277
+/// # use session_core::*;
+/// # fn sealed(keys: KeyRing) {
+/// Sealed::new(HashedIds::new(MemoryStorage::new()), keys);
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct HashedIds<S> {
+    storage: S,
+    moves_until: Option<Instant>,
+}
+
+impl<S: Storage> HashedIds<S> {
+    /// Hashes the ids that this storage is given.
+    pub fn new(storage: S) -> Self {
+        Self { storage, moves_until: None }
+    }
+
+    /// Finds sessions that were stored under their plain ids, and moves each one at its next use.
+    ///
+    /// For a store that was used without hashing. The time counts from here; the longest time to live
+    /// of a session is enough, because what is not used for that long has expired. Until then an
+    /// unknown id and a new session cost up to three round trips more. Every process that uses the
+    /// store has to hash ids by then: one that does not finds no session that was moved.
+    ///
+    /// An id of 52 characters `a-z 2-7` is never looked for as it is. Otherwise a hash that was read in
+    /// the store would lead to its session.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let storage = std::sync::Arc::new(MemoryStorage::new());
+    /// let before = Manager::builder(storage.clone()).build()?.open(None);
+    /// before.set("name", "bob").await?;
+    /// before.save().await?;
+    /// let id = before.id().expect("it is stored");
+    ///
+    /// let hashed = HashedIds::new(storage.clone());
+    /// let manager = Manager::builder(hashed);
+    /// let manager = manager.build()?;
+    /// assert_eq!(manager.open(Some(id.clone())).get::<String>("name").await?, None);
+    ///
+    /// let hashed = HashedIds::new(storage.clone());
+    /// let manager = Manager::builder(hashed.move_plain_ids(manager.ttl())).build()?;
+    /// assert_eq!(manager.open(Some(id.clone())).get::<String>("name").await?.as_deref(), Some("bob"));
+    /// assert!(storage.get_session(&id).await?.is_none(), "it has moved");
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn move_plain_ids(self, time: Duration) -> Self {
+        Self { moves_until: Instant::now().checked_add(time), ..self }
+    }
+}
+
+impl<S: Storage> IntoStorage for HashedIds<S> {
+    fn into_storage(self) -> Arc<dyn Storage> {
+        Arc::new(Hashing(self))
+    }
+}
+
+/// The storage behind [`HashedIds`].
+#[derive(Debug)]
+struct Hashing<S>(HashedIds<S>);
+
+impl<S: Storage> Hashing<S> {
+    /// Moves a session that is still stored under its plain id. Returns whether there may be one under
+    /// the hash now.
+    async fn moves(&self, id: &SessionId, hash: &SessionId) -> Result<bool> {
+        if !self.may_be_plain(id) {
+            return Ok(false);
+        }
+        Ok(self.0.storage.rename(id, hash, RenameOptions::default()).await?
+            // By another request.
+            || self.0.storage.expires_in(hash).await?.is_some())
+    }
+
+    fn may_be_plain(&self, id: &SessionId) -> bool {
+        self.0.moves_until.is_some_and(|until| Instant::now() < until) && !id.is_like_hash()
+    }
+}
+
+/// Calls the storage with the hash of an id, and again if the answer is that there is no session and a
+/// session has then been moved there.
+macro_rules! with_hash {
+    ($this:ident, $id:ident, $unknown:pat, |$storage:ident| $call:expr) => {{
+        let $storage = &$this.0.storage;
+        let plain = $id;
+        let $id = &plain.hashed();
+        let answer = $call.await?;
+        if matches!(answer, $unknown) && $this.moves(plain, $id).await? {
+            return $call.await;
+        }
+        Ok(answer)
+    }};
+}
+
+#[async_trait]
+impl<S: Storage> Storage for Hashing<S> {
+    async fn get_session(&self, id: &SessionId) -> Result<Option<Snapshot>> {
+        let found: Result<_> = with_hash!(self, id, None, |storage| storage.get_session(id));
+        match found? {
+            // What leads on from an id that was renewed before ids were hashed.
+            None if self.may_be_plain(id) => {
+                let plain = self.0.storage.get_session(id).await?;
+                Ok(plain.filter(Snapshot::is_marker))
+            }
+            found => Ok(found),
+        }
+    }
+
+    async fn set_session(
+        &self,
+        id: &SessionId,
+        changes: &Changes,
+        options: SetOptions<'_>,
+    ) -> Result<Written> {
+        if options.mode == WriteMode::Create && self.may_be_plain(id) {
+            self.moves(id, &id.hashed()).await?;
+            return self.0.storage.set_session(&id.hashed(), changes, options).await;
+        }
+        with_hash!(self, id, Written::Refused, |storage| storage.set_session(id, changes, options))
+    }
+
+    async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {
+        with_hash!(self, id, false, |storage| storage.update_ttl(id, ttl))
+    }
+
+    async fn update_ttl_with_metadata(
+        &self,
+        id: &SessionId,
+        ttl: TtlRange,
+    ) -> Result<Option<Snapshot>> {
+        with_hash!(self, id, None, |storage| storage.update_ttl_with_metadata(id, ttl))
+    }
+
+    async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
+        if if_seen.is_some() {
+            return with_hash!(self, id, false, |storage| storage.remove_all(id, if_seen));
+        }
+        let is_removed = self.0.storage.remove_all(&id.hashed(), None).await?;
+        // Both, because a process may have died while it moved the session.
+        let was_plain = self.may_be_plain(id) && self.0.storage.remove_all(id, None).await?;
+        Ok(is_removed || was_plain)
+    }
+
+    async fn expires_in(&self, id: &SessionId) -> Result<Option<Duration>> {
+        with_hash!(self, id, None, |storage| storage.expires_in(id))
+    }
+
+    fn cached(&self, id: &SessionId) -> Option<Snapshot> {
+        self.0.storage.cached(&id.hashed())
+    }
+
+    fn max_latency(&self) -> Option<Duration> {
+        self.0.storage.max_latency()
+    }
+
+    fn granularity(&self) -> Granularity {
+        self.0.storage.granularity()
+    }
+
+    async fn get(&self, id: &SessionId, key: &str) -> Result<Option<Box<RawValue>>> {
+        with_hash!(self, id, None, |storage| storage.get(id, key))
+    }
+
+    async fn contains(&self, id: &SessionId, key: &str) -> Result<bool> {
+        with_hash!(self, id, false, |storage| storage.contains(id, key))
+    }
+
+    async fn get_with_metadata(&self, id: &SessionId, key: &str) -> Result<Option<Snapshot>> {
+        with_hash!(self, id, None, |storage| storage.get_with_metadata(id, key))
+    }
+
+    async fn get_size(&self, id: &SessionId) -> Result<usize> {
+        with_hash!(self, id, 0, |storage| storage.get_size(id))
+    }
+
+    async fn swap_item(
+        &self,
+        id: &SessionId,
+        key: &str,
+        seen: Option<&RawValue>,
+        new: Option<&RawValue>,
+        options: SwapOptions<'_>,
+    ) -> Result<ItemSwap> {
+        with_hash!(self, id, ItemSwap::Missing, |storage| {
+            storage.swap_item(id, key, seen, new, options)
+        })
+    }
+
+    async fn rename(
+        &self,
+        from: &SessionId,
+        to: &SessionId,
+        options: RenameOptions<'_>,
+    ) -> Result<bool> {
+        let to = &to.hashed();
+        with_hash!(self, from, false, |storage| storage.rename(from, to, options))
+    }
+
+    async fn sweep(&self) -> Result<()> {
+        self.0.storage.sweep().await
+    }
+}

@@ -1,0 +1,234 @@
+//! The keys that encrypt items.
+
+use std::{fmt, sync::Arc};
+
+use aes_siv::{KeyInit, Tag, siv::Aes128Siv};
+use data_encoding::{BASE64, BASE64URL_NOPAD};
+use serde_json::value::RawValue;
+use zeroize::Zeroizing;
+
+use crate::{Error, Result};
+
+const KEY_LENGTH: usize = 32;
+const TAG_LENGTH: usize = 16;
+/// What an encrypted item begins with, behind its quote.
+const START: [u8; 8] = *b"$sealed:";
+
+/// A key of 32 random bytes. Wiped from memory when dropped; `Debug` does not show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EncryptionKey(Box<Zeroizing<[u8; KEY_LENGTH]>>);
+
+impl EncryptionKey {
+    /// Generates a key from random bits of the operating system.
+    ///
+    /// # Panics
+    ///
+    /// If the operating system's random generator fails.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::EncryptionKey;
+    ///
+    /// assert_ne!(EncryptionKey::random(), EncryptionKey::random());
+    /// ```
+    #[must_use]
+    pub fn random() -> Self {
+        let mut key = Box::new(Zeroizing::new([0; KEY_LENGTH]));
+        getrandom::fill(&mut **key).expect("the operating system's random generator works");
+        Self(key)
+    }
+
+    /// Reads a key: the base64 of 32 bytes, with padding, as `openssl rand -base64 32` prints it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] for any other text. It does not show the text.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use session_core::EncryptionKey;
+    ///
+    /// assert!(EncryptionKey::parse("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=").is_ok());
+    /// assert!(EncryptionKey::parse("c2hvcnQ=").is_err());
+    /// ```
+    pub fn parse(text: &str) -> Result<Self> {
+        Self::read(text).map_err(|problem| Error::Config(format!("encryption key {problem}")))
+    }
+
+    fn read(text: &str) -> Result<Self, String> {
+        let allowed = format!("allowed is the base64 of {KEY_LENGTH} bytes");
+        let bytes = BASE64.decode(text.as_bytes()).map(Zeroizing::new);
+        let bytes = bytes.map_err(|_| format!("is not base64; {allowed}"))?;
+        if bytes.len() != KEY_LENGTH {
+            return Err(format!("has {} bytes; {allowed}", bytes.len()));
+        }
+        let mut key = Box::new(Zeroizing::new([0; KEY_LENGTH]));
+        key.copy_from_slice(&bytes);
+        Ok(Self(key))
+    }
+
+    /// Returns the base64 of the key, which is a secret.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::EncryptionKey;
+    /// let key = EncryptionKey::random();
+    /// assert_eq!(EncryptionKey::parse(&key.to_base64())?, key);
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn to_base64(&self) -> String {
+        BASE64.encode(&**self.0)
+    }
+
+    /// AES-SIV takes a key for CMAC and one for AES, both of 128 bits.
+    fn cipher(&self) -> Aes128Siv {
+        Aes128Siv::new((&**self.0).into())
+    }
+
+    fn seal(&self, place: Place<'_>, item: &str) -> Box<RawValue> {
+        let mut bytes = Vec::with_capacity(TAG_LENGTH + item.len());
+        bytes.resize(TAG_LENGTH, 0);
+        bytes.extend_from_slice(item.as_bytes());
+        let tag = self.cipher().encrypt_inout_detached(place, (&mut bytes[TAG_LENGTH..]).into());
+        let tag = tag.expect("two headers are not too many");
+        bytes[..TAG_LENGTH].copy_from_slice(&tag);
+        let length = 2 + START.len() + BASE64URL_NOPAD.encode_len(bytes.len());
+        let mut text = String::with_capacity(length);
+        text.push('"');
+        text.push_str(str::from_utf8(&START).expect("it is ASCII"));
+        BASE64URL_NOPAD.encode_append(&bytes, &mut text);
+        text.push('"');
+        RawValue::from_string(text).expect("a string without escapes is JSON")
+    }
+
+    /// Decrypts what [`seal`](Self::seal) has made of an item: the bytes behind its tag.
+    fn open(&self, place: Place<'_>, sealed: &[u8]) -> Option<Box<RawValue>> {
+        let (tag, item) = sealed.split_at_checked(TAG_LENGTH)?;
+        let (tag, mut item) = (Tag::try_from(tag).ok()?, item.to_vec());
+        self.cipher().decrypt_inout_detached(place, (&mut item[..]).into(), &tag).ok()?;
+        RawValue::from_string(String::from_utf8(item).ok()?).ok()
+    }
+}
+
+/// What an item is bound to: the id of its session, and its key.
+type Place<'a> = [&'a str; 2];
+
+impl fmt::Debug for EncryptionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EncryptionKey(not shown)")
+    }
+}
+
+/// One or more encryption keys: the first one encrypts, all of them decrypt.
+///
+/// To replace a key, put the new one before it on every node. If nodes are restarted one after the
+/// other, first add the new one behind it, so that each node can read what others write. Sessions are
+/// encrypted anew when they are written. Remove the old key when no session encrypted with it can be
+/// left: after the absolute lifetime, or once sessions that are only read may be lost.
+///
+/// # Examples
+///
+/// ```
+/// use session_core::{EncryptionKey, KeyRing};
+///
+/// let key = EncryptionKey::random();
+/// assert!(KeyRing::new([key.clone()]).is_ok());
+/// assert!(KeyRing::new([key.clone(), key]).is_err(), "twice the same");
+/// ```
+#[derive(Clone)]
+pub struct KeyRing(Arc<[EncryptionKey]>);
+
+/// What the text of an item turns out to be.
+pub(super) enum Opened {
+    /// It is not encrypted.
+    Plain,
+    /// The item, and whether the first key encrypts it to the same text.
+    Item(Box<RawValue>, bool),
+    /// It was encrypted with another key, for another place, or was changed.
+    Unreadable,
+}
+
+impl KeyRing {
+    /// Makes a ring of keys.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] if there is no key, or if two are the same.
+    pub fn new(keys: impl IntoIterator<Item = EncryptionKey>) -> Result<Self> {
+        Self::ring(keys.into_iter().collect())
+    }
+
+    /// Reads keys as [`EncryptionKey::parse`] does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`], which names the key by its place, as in `encryption key 2 has 31 bytes`.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::KeyRing;
+    /// assert!(KeyRing::parse(["AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="]).is_ok());
+    /// let problem = KeyRing::parse(["c2hvcnQ="]).expect_err("it is too short").to_string();
+    /// assert!(problem.ends_with("encryption key 1 has 5 bytes; allowed is the base64 of 32 bytes"));
+    /// ```
+    pub fn parse<T: AsRef<str>>(texts: impl IntoIterator<Item = T>) -> Result<Self> {
+        let read = |(text, place): (T, usize)| {
+            let problem = |problem| Error::Config(format!("encryption key {place} {problem}"));
+            EncryptionKey::read(text.as_ref()).map_err(problem)
+        };
+        Self::ring(texts.into_iter().zip(1..).map(read).collect::<Result<_>>()?)
+    }
+
+    fn ring(keys: Vec<EncryptionKey>) -> Result<Self> {
+        if keys.is_empty() {
+            return Err(Error::Config("encryption keys: allowed is one key or more".to_owned()));
+        }
+        for (index, key) in keys.iter().enumerate() {
+            if let Some(other) = keys[..index].iter().position(|other| other == key) {
+                let (one, other) = (other + 1, index + 1);
+                return Err(Error::Config(format!(
+                    "encryption keys {one} and {other} are the same"
+                )));
+            }
+        }
+        Ok(Self(keys.into()))
+    }
+
+    /// Encrypts an item for one session and key. The same item always becomes the same text.
+    pub(super) fn seal(&self, place: Place<'_>, item: &RawValue) -> Box<RawValue> {
+        self.0[0].seal(place, item.get())
+    }
+
+    /// Decrypts the text of an item.
+    pub(super) fn open(&self, place: Place<'_>, text: &str) -> Opened {
+        let string = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+        let string = string.map(str::as_bytes);
+        let Some((start, rest)) = string.and_then(<[u8]>::split_first_chunk) else {
+            return Opened::Plain;
+        };
+        // What has a few wrong bits is damaged, not plain.
+        let difference = u64::from_be_bytes(*start) ^ u64::from_be_bytes(START);
+        if difference.count_ones() > 4 {
+            return Opened::Plain;
+        }
+        let Some(sealed) = BASE64URL_NOPAD.decode(rest).ok().filter(|_| difference == 0) else {
+            return Opened::Unreadable;
+        };
+        let mut keys = self.0.iter().zip(0..);
+        let opened = keys.find_map(|(key, place_of_key)| {
+            Some(Opened::Item(key.open(place, &sealed)?, place_of_key == 0))
+        });
+        opened.unwrap_or(Opened::Unreadable)
+    }
+}
+
+impl fmt::Debug for KeyRing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyRing({} keys, not shown)", self.0.len())
+    }
+}

@@ -1,0 +1,338 @@
+//! A storage whose items are encrypted.
+
+use std::{borrow::Cow, time::Duration};
+
+use async_trait::async_trait;
+use serde_json::value::RawValue;
+
+use super::key_ring::{KeyRing, Opened};
+use crate::{
+    Changes, Granularity, ItemSwap, Result, SessionId, SetOptions, Snapshot, Storage, SwapOptions,
+    TtlRange, WriteMode, Written, storage::swap_in_session,
+};
+
+/// Keeps items unreadable in a store: each one is encrypted with AES-SIV (RFC 5297) before the storage
+/// inside is given it.
+///
+/// Whoever reads the store, a copy of it or its log learns no item. An item is bound to the id of its
+/// session and to its key: copied to another place, or changed by one bit, it cannot be opened. A session
+/// of a storage of whole sessions then counts as none, and is left as it is; of a storage of items, that
+/// item counts as none.
+///
+/// Not hidden: the keys of items, their lengths, the metadata (when a session was created, its own time
+/// to live), and whether an item of a session is the same as before. The last one is because the same
+/// item becomes the same text each time; a random one would be another each time, and a storage could
+/// not tell whether an item has changed. Equal items of two sessions, or under two keys, differ.
+///
+/// # A store with sessions that are not encrypted
+///
+/// They are read, and encrypted at their next write: whole, or item by item with a storage of items.
+/// So whoever can write to the store can put a session of their own making in. When no such session is
+/// left, [`require_encryption`](Self::require_encryption) ends this.
+///
+/// Encryption begins on all nodes at once: one without the keys takes what is encrypted for a text.
+///
+/// # Round trips
+///
+/// As the storage inside, but: a rename copies the session, because its items are bound to the new id
+/// (four or more). An update of a session that was not read, and an unconditional removal, read a whole
+/// session first. The first write of a session that is not encrypted, or with another key than the
+/// first, takes one more if others write to it at the same time.
+///
+/// # Examples
+///
+/// ```
+/// # use session_core::*;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+/// let keys = KeyRing::new([EncryptionKey::random()])?;
+/// let store = std::sync::Arc::new(MemoryStorage::new());
+/// let manager = Manager::builder(Sealed::new(store.clone(), keys)).build()?;
+/// let session = manager.open(None);
+/// session.set("name", "bob").await?;
+/// session.save().await?;
+///
+/// let id = session.id().expect("it is stored");
+/// let stored = store.get_session(&id).await?.expect("it exists");
+/// assert!(!stored.stored().contains("bob"));
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Sealed<S> {
+    storage: S,
+    keys: KeyRing,
+    accepts_plain: bool,
+}
+
+impl<S: Storage> Sealed<S> {
+    /// Encrypts the items of this storage.
+    pub fn new(storage: S, keys: KeyRing) -> Self {
+        Self { storage, keys, accepts_plain: true }
+    }
+
+    /// Counts what is not encrypted as no session, or no item.
+    #[must_use]
+    pub fn require_encryption(self) -> Self {
+        Self { accepts_plain: false, ..self }
+    }
+
+    fn is_whole(&self) -> bool {
+        self.storage.granularity() == Granularity::Whole
+    }
+
+    /// Encrypts what changes set.
+    fn seal(&self, id: &SessionId, changes: &Changes) -> Changes {
+        changes.map_items(|key, item| self.keys.seal([id.as_str(), key], item))
+    }
+
+    /// Decrypts one item. `None` if it counts as none.
+    fn open_item(&self, id: &SessionId, key: &str, text: Box<RawValue>) -> Option<Box<RawValue>> {
+        match self.keys.open([id.as_str(), key], text.get()) {
+            Opened::Item(item, _) => Some(item),
+            Opened::Plain if self.accepts_plain => Some(text),
+            Opened::Plain | Opened::Unreadable => {
+                log::warn!(
+                    "session {id:?} has an item that cannot be decrypted and counts as none"
+                );
+                None
+            }
+        }
+    }
+
+    /// Decrypts a session, or of one from a storage of items what is there of it. `None` if it counts
+    /// as none.
+    fn open(&self, id: &SessionId, stored: Snapshot) -> Option<Snapshot> {
+        let (mut items, mut sealed, mut is_current) = (Vec::with_capacity(stored.len()), 0, true);
+        for (key, text) in stored.iter() {
+            match self.keys.open([id.as_str(), key], text) {
+                Opened::Item(item, is_of_first_key) => {
+                    sealed += 1;
+                    is_current &= is_of_first_key;
+                    items.push((key, Cow::Owned(String::from(Box::<str>::from(item)))));
+                }
+                Opened::Plain if self.accepts_plain => items.push((key, Cow::Borrowed(text))),
+                Opened::Plain | Opened::Unreadable => {}
+            }
+        }
+        let plain = items.len() - sealed;
+        let is_readable = items.len() == stored.len();
+        // This library writes no session that is encrypted in part, except item by item.
+        let is_one = sealed == 0 || plain == 0;
+        if self.is_whole() && !(is_readable && is_one) {
+            log::warn!("session {id:?} cannot be decrypted and counts as none");
+            return None;
+        }
+        if !is_readable {
+            log::warn!("session {id:?} has items that cannot be decrypted and count as none");
+            // Nothing is left of it that is known to be its own.
+            if items.is_empty() {
+                return None;
+            }
+        }
+        let items = items.iter().map(|(key, item)| (Cow::Borrowed(*key), &**item));
+        let session = Snapshot::from_sorted(items, stored.meta())?;
+        Some(session.decrypted_from(stored, is_current && plain == 0))
+    }
+
+    /// Returns the session as it is now, if it still has the items that were seen.
+    async fn now_if_seen(&self, id: &SessionId, seen: &Snapshot) -> Result<Option<Snapshot>> {
+        if seen.origin().is_some() {
+            return Ok(Some(seen.clone()));
+        }
+        let now = self.get_session(id).await?;
+        Ok(now.filter(|now| now.is_same_session(seen)))
+    }
+
+    /// Writes a session of a storage of whole sessions if it is still as it was read, all of its items
+    /// encrypted with the first key.
+    async fn replace(
+        &self,
+        id: &SessionId,
+        changes: &Changes,
+        read: &Snapshot,
+        options: SetOptions<'_>,
+    ) -> Result<Written> {
+        let mut sealed = self.seal(id, changes);
+        if self.is_whole() && !read.is_current() && options.mode != WriteMode::Retire {
+            let mut all = Changes::between(None, read).without_metadata();
+            all.extend(changes.clone());
+            sealed = self.seal(id, &all);
+        }
+        let mode = match options.mode {
+            WriteMode::Update => WriteMode::UpdateSeen,
+            mode => mode,
+        };
+        let options = SetOptions { mode, seen: read.origin(), ..options };
+        self.storage.set_session(id, &sealed, options).await
+    }
+
+    /// Updates a session of a storage of whole sessions.
+    async fn update(
+        &self,
+        id: &SessionId,
+        changes: &Changes,
+        options: SetOptions<'_>,
+    ) -> Result<Written> {
+        let mut seen = options.seen.filter(|seen| seen.origin().is_some()).cloned();
+        loop {
+            let session = match seen.take() {
+                Some(session) => session,
+                None => match self.get_session(id).await? {
+                    Some(session) => session,
+                    None => return Ok(Written::Refused),
+                },
+            };
+            if session.is_current() {
+                let options = SetOptions { seen: session.origin(), ..options };
+                return self.storage.set_session(id, &self.seal(id, changes), options).await;
+            }
+            // Refused for another reason than that somebody else was faster.
+            if options.apply(changes, Some(&session)).is_none() {
+                return Ok(Written::Refused);
+            }
+            if self.replace(id, changes, &session, options).await? == Written::Saved {
+                return Ok(Written::Saved);
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl<S: Storage> Storage for Sealed<S> {
+    async fn get_session(&self, id: &SessionId) -> Result<Option<Snapshot>> {
+        Ok(self.storage.get_session(id).await?.and_then(|stored| self.open(id, stored)))
+    }
+
+    async fn set_session(
+        &self,
+        id: &SessionId,
+        changes: &Changes,
+        options: SetOptions<'_>,
+    ) -> Result<Written> {
+        match options.mode {
+            WriteMode::Update if self.is_whole() => self.update(id, changes, options).await,
+            WriteMode::Create | WriteMode::Update => {
+                let options = SetOptions { seen: None, ..options };
+                self.storage.set_session(id, &self.seal(id, changes), options).await
+            }
+            WriteMode::UpdateSeen | WriteMode::Retire => {
+                let Some(seen) = options.seen else { return Ok(Written::Refused) };
+                match self.now_if_seen(id, seen).await? {
+                    Some(now) => self.replace(id, changes, &now, options).await,
+                    None => Ok(Written::Refused),
+                }
+            }
+        }
+    }
+
+    async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {
+        self.storage.update_ttl(id, ttl).await
+    }
+
+    async fn update_ttl_with_metadata(
+        &self,
+        id: &SessionId,
+        ttl: TtlRange,
+    ) -> Result<Option<Snapshot>> {
+        self.storage.update_ttl_with_metadata(id, ttl).await
+    }
+
+    async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
+        let now = match if_seen {
+            Some(seen) => self.now_if_seen(id, seen).await?,
+            None if self.is_whole() => self.get_session(id).await?,
+            None => return self.storage.remove_all(id, None).await,
+        };
+        let Some(now) = now else { return Ok(false) };
+        self.storage.remove_all(id, if_seen.and(now.origin())).await
+    }
+
+    async fn expires_in(&self, id: &SessionId) -> Result<Option<Duration>> {
+        self.storage.expires_in(id).await
+    }
+
+    fn cached(&self, id: &SessionId) -> Option<Snapshot> {
+        self.storage.cached(id).and_then(|stored| self.open(id, stored))
+    }
+
+    fn max_latency(&self) -> Option<Duration> {
+        self.storage.max_latency()
+    }
+
+    fn granularity(&self) -> Granularity {
+        self.storage.granularity()
+    }
+
+    async fn get(&self, id: &SessionId, key: &str) -> Result<Option<Box<RawValue>>> {
+        if self.is_whole() {
+            let session = self.get_session(id).await?;
+            return session.map_or(Ok(None), |session| session.get(key));
+        }
+        let item = self.storage.get(id, key).await?;
+        Ok(item.and_then(|item| self.open_item(id, key, item)))
+    }
+
+    async fn contains(&self, id: &SessionId, key: &str) -> Result<bool> {
+        if self.is_whole() {
+            let session = self.get_session(id).await?;
+            return Ok(session.is_some_and(|session| session.item(key).is_some()));
+        }
+        self.storage.contains(id, key).await
+    }
+
+    async fn get_with_metadata(&self, id: &SessionId, key: &str) -> Result<Option<Snapshot>> {
+        if self.is_whole() {
+            let session = self.get_session(id).await?;
+            return Ok(session.and_then(|session| session.only(key)));
+        }
+        let Some(stored) = self.storage.get_with_metadata(id, key).await? else { return Ok(None) };
+        let meta = stored.meta().is_some().then(|| stored.without_items());
+        Ok(self.open(id, stored).or(meta))
+    }
+
+    async fn get_size(&self, id: &SessionId) -> Result<usize> {
+        if self.is_whole() {
+            return Ok(self.get_session(id).await?.map_or(0, |session| session.len()));
+        }
+        self.storage.get_size(id).await
+    }
+
+    async fn swap_item(
+        &self,
+        id: &SessionId,
+        key: &str,
+        seen: Option<&RawValue>,
+        new: Option<&RawValue>,
+        options: SwapOptions<'_>,
+    ) -> Result<ItemSwap> {
+        if self.is_whole() {
+            return swap_in_session(self, id, key, [seen, new], options).await;
+        }
+        let seal = |item: &RawValue| self.keys.seal([id.as_str(), key], item);
+        let (mut stored, new) = (seen.map(seal), new.map(seal));
+        let options = SwapOptions { session: None, ..options };
+        loop {
+            let swap = self.storage.swap_item(id, key, stored.as_deref(), new.as_deref(), options);
+            let now = match swap.await? {
+                ItemSwap::Changed(now) => now,
+                answer => return Ok(answer),
+            };
+            let item = match &now {
+                // What cannot be read is left as it is.
+                Some(text) => match self.open_item(id, key, text.clone()) {
+                    Some(item) => Some(item),
+                    None => return Ok(ItemSwap::Missing),
+                },
+                None => None,
+            };
+            if item.as_deref().map(RawValue::get) != seen.map(RawValue::get) {
+                return Ok(ItemSwap::Changed(item));
+            }
+            // The same item, in another text: not encrypted, or with another key.
+            stored = now;
+        }
+    }
+
+    async fn sweep(&self) -> Result<()> {
+        self.storage.sweep().await
+    }
+}
