@@ -30,7 +30,7 @@ use crate::{
 /// let session = manager.open(None);
 /// session.set("name", "bob").await?;
 /// session.save().await?;
-/// let id = session.id().expect("it is stored");
+/// let id = session.id().await?.expect("it is stored");
 /// assert!(storage.get_session(&id).await?.is_none());
 /// # Ok(()) }
 /// ```
@@ -74,7 +74,7 @@ impl<S: Storage> HashedIds<S> {
     /// let before = Manager::builder(storage.clone()).build()?.open(None);
     /// before.set("name", "bob").await?;
     /// before.save().await?;
-    /// let id = before.id().expect("it is stored");
+    /// let id = before.id().await?.expect("it is stored");
     ///
     /// let hashed = HashedIds::new(storage.clone());
     /// let manager = Manager::builder(hashed);

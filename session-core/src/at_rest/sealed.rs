@@ -51,7 +51,7 @@ use crate::{
 /// session.set("name", "bob").await?;
 /// session.save().await?;
 ///
-/// let id = session.id().expect("it is stored");
+/// let id = session.id().await?.expect("it is stored");
 /// let stored = store.get_session(&id).await?.expect("it exists");
 /// assert!(!stored.stored().contains("bob"));
 /// # Ok(()) }
