@@ -101,6 +101,31 @@ fn writing_to_a_session_takes_one_command_in_a_hash_and_two_in_a_string() {
     }
 }
 
+/// An id that is a hash and items that are encrypted cost no round trip.
+#[test]
+fn reading_and_writing_take_as_many_commands_with_hashed_ids_and_encrypted_items() {
+    let settings = [
+        ("DEMO__SESSION__HASH_IDS", "true"),
+        ("DEMO__SESSION__ENCRYPTION_KEYS", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
+    ];
+    let near = [&settings[..], &[("DEMO__REDIS__NEAR_CACHE", "16MiB")]].concat();
+    let paths = ["/get", "/get?key=a", "/set?a=2", "/set?a=3&b=4&c=5", "/del?key=a", "/count"];
+    for path in paths {
+        let cost = |mut bench: Bench| {
+            bench.browser.get_ok("/count");
+            bench.cost(path)
+        };
+        let plain = [Bench::key_value(), Bench::hash_table()].map(cost);
+        let stores = [Store::key_value(), Store::hash_table()];
+        let both = stores.map(|store| cost(Bench::with_settings(store, &settings)));
+        assert_eq!(both, plain, "{path}");
+        let mut bench = Bench::with_settings(Store::key_value(), &near);
+        bench.browser.get_ok("/get");
+        let expected = usize::from(!path.starts_with("/get"));
+        assert_eq!(bench.cost(path).1, expected, "{path} with a near cache");
+    }
+}
+
 #[test]
 fn with_a_warm_near_cache_reading_takes_no_command_and_writing_takes_one() {
     let mut bench = Bench::near_cache();

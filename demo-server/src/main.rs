@@ -15,6 +15,7 @@ mod storage;
 use std::process::ExitCode;
 
 use arguments::Arguments;
+use session_core::EncryptionKey;
 use settings::{Problem, Settings};
 
 /// The exit code for a server that cannot run as configured.
@@ -37,6 +38,10 @@ async fn run() -> Result<(), Problem> {
     let arguments = match Arguments::parse(std::env::args_os().skip(1))? {
         Arguments::Help => {
             print!("{}", arguments::HELP);
+            return Ok(());
+        }
+        Arguments::Key => {
+            println!("{}", EncryptionKey::random().to_base64());
             return Ok(());
         }
         Arguments::Serve { config } => config,

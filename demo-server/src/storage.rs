@@ -3,13 +3,30 @@
 use std::sync::Arc;
 
 use session_core::{
-    Error, FileStorage, MemoryStorage, Redis, RedisHashTableStorage, RedisKeyValueStorage, Storage,
+    Error, FileStorage, HashedIds, IntoStorage, MemoryStorage, Redis, RedisHashTableStorage,
+    RedisKeyValueStorage, Sealed, Storage,
 };
 
 use crate::settings::{Backend, Deployment, Problem, Secret, Settings};
 
-/// Opens the chosen storage. Does not ask Redis: the server starts with its store down.
+/// Opens the chosen storage, which is not shown ids and items as the settings say.
+///
+/// Does not ask Redis: the server starts with its store down.
 pub(crate) fn open(settings: &Settings) -> Result<Arc<dyn Storage>, Problem> {
+    let mut storage = open_plain(settings)?;
+    if let Some(keys) = settings.keys()? {
+        let sealed = Sealed::new(storage, keys);
+        let is_required = settings.session.require_encryption;
+        storage = Arc::new(if is_required { sealed.require_encryption() } else { sealed });
+    }
+    if settings.session.hash_ids {
+        // Until then every session from before has been used, or has expired.
+        storage = HashedIds::new(storage).move_plain_ids(settings.session.max_age).into_storage();
+    }
+    Ok(storage)
+}
+
+fn open_plain(settings: &Settings) -> Result<Arc<dyn Storage>, Problem> {
     Ok(match settings.session.backend {
         Backend::Memory => Arc::new(memory(settings)),
         Backend::File => {

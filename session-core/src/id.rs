@@ -10,6 +10,7 @@ use crate::{Error, Result};
 
 const MAX_LENGTH: usize = 128;
 const RANDOM_BYTES: usize = 20;
+const RANDOM_LENGTH: usize = 32;
 /// The characters of an id that is a hash.
 const HASH_LENGTH: usize = 52;
 
@@ -90,6 +91,11 @@ impl SessionId {
     /// Returns whether this could be a hash of an id.
     pub(crate) fn is_like_hash(&self) -> bool {
         self.0.len() == HASH_LENGTH && self.0.bytes().all(is_base32)
+    }
+
+    /// Returns whether this could be a random id.
+    pub(crate) fn is_like_random(&self) -> bool {
+        self.0.len() == RANDOM_LENGTH && self.0.bytes().all(is_base32)
     }
 
     /// Returns the whole id, which is a secret: keep it out of logs and pages.

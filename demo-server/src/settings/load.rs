@@ -47,7 +47,8 @@ impl Settings {
         }
         let merged = merged.build().and_then(Config::try_deserialize);
         let settings = Self { origins, ..merged.expect("each setting has been checked") };
-        match settings.redis.contradiction() {
+        let contradiction = settings.session.contradiction();
+        match contradiction.or_else(|| settings.redis.contradiction()) {
             Some((keys, allowed)) => {
                 let what = format!("{}: allowed is {allowed}", keys.join(" and "));
                 Err(settings.problem(&keys, what))
@@ -122,7 +123,7 @@ fn nested(path: &[&str], value: Json) -> Result<Settings, serde_json::Error> {
 fn shown(key: &str, value: &Json) -> String {
     let text = value.to_string();
     match key {
-        "redis.url" | "redis.password" => "(not shown)".to_owned(),
+        "redis.url" | "redis.password" | "session.encryption_keys" => "(not shown)".to_owned(),
         "redis.sentinels" | "redis.cluster" if text.contains(['@', '?', '#', '%']) => {
             "(not shown)".to_owned()
         }

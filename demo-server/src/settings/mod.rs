@@ -3,6 +3,7 @@
 //! A new setting needs a field here or in `redis.rs`, a line in `config.toml` and a row in
 //! `docs/CONFIGURATION.md`.
 
+mod encryption;
 mod load;
 mod parse;
 mod problem;
@@ -17,7 +18,7 @@ use session_actix::{CookieAge, CookieConfig, SessionMiddlewareBuilder};
 use session_core::MAX_TTL;
 use smart_default::SmartDefault;
 
-use parse::{cookie_age, duration, non_empty, number, positive_size};
+use parse::{cookie_age, duration, encryption_keys, file_name, non_empty, number, positive_size};
 pub(crate) use problem::Problem;
 pub(crate) use redis::{Deployment, Redis};
 pub(crate) use secret::Secret;
@@ -70,6 +71,13 @@ pub(crate) struct Session {
     #[default(Duration::from_secs(10))]
     #[serde(deserialize_with = "duration::<_, _, 1, MAX_TTL_MS>")]
     pub(crate) touch_interval: Duration,
+    pub(crate) hash_ids: bool,
+    /// As they are written. `None`, like no file, means that items are not encrypted.
+    #[serde(deserialize_with = "encryption_keys")]
+    encryption_keys: Option<Vec<Secret>>,
+    #[serde(deserialize_with = "file_name")]
+    encryption_keys_file: Option<PathBuf>,
+    pub(crate) require_encryption: bool,
     pub(crate) header: Option<String>,
     pub(crate) cookie: Cookie,
 }
@@ -134,8 +142,14 @@ pub(crate) struct File {
 }
 
 impl Settings {
-    /// Names the storage, and its location unless that may hold a secret.
+    /// Names the storage, its location unless that may hold a secret, and what it is not shown.
     pub(crate) fn storage(&self) -> String {
+        let ids = if self.session.hash_ids { ", ids hashed" } else { "" };
+        let items = if self.session.encrypts() { ", items encrypted" } else { "" };
+        format!("{}{ids}{items}", self.plain_storage())
+    }
+
+    fn plain_storage(&self) -> String {
         match (self.session.backend, self.redis.deployment()) {
             (Backend::Memory, _) => "memory".to_owned(),
             (Backend::File, _) => format!("file ({})", self.file.path.display()),

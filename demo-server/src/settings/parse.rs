@@ -2,7 +2,7 @@
 //!
 //! Each error names what is allowed. It leaves the value out, which may be secret.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Deserializer, de::Error};
 use session_actix::CookieAge;
@@ -52,6 +52,23 @@ pub(super) fn cookie_age<'de, D: Deserializer<'de>>(d: D) -> Result<CookieAge, D
 
 pub(super) fn non_empty<'de, D: Deserializer<'de>, T: From<String>>(d: D) -> Result<T, D::Error> {
     text(d, "a non-empty string", |text| (!text.is_empty()).then(|| text.to_owned().into()))
+}
+
+/// Deserializes the name of a file. An empty one is refused: it may be a mistake that none wants.
+pub(super) fn file_name<'de, D: Deserializer<'de>>(d: D) -> Result<Option<PathBuf>, D::Error> {
+    text(d, "the name of a file", |text| (!text.is_empty()).then(|| Some(text.into())))
+}
+
+/// Deserializes a list of keys, which are read later. An empty one is refused: whoever sets it does
+/// not want items to be stored as they are.
+pub(super) fn encryption_keys<'de, D: Deserializer<'de>>(
+    d: D,
+) -> Result<Option<Vec<Secret>>, D::Error> {
+    const ALLOWED: &str = "a list of one or more keys, each the base64 of 32 bytes, separated by \
+         commas in the environment; `demo-server key` prints one";
+    let keys: Option<Vec<String>> = Vec::deserialize(d).ok().filter(|keys| !keys.is_empty());
+    let keys = keys.map(|keys| keys.into_iter().map(Secret::from).collect());
+    keys.map(Some).ok_or_else(|| Error::custom(ALLOWED))
 }
 
 /// Deserializes a number of bytes: `0`, or a size with a unit such as `16MiB`.

@@ -58,9 +58,14 @@ impl<S: Storage> HashedIds<S> {
     /// Finds sessions that were stored under their plain ids, and moves each one at its next use.
     ///
     /// For a store that was used without hashing. The time counts from here; the longest time to live
-    /// of a session is enough, because what is not used for that long has expired. Until then an
-    /// unknown id and a new session cost up to three round trips more. Every process that uses the
-    /// store has to hash ids by then: one that does not finds no session that was moved.
+    /// of a session is enough, because what is not used for that long has expired.
+    ///
+    /// Until then, an id without a session, and with a storage of items an item that does not exist,
+    /// cost three round trips more. The store is asked for an id without a session as it is, so that a
+    /// log of its commands shows it. A storage that renames by copying, such as `Sealed` or a cluster,
+    /// leaves the plain session behind until it expires if the process dies meanwhile.
+    ///
+    /// Hashing begins on all nodes at once: one that does not hash finds no session that was moved.
     ///
     /// An id of 52 characters `a-z 2-7` is never looked for as it is. Otherwise a hash that was read in
     /// the store would lead to its session.
@@ -104,15 +109,16 @@ impl<S: Storage> IntoStorage for HashedIds<S> {
 struct Hashing<S>(HashedIds<S>);
 
 impl<S: Storage> Hashing<S> {
-    /// Moves a session that is still stored under its plain id. Returns whether there may be one under
-    /// the hash now.
-    async fn moves(&self, id: &SessionId, hash: &SessionId) -> Result<bool> {
-        if !self.may_be_plain(id) {
-            return Ok(false);
+    /// Moves a session that is still stored under its plain id.
+    ///
+    /// First makes sure that there is none under the hash: only ids without a session are shown to
+    /// the store.
+    async fn move_plain(&self, id: &SessionId, hash: &SessionId) -> Result<()> {
+        if self.0.storage.expires_in(hash).await?.is_none() {
+            // If that fails, another request may have been faster.
+            self.0.storage.rename(id, hash, RenameOptions::default()).await?;
         }
-        Ok(self.0.storage.rename(id, hash, RenameOptions::default()).await?
-            // By another request.
-            || self.0.storage.expires_in(hash).await?.is_some())
+        Ok(())
     }
 
     fn may_be_plain(&self, id: &SessionId) -> bool {
@@ -120,18 +126,20 @@ impl<S: Storage> Hashing<S> {
     }
 }
 
-/// Calls the storage with the hash of an id, and again if the answer is that there is no session and a
-/// session has then been moved there.
+/// Calls the storage with the hash of an id. If the answer may mean that there is no session, moves the
+/// one under the plain id, if there is one, and calls again.
 macro_rules! with_hash {
     ($this:ident, $id:ident, $unknown:pat, |$storage:ident| $call:expr) => {{
         let $storage = &$this.0.storage;
         let plain = $id;
         let $id = &plain.hashed();
         let answer = $call.await?;
-        if matches!(answer, $unknown) && $this.moves(plain, $id).await? {
-            return $call.await;
+        if matches!(answer, $unknown) && $this.may_be_plain(plain) {
+            $this.move_plain(plain, $id).await?;
+            $call.await
+        } else {
+            Ok(answer)
         }
-        Ok(answer)
     }};
 }
 
@@ -155,9 +163,13 @@ impl<S: Storage> Storage for Hashing<S> {
         changes: &Changes,
         options: SetOptions<'_>,
     ) -> Result<Written> {
-        if options.mode == WriteMode::Create && self.may_be_plain(id) {
-            self.moves(id, &id.hashed()).await?;
-            return self.0.storage.set_session(&id.hashed(), changes, options).await;
+        if options.mode == WriteMode::Create {
+            let hash = &id.hashed();
+            // A random id is not taken. One that the application has chosen may be.
+            if self.may_be_plain(id) && !id.is_like_random() {
+                self.move_plain(id, hash).await?;
+            }
+            return self.0.storage.set_session(hash, changes, options).await;
         }
         with_hash!(self, id, Written::Refused, |storage| storage.set_session(id, changes, options))
     }
@@ -179,9 +191,7 @@ impl<S: Storage> Storage for Hashing<S> {
             return with_hash!(self, id, false, |storage| storage.remove_all(id, if_seen));
         }
         let is_removed = self.0.storage.remove_all(&id.hashed(), None).await?;
-        // Both, because a process may have died while it moved the session.
-        let was_plain = self.may_be_plain(id) && self.0.storage.remove_all(id, None).await?;
-        Ok(is_removed || was_plain)
+        Ok(is_removed || self.may_be_plain(id) && self.0.storage.remove_all(id, None).await?)
     }
 
     async fn expires_in(&self, id: &SessionId) -> Result<Option<Duration>> {
