@@ -1,6 +1,6 @@
 //! The keys that encrypt items.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use aes_siv::{KeyInit, Tag, siv::Aes128Siv};
 use data_encoding::{BASE64, BASE64URL_NOPAD};
@@ -207,18 +207,11 @@ impl KeyRing {
     /// Decrypts the text of an item.
     pub(super) fn open(&self, place: Place<'_>, text: &str) -> Opened {
         let string = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
-        let string = string.map(str::as_bytes);
-        let Some((start, rest)) = string.and_then(<[u8]>::split_first_chunk) else {
-            return Opened::Plain;
+        let sealed = string.and_then(|string| string.as_bytes().strip_prefix(&START));
+        let Some(sealed) = sealed else {
+            return if is_damaged(text) { Opened::Unreadable } else { Opened::Plain };
         };
-        // What has a few wrong bits is damaged, not plain.
-        let difference = u64::from_be_bytes(*start) ^ u64::from_be_bytes(START);
-        if difference.count_ones() > 4 {
-            return Opened::Plain;
-        }
-        let Some(sealed) = BASE64URL_NOPAD.decode(rest).ok().filter(|_| difference == 0) else {
-            return Opened::Unreadable;
-        };
+        let Ok(sealed) = BASE64URL_NOPAD.decode(sealed) else { return Opened::Unreadable };
         let mut keys = self.0.iter().zip(0..);
         let opened = keys.find_map(|(key, place_of_key)| {
             Some(Opened::Item(key.open(place, &sealed)?, place_of_key == 0))
@@ -227,8 +220,86 @@ impl KeyRing {
     }
 }
 
+/// Returns whether a text that is not of the encrypted form has been, but for a few wrong bits.
+fn is_damaged(text: &str) -> bool {
+    // With escapes, because a wrong bit can make a control character.
+    let string = serde_json::from_str::<Cow<'_, str>>(text).unwrap_or_default();
+    string.as_bytes().first_chunk().is_some_and(|start| {
+        let difference = u64::from_be_bytes(*start) ^ u64::from_be_bytes(START);
+        difference.count_ones() <= 4
+    })
+}
+
 impl fmt::Debug for KeyRing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KeyRing({} keys, not shown)", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        data_encoding::HEXLOWER.decode(hex.as_bytes()).unwrap()
+    }
+
+    fn key(hex: &str) -> EncryptionKey {
+        EncryptionKey::parse(&BASE64.encode(&bytes(hex))).unwrap()
+    }
+
+    /// The vectors of RFC 5297, appendix A.
+    #[test]
+    fn the_cipher_is_aes_siv() {
+        let vectors: [(&str, &[&str], &str, &str); 2] = [
+            (
+                "fffefdfcfbfaf9f8f7f6f5f4f3f2f1f0f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff",
+                &["101112131415161718191a1b1c1d1e1f2021222324252627"],
+                "112233445566778899aabbccddee",
+                "85632d07c6e8f37f950acd320a2ecc9340c02b9690c4dc04daef7f6afe5c",
+            ),
+            (
+                "7f7e7d7c7b7a79787776757473727170404142434445464748494a4b4c4d4e4f",
+                &[
+                    "00112233445566778899aabbccddeeffdeaddadadeaddadaffeeddccbbaa99887766554433221100",
+                    "102030405060708090a0",
+                    "09f911029d74e35bd84156c5635688c0",
+                ],
+                "7468697320697320736f6d6520706c61696e7465787420746f20656e6372797074\
+                 207573696e67205349562d414553",
+                "7bdb6e3b432667eb06f4d14bff2fbd0fcb900f2fddbe404326601965c889bf17\
+                 dba77ceb094fa663b7a3f748ba8af829ea64ad544a272e9c485b62a3fd5c0d",
+            ),
+        ];
+        for (hex, headers, plain, sealed) in vectors {
+            let (headers, mut text) = (headers.iter().map(|hex| bytes(hex)), bytes(plain));
+            let tag = key(hex).cipher().encrypt_inout_detached(headers, (&mut text[..]).into());
+            assert_eq!([&tag.unwrap()[..], &text].concat(), bytes(sealed));
+        }
+    }
+
+    /// From Python: `AESSIV(bytes(range(32))).encrypt(b'"bob"', [b"id", b"name"])` of the package
+    /// `cryptography`. Another form would log out everybody.
+    #[test]
+    fn the_form_of_an_encrypted_item_does_not_change() {
+        let key = key("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f");
+        let ring = KeyRing::new([EncryptionKey::random(), key]).unwrap();
+        let sealed = "\"$sealed:bMWvO03d8AlAaopxB3TthYVvNQl6\"";
+        let Opened::Item(item, is_current) = ring.open(["id", "name"], sealed) else {
+            panic!("it is decrypted")
+        };
+        assert_eq!((item.get(), is_current), ("\"bob\"", false));
+        assert_eq!(ring.0[1].seal(["id", "name"], "\"bob\"").get(), sealed);
+    }
+
+    #[test]
+    fn a_text_of_another_form_is_plain() {
+        let ring = KeyRing::new([EncryptionKey::random()]).unwrap();
+        for text in ["1", "\"\"", "\"bob\"", "\"$ealed\"", "{}", "[\"$sealed:\"]", "\"$SEALED:\""] {
+            assert!(matches!(ring.open(["id", "name"], text), Opened::Plain), "{text}");
+        }
+        for text in ["\"$sealed:\"", "\"$sealed:AAAA\"", "\"$sealed:é\"", "\"$sealed-AAAA\""] {
+            assert!(matches!(ring.open(["id", "name"], text), Opened::Unreadable), "{text}");
+        }
     }
 }

@@ -7,7 +7,10 @@ use crate::common::{
     support::{cluster::RedisCluster, sentinel::RedisSentinel},
     *,
 };
-use session_core::{RedisBuilder, RenameOptions, conformance};
+use session_core::{
+    EncryptionKey, HashedIds, IntoStorage, KeyRing, RedisBuilder, RenameOptions, Sealed,
+    conformance,
+};
 
 /// Returns the rounds of the near-cache stress test: `NEAR_CACHE_ROUNDS`, or 20.
 fn rounds() -> u64 {
@@ -50,6 +53,17 @@ async fn both_storages_keep_the_contract_behind_sentinels() {
 async fn both_storages_keep_the_contract_in_a_cluster() {
     let cluster = RedisCluster::start();
     assert_conformance(Redis::cluster(cluster.urls())).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn both_storages_keep_the_contract_in_a_cluster_with_hashed_ids_and_encrypted_items() {
+    let cluster = RedisCluster::start();
+    let build = || Redis::cluster(cluster.urls()).build().unwrap();
+    let keys = KeyRing::new([EncryptionKey::random()]).unwrap();
+    let sealed = || Sealed::new(RedisKeyValueStorage::new(build()), keys.clone());
+    conformance::run(async || HashedIds::new(sealed()).into_storage()).await.unwrap();
+    let sealed = || Sealed::new(RedisHashTableStorage::new(build()), keys.clone());
+    conformance::run(async || HashedIds::new(sealed()).into_storage()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
