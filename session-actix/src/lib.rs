@@ -136,6 +136,7 @@
 //! | `file` | yes | [`FileStorage`] |
 //! | `redis` | | `Redis`, `RedisKeyValueStorage`, `RedisHashTableStorage` |
 //! | `redis-tls` | | TLS to Redis, `rediss://` |
+//! | `encryption` | | `Sealed`: items encrypted in any storage |
 //! | `conformance` | | the test suite for storages of your own |
 //!
 //! # Examples
@@ -174,9 +175,12 @@ pub use session_core::FileStorage;
 #[cfg(feature = "memory")]
 pub use session_core::MemoryStorage;
 pub use session_core::{
-    Changes, Error, Granularity, Keys, MAX_TTL, Manager, ManagerBuilder, RenameOptions, Result,
-    SessionId, SetOptions, Snapshot, Storage, StorageError, TtlRange, WriteMode, Written,
+    Changes, Error, Granularity, HashedIds, IntoStorage, Keys, MAX_TTL, Manager, ManagerBuilder,
+    RenameOptions, Result, SessionId, SetOptions, Snapshot, Storage, StorageError, TtlRange,
+    WriteMode, Written,
 };
+#[cfg(feature = "encryption")]
+pub use session_core::{EncryptionKey, KeyRing, Sealed};
 #[cfg(feature = "redis")]
 pub use session_core::{
     NearCacheStats, Redis, RedisBuilder, RedisHashTableStorage, RedisKeyValueStorage,

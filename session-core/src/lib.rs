@@ -78,6 +78,8 @@
 //!   request: of a thousand concurrent increments none is lost.
 //! - **Unreadable records count as no session.** A record edited by hand or of another type is
 //!   logged and left as it is.
+//! - **Nothing readable at rest.** With [`HashedIds`] and `Sealed`, the store is shown neither an id nor
+//!   the value of an item, and a value that was changed or moved is not served.
 //! - **No secrets in logs.** Neither errors nor logs show an item's value or a whole id.
 //!
 //! Of two requests that [`set`](Session::set) the *same* item at the same time, the later one wins. For
