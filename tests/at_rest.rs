@@ -336,3 +336,31 @@ fn many_requests_at_once_find_a_session_that_moves() {
         assert_eq!(items.matches("item").count(), 8, "{items}");
     }
 }
+
+#[test]
+fn the_page_shows_the_command_that_edits_a_session_whose_id_is_hashed() {
+    for store in [Store::key_value(), Store::hash_table()] {
+        let mut server = store.serve(&BOTH);
+        let mut browser = server.client();
+        browser.get_ok("/set?user=bob");
+        let key = store.redis().cli(&["KEYS", "session:*"]);
+        let page = browser.get_ok("/status");
+        assert!(
+            page.contains(&key)
+                && !page.contains(&format!("session:{}", browser.id.as_ref().unwrap()))
+        );
+        let command = match &store {
+            Store::KeyValue(redis) => redis.cli(&["SET", &key, r#"{"user":"eve"}"#, "KEEPTTL"]),
+            store => store.redis().cli(&["HSET", &key, "user", "eve"]),
+        };
+        assert!(["OK", "0"].contains(&command.as_str()), "{command}");
+        assert_eq!(browser.get_ok("/get"), r#"{"user":"eve"}"#);
+        server.terminate();
+        server.configure("DEMO__SESSION__REQUIRE_ENCRYPTION", "true");
+        server.restart();
+        assert_eq!(browser.clone().get_ok("/get"), "{}");
+        let mut browser = server.client();
+        browser.get_ok("/set?user=bob");
+        assert!(browser.get_ok("/status").contains("cannot be edited by hand"));
+    }
+}

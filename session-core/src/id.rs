@@ -83,8 +83,21 @@ impl SessionId {
         Self(base32(&mac[..RANDOM_BYTES]).into())
     }
 
-    /// Returns the SHA-256 of this id, as an id.
-    pub(crate) fn hashed(&self) -> Self {
+    /// Returns the SHA-256 of this id in lower-case base 32: the id under which
+    /// [`HashedIds`](crate::HashedIds) stores the session.
+    ///
+    /// For tools that look into the store.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::SessionId;
+    /// let id = SessionId::parse("basket-of-bob")?;
+    /// assert_eq!(id.hashed().as_str().len(), 52);
+    /// # Ok::<(), session_core::Error>(())
+    /// ```
+    #[must_use]
+    pub fn hashed(&self) -> Self {
         Self(base32(&Sha256::digest(self.0.as_bytes())).into())
     }
 

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use session_core::{SessionId, Snapshot};
 use time::OffsetDateTime;
 
-use super::store_location::StoreLocation;
+use super::store_location::{Instruction, StoreLocation};
 use crate::{
     loopback::is_loopback,
     settings::{self, Backend, Settings},
@@ -25,6 +26,10 @@ pub(crate) struct About {
     /// the internet must not reveal it. A command that edits the session needs the id, though. A
     /// server that listens on this machine only shows it: its visitors can read the store anyway.
     pub(super) shows_ids: bool,
+    /// Whether sessions are stored under the hashes of their ids.
+    hashes_ids: bool,
+    /// Whether the store may have items that are not encrypted.
+    accepts_plain: bool,
 }
 
 impl About {
@@ -38,6 +43,8 @@ impl About {
             started: OffsetDateTime::now_utc(),
             location: StoreLocation::new(settings),
             shows_ids: is_loopback(&settings.server.host),
+            hashes_ids: settings.session.hash_ids,
+            accepts_plain: !settings.session.require_encryption,
         }
     }
 
@@ -50,11 +57,29 @@ impl About {
         ))
     }
 
-    /// Names the place of the id in the visitor's requests.
-    pub(super) fn carrier(&self) -> String {
+    /// Explains how to edit a session in the store.
+    pub(super) fn edit_instruction(&self, session: Option<(&SessionId, &Snapshot)>) -> Instruction {
+        if let (Some(_), false) = (session, self.accepts_plain) {
+            let say = "Your session cannot be edited by hand: items that are not encrypted count as \
+                       none on this server.";
+            return Instruction { say: say.to_owned(), command: None };
+        }
+        let stored = session.map(|(id, items)| match self.hashes_ids {
+            true => (id.hashed(), items),
+            false => (id.clone(), items),
+        });
+        let session = stored.as_ref().map(|(id, items)| (id, *items));
+        self.location.edit_instruction(session, self.shows_ids, &self.origin_of_name())
+    }
+
+    /// Says how the name of a session in the store follows from the visitor's requests.
+    fn origin_of_name(&self) -> String {
+        let hash = if self.hashes_ids { "the SHA-256, in lower-case base 32, of " } else { "" };
         match (&self.cookie, &self.header) {
-            (None, Some(header)) => format!("header {header}"),
-            (cookie, _) => format!("cookie {}", cookie.as_deref().unwrap_or_default()),
+            (None, Some(header)) => format!("{hash}the value of your header {header}"),
+            (cookie, _) => {
+                format!("{hash}the value of your cookie {}", cookie.as_deref().unwrap_or_default())
+            }
         }
     }
 

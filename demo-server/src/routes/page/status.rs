@@ -95,7 +95,7 @@ impl About {
             restart: Instruction::new(self.location.restart_text(), &self.start_command()),
             edit: match self.notice() {
                 Some(say) => Instruction { say, command: None },
-                None => self.location.edit_instruction(None, self.shows_ids, &self.carrier()),
+                None => self.edit_instruction(None),
             },
         }
     }
@@ -110,8 +110,7 @@ impl About {
         let mut status = self.blank_status();
         self.describe(&mut status.store, answer.as_ref().err(), manager);
         if let Some(stored) = answer.ok().flatten() {
-            let session = Some((&stored.id, &stored.items));
-            status.edit = self.location.edit_instruction(session, self.shows_ids, &self.carrier());
+            status.edit = self.edit_instruction(Some((&stored.id, &stored.items)));
             status.session = Some(CurrentSession::new(&stored));
         }
         status

@@ -116,7 +116,7 @@ impl StoreLocation {
         &self,
         session: Option<(&SessionId, &Snapshot)>,
         shows_id: bool,
-        carrier: &str,
+        origin_of_name: &str,
     ) -> Instruction {
         let shown = |id: &SessionId| match shows_id {
             true => id.as_str().to_owned(),
@@ -170,7 +170,7 @@ impl StoreLocation {
             return Instruction::new(say, &command);
         }
         let say = format!(
-            "{say} ({ID_PLACEHOLDER} is the value of your {carrier}. A server that listens \
+            "{say} ({ID_PLACEHOLDER} is {origin_of_name}. A server that listens \
              on 127.0.0.1 only would show it.)"
         );
         Instruction::new(&say, &command)
