@@ -129,12 +129,13 @@ impl<S: Storage> Hashing<S> {
 /// Calls the storage with the hash of an id. If the answer may mean that there is no session, moves the
 /// one under the plain id, if there is one, and calls again.
 macro_rules! with_hash {
-    ($this:ident, $id:ident, $unknown:pat, |$storage:ident| $call:expr) => {{
+    ($this:ident, $id:ident, $is_unknown:expr, |$storage:ident| $call:expr) => {{
         let $storage = &$this.0.storage;
         let plain = $id;
         let $id = &plain.hashed();
         let answer = $call.await?;
-        if matches!(answer, $unknown) && $this.may_be_plain(plain) {
+        let is_unknown: fn(&_) -> bool = $is_unknown;
+        if is_unknown(&answer) && $this.may_be_plain(plain) {
             $this.move_plain(plain, $id).await?;
             $call.await
         } else {
@@ -146,7 +147,8 @@ macro_rules! with_hash {
 #[async_trait]
 impl<S: Storage> Storage for Hashing<S> {
     async fn get_session(&self, id: &SessionId) -> Result<Option<Snapshot>> {
-        let found: Result<_> = with_hash!(self, id, None, |storage| storage.get_session(id));
+        let found: Result<_> =
+            with_hash!(self, id, Option::is_none, |storage| storage.get_session(id));
         match found? {
             // What leads on from an id that was renewed before ids were hashed.
             None if self.may_be_plain(id) => {
@@ -171,11 +173,12 @@ impl<S: Storage> Storage for Hashing<S> {
             }
             return self.0.storage.set_session(hash, changes, options).await;
         }
-        with_hash!(self, id, Written::Refused, |storage| storage.set_session(id, changes, options))
+        with_hash!(self, id, |written| *written == Written::Refused, |storage| storage
+            .set_session(id, changes, options))
     }
 
     async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {
-        with_hash!(self, id, false, |storage| storage.update_ttl(id, ttl))
+        with_hash!(self, id, |found| !found, |storage| storage.update_ttl(id, ttl))
     }
 
     async fn update_ttl_with_metadata(
@@ -183,19 +186,19 @@ impl<S: Storage> Storage for Hashing<S> {
         id: &SessionId,
         ttl: TtlRange,
     ) -> Result<Option<Snapshot>> {
-        with_hash!(self, id, None, |storage| storage.update_ttl_with_metadata(id, ttl))
+        with_hash!(self, id, Option::is_none, |storage| storage.update_ttl_with_metadata(id, ttl))
     }
 
     async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
         if if_seen.is_some() {
-            return with_hash!(self, id, false, |storage| storage.remove_all(id, if_seen));
+            return with_hash!(self, id, |found| !found, |storage| storage.remove_all(id, if_seen));
         }
         let is_removed = self.0.storage.remove_all(&id.hashed(), None).await?;
         Ok(is_removed || self.may_be_plain(id) && self.0.storage.remove_all(id, None).await?)
     }
 
     async fn expires_in(&self, id: &SessionId) -> Result<Option<Duration>> {
-        with_hash!(self, id, None, |storage| storage.expires_in(id))
+        with_hash!(self, id, Option::is_none, |storage| storage.expires_in(id))
     }
 
     fn cached(&self, id: &SessionId) -> Option<Snapshot> {
@@ -211,19 +214,19 @@ impl<S: Storage> Storage for Hashing<S> {
     }
 
     async fn get(&self, id: &SessionId, key: &str) -> Result<Option<Box<RawValue>>> {
-        with_hash!(self, id, None, |storage| storage.get(id, key))
+        with_hash!(self, id, Option::is_none, |storage| storage.get(id, key))
     }
 
     async fn contains(&self, id: &SessionId, key: &str) -> Result<bool> {
-        with_hash!(self, id, false, |storage| storage.contains(id, key))
+        with_hash!(self, id, |found| !found, |storage| storage.contains(id, key))
     }
 
     async fn get_with_metadata(&self, id: &SessionId, key: &str) -> Result<Option<Snapshot>> {
-        with_hash!(self, id, None, |storage| storage.get_with_metadata(id, key))
+        with_hash!(self, id, Option::is_none, |storage| storage.get_with_metadata(id, key))
     }
 
     async fn get_size(&self, id: &SessionId) -> Result<usize> {
-        with_hash!(self, id, 0, |storage| storage.get_size(id))
+        with_hash!(self, id, |size| *size == 0, |storage| storage.get_size(id))
     }
 
     async fn swap_item(
@@ -234,7 +237,7 @@ impl<S: Storage> Storage for Hashing<S> {
         new: Option<&RawValue>,
         options: SwapOptions<'_>,
     ) -> Result<ItemSwap> {
-        with_hash!(self, id, ItemSwap::Missing, |storage| {
+        with_hash!(self, id, |swap| matches!(swap, ItemSwap::Missing), |storage| {
             storage.swap_item(id, key, seen, new, options)
         })
     }
@@ -246,7 +249,7 @@ impl<S: Storage> Storage for Hashing<S> {
         options: RenameOptions<'_>,
     ) -> Result<bool> {
         let to = &to.hashed();
-        with_hash!(self, from, false, |storage| storage.rename(from, to, options))
+        with_hash!(self, from, |renamed| !renamed, |storage| storage.rename(from, to, options))
     }
 
     async fn sweep(&self) -> Result<()> {

@@ -43,7 +43,7 @@ async fn an_item_of_the_old_key_is_swapped_and_encrypted_with_the_new_one() {
     let server = RedisServer::start();
     let [new, old] = keys();
     let bob = id("bob");
-    let before = sealed(&server, &[old.clone()]);
+    let before = sealed(&server, std::slice::from_ref(&old));
     before.set_session(&bob, &changes(r#"{"a":1,"b":2}"#, &[]), CREATE).await.unwrap();
     let both = sealed(&server, &[new.clone(), old]);
     assert_eq!(json(&both, &bob).await, r#"{"a":1,"b":2}"#);
@@ -63,7 +63,7 @@ async fn g10_an_item_that_cannot_be_decrypted_counts_as_none_and_is_left_by_an_u
     let server = RedisServer::start();
     let [mine, other] = keys();
     let bob = id("bob");
-    let storage = sealed(&server, &[mine.clone()]);
+    let storage = sealed(&server, std::slice::from_ref(&mine));
     storage.set_session(&bob, &changes(r#"{"a":1}"#, &[]), CREATE).await.unwrap();
     let other = sealed(&server, &[other]);
     let before = server.cli(&["HGETALL", "session:bob"]);
