@@ -2,21 +2,26 @@
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use aes_siv::{KeyInit, Tag, siv::Aes128Siv};
+use aes_gcm_siv::{AeadInOut, Aes256GcmSiv, KeyInit, Nonce, Tag};
 use data_encoding::{BASE64, BASE64URL_NOPAD};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use crate::{Error, Result};
+use crate::{Error, Result, SessionId};
 
 const KEY_LENGTH: usize = 32;
 const TAG_LENGTH: usize = 16;
+const NONCE_LENGTH: usize = 12;
 /// What an encrypted item begins with, behind its quote.
 const START: [u8; 8] = *b"$sealed:";
 
 /// A key of 32 random bytes. Wiped from memory when dropped; `Debug` does not show it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct EncryptionKey(Box<Zeroizing<[u8; KEY_LENGTH]>>);
+#[derive(Clone)]
+pub struct EncryptionKey {
+    bytes: Box<Zeroizing<[u8; KEY_LENGTH]>>,
+    /// With the key expanded. Wiped when dropped, too.
+    cipher: Box<Aes256GcmSiv>,
+}
 
 impl EncryptionKey {
     /// Generates a key from random bits of the operating system.
@@ -36,7 +41,12 @@ impl EncryptionKey {
     pub fn random() -> Self {
         let mut key = Box::new(Zeroizing::new([0; KEY_LENGTH]));
         getrandom::fill(&mut **key).expect("the operating system's random generator works");
-        Self(key)
+        Self::new(key)
+    }
+
+    fn new(bytes: Box<Zeroizing<[u8; KEY_LENGTH]>>) -> Self {
+        let cipher = Box::new(Aes256GcmSiv::new((&**bytes).into()));
+        Self { bytes, cipher }
     }
 
     /// Reads a key: the base64 of 32 bytes, with padding, as `openssl rand -base64 32` prints it.
@@ -66,7 +76,7 @@ impl EncryptionKey {
         }
         let mut key = Box::new(Zeroizing::new([0; KEY_LENGTH]));
         key.copy_from_slice(&bytes);
-        Ok(Self(key))
+        Ok(Self::new(key))
     }
 
     /// Returns the base64 of the key, which is a secret.
@@ -81,21 +91,15 @@ impl EncryptionKey {
     /// ```
     #[must_use]
     pub fn to_base64(&self) -> String {
-        BASE64.encode(&**self.0)
+        BASE64.encode(&**self.bytes)
     }
 
-    /// AES-SIV takes a key for CMAC and one for AES, both of 128 bits.
-    fn cipher(&self) -> Aes128Siv {
-        Aes128Siv::new((&**self.0).into())
-    }
-
-    fn seal(&self, place: Place<'_>, item: &str) -> Box<RawValue> {
-        let mut bytes = Vec::with_capacity(TAG_LENGTH + item.len());
-        bytes.resize(TAG_LENGTH, 0);
+    fn seal(&self, place: &Place, item: &str) -> Box<RawValue> {
+        let mut bytes = Vec::with_capacity(item.len() + TAG_LENGTH);
         bytes.extend_from_slice(item.as_bytes());
-        let tag = self.cipher().encrypt_inout_detached(place, (&mut bytes[TAG_LENGTH..]).into());
-        let tag = tag.expect("two headers are not too many");
-        bytes[..TAG_LENGTH].copy_from_slice(&tag);
+        let tag =
+            self.cipher.encrypt_inout_detached(&place.nonce, &place.name, (&mut bytes[..]).into());
+        bytes.extend_from_slice(&tag.expect("an item is shorter than 64 GiB"));
         let length = 2 + START.len() + BASE64URL_NOPAD.encode_len(bytes.len());
         let mut text = String::with_capacity(length);
         text.push('"');
@@ -105,17 +109,42 @@ impl EncryptionKey {
         RawValue::from_string(text).expect("a string without escapes is JSON")
     }
 
-    /// Decrypts what [`seal`](Self::seal) has made of an item: the bytes behind its tag.
-    fn open(&self, place: Place<'_>, sealed: &[u8]) -> Option<Box<RawValue>> {
-        let (tag, item) = sealed.split_at_checked(TAG_LENGTH)?;
-        let (tag, mut item) = (Tag::try_from(tag).ok()?, item.to_vec());
-        self.cipher().decrypt_inout_detached(place, (&mut item[..]).into(), &tag).ok()?;
-        RawValue::from_string(String::from_utf8(item).ok()?).ok()
+    /// Decrypts what [`seal`](Self::seal) has made of an item, in its place. If it was made otherwise,
+    /// the bytes stay as they are.
+    fn open(&self, place: &Place, sealed: &mut [u8]) -> bool {
+        let Some((item, tag)) = sealed.split_last_chunk_mut() else { return false };
+        let tag: &Tag = (&*tag).into();
+        self.cipher.decrypt_inout_detached(&place.nonce, &place.name, item.into(), tag).is_ok()
     }
 }
 
+impl PartialEq for EncryptionKey {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for EncryptionKey {}
+
 /// What an item is bound to: the id of its session, and its key.
-type Place<'a> = [&'a str; 2];
+pub(super) struct Place {
+    name: Vec<u8>,
+    nonce: Nonce,
+}
+
+impl Place {
+    pub(super) fn new(id: &SessionId, key: &str) -> Self {
+        let id = id.as_str().as_bytes();
+        // An id contains no NUL.
+        let name = [id, b"\0", key.as_bytes()].concat();
+        // No secret, and no need to be unique: the cipher tolerates equal ones. But each nonce has
+        // encryption keys of its own (RFC 8452, section 9), so that sessions have different ones.
+        let mut nonce = [0; NONCE_LENGTH];
+        let length = id.len().min(NONCE_LENGTH);
+        nonce[..length].copy_from_slice(&id[..length]);
+        Self { name, nonce: nonce.into() }
+    }
+}
 
 impl fmt::Debug for EncryptionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -146,8 +175,8 @@ pub struct KeyRing(Arc<[EncryptionKey]>);
 pub(super) enum Opened {
     /// It is not encrypted.
     Plain,
-    /// The item, and whether the first key encrypts it to the same text.
-    Item(Box<RawValue>, bool),
+    /// The text of the item, and whether the first key encrypts it to the same text.
+    Item(String, bool),
     /// It was encrypted with another key, for another place, or was changed.
     Unreadable,
 }
@@ -200,23 +229,24 @@ impl KeyRing {
     }
 
     /// Encrypts an item for one session and key. The same item always becomes the same text.
-    pub(super) fn seal(&self, place: Place<'_>, item: &RawValue) -> Box<RawValue> {
+    pub(super) fn seal(&self, place: &Place, item: &RawValue) -> Box<RawValue> {
         self.0[0].seal(place, item.get())
     }
 
     /// Decrypts the text of an item.
-    pub(super) fn open(&self, place: Place<'_>, text: &str) -> Opened {
+    pub(super) fn open(&self, place: &Place, text: &str) -> Opened {
         let string = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
         let sealed = string.and_then(|string| string.as_bytes().strip_prefix(&START));
         let Some(sealed) = sealed else {
             return if is_damaged(text) { Opened::Unreadable } else { Opened::Plain };
         };
-        let Ok(sealed) = BASE64URL_NOPAD.decode(sealed) else { return Opened::Unreadable };
-        let mut keys = self.0.iter().zip(0..);
-        let opened = keys.find_map(|(key, place_of_key)| {
-            Some(Opened::Item(key.open(place, &sealed)?, place_of_key == 0))
-        });
-        opened.unwrap_or(Opened::Unreadable)
+        let Ok(mut bytes) = BASE64URL_NOPAD.decode(sealed) else { return Opened::Unreadable };
+        let Some(index) = self.0.iter().position(|key| key.open(place, &mut bytes)) else {
+            return Opened::Unreadable;
+        };
+        bytes.truncate(bytes.len() - TAG_LENGTH);
+        let item = String::from_utf8(bytes);
+        item.map_or(Opened::Unreadable, |item| Opened::Item(item, index == 0))
     }
 }
 
@@ -248,58 +278,61 @@ mod tests {
         EncryptionKey::parse(&BASE64.encode(&bytes(hex))).unwrap()
     }
 
-    /// The vectors of RFC 5297, appendix A.
+    fn place() -> Place {
+        Place::new(&SessionId::parse("an-id-of-some-length").unwrap(), "name")
+    }
+
+    /// Vectors of RFC 8452, appendix C.2: key, nonce, additional data, plaintext, result.
     #[test]
-    fn the_cipher_is_aes_siv() {
-        let vectors: [(&str, &[&str], &str, &str); 2] = [
-            (
-                "fffefdfcfbfaf9f8f7f6f5f4f3f2f1f0f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff",
-                &["101112131415161718191a1b1c1d1e1f2021222324252627"],
-                "112233445566778899aabbccddee",
-                "85632d07c6e8f37f950acd320a2ecc9340c02b9690c4dc04daef7f6afe5c",
-            ),
-            (
-                "7f7e7d7c7b7a79787776757473727170404142434445464748494a4b4c4d4e4f",
-                &[
-                    "00112233445566778899aabbccddeeffdeaddadadeaddadaffeeddccbbaa99887766554433221100",
-                    "102030405060708090a0",
-                    "09f911029d74e35bd84156c5635688c0",
-                ],
-                "7468697320697320736f6d6520706c61696e7465787420746f20656e6372797074\
-                 207573696e67205349562d414553",
-                "7bdb6e3b432667eb06f4d14bff2fbd0fcb900f2fddbe404326601965c889bf17\
-                 dba77ceb094fa663b7a3f748ba8af829ea64ad544a272e9c485b62a3fd5c0d",
-            ),
-        ];
-        for (hex, headers, plain, sealed) in vectors {
-            let (headers, mut text) = (headers.iter().map(|hex| bytes(hex)), bytes(plain));
-            let tag = key(hex).cipher().encrypt_inout_detached(headers, (&mut text[..]).into());
-            assert_eq!([&tag.unwrap()[..], &text].concat(), bytes(sealed));
+    fn the_cipher_is_aes_256_gcm_siv() {
+        for [hex, nonce, name, plain, sealed] in [
+            [
+                "0100000000000000000000000000000000000000000000000000000000000000",
+                "030000000000000000000000",
+                "01",
+                "0200000000000000",
+                "1de22967237a813291213f267e3b452f02d01ae33e4ec854",
+            ],
+            [
+                "3c535de192eaed3822a2fbbe2ca9dfc88255e14a661b8aa82cc54236093bbc23",
+                "688089e55540db1872504e1c",
+                "734320ccc9d9bbbb19cb81b2af4ecbc3e72834321f7aa0f70b7282b4f33df23f167541",
+                "ced532ce4159b035277d4dfbb7db62968b13cd4eec",
+                "626660c26ea6612fb17ad91e8e767639edd6c9faee9d6c7029675b89eaf4ba1ded1a286594",
+            ],
+        ] {
+            let nonce: [u8; NONCE_LENGTH] = bytes(nonce).try_into().unwrap();
+            let place = Place { name: bytes(name), nonce: nonce.into() };
+            let mut result = bytes(sealed);
+            assert!(key(hex).open(&place, &mut result));
+            result.truncate(result.len() - TAG_LENGTH);
+            assert_eq!(result, bytes(plain));
         }
     }
 
-    /// From Python: `AESSIV(bytes(range(32))).encrypt(b'"bob"', [b"id", b"name"])` of the package
-    /// `cryptography`. Another form would log out everybody.
+    /// From Python: `AESGCMSIV(bytes(range(32))).encrypt(b"an-id-of-som", b'"bob"',
+    /// b"an-id-of-some-length\0name")` of the package `cryptography`. Another form would log out
+    /// everybody.
     #[test]
     fn the_form_of_an_encrypted_item_does_not_change() {
         let key = key("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f");
         let ring = KeyRing::new([EncryptionKey::random(), key]).unwrap();
-        let sealed = "\"$sealed:bMWvO03d8AlAaopxB3TthYVvNQl6\"";
-        let Opened::Item(item, is_current) = ring.open(["id", "name"], sealed) else {
+        let sealed = "\"$sealed:eszOjG17z2Gjjjp81Azn_rFgUBEa\"";
+        let Opened::Item(item, is_current) = ring.open(&place(), sealed) else {
             panic!("it is decrypted")
         };
-        assert_eq!((item.get(), is_current), ("\"bob\"", false));
-        assert_eq!(ring.0[1].seal(["id", "name"], "\"bob\"").get(), sealed);
+        assert_eq!((item.as_str(), is_current), ("\"bob\"", false));
+        assert_eq!(ring.0[1].seal(&place(), "\"bob\"").get(), sealed);
     }
 
     #[test]
     fn a_text_of_another_form_is_plain() {
         let ring = KeyRing::new([EncryptionKey::random()]).unwrap();
         for text in ["1", "\"\"", "\"bob\"", "\"$ealed\"", "{}", "[\"$sealed:\"]", "\"$SEALED:\""] {
-            assert!(matches!(ring.open(["id", "name"], text), Opened::Plain), "{text}");
+            assert!(matches!(ring.open(&place(), text), Opened::Plain), "{text}");
         }
         for text in ["\"$sealed:\"", "\"$sealed:AAAA\"", "\"$sealed:é\"", "\"$sealed-AAAA\""] {
-            assert!(matches!(ring.open(["id", "name"], text), Opened::Unreadable), "{text}");
+            assert!(matches!(ring.open(&place(), text), Opened::Unreadable), "{text}");
         }
     }
 }

@@ -5,13 +5,13 @@ use std::{borrow::Cow, time::Duration};
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 
-use super::key_ring::{KeyRing, Opened};
+use super::key_ring::{KeyRing, Opened, Place};
 use crate::{
     Changes, Granularity, ItemSwap, Result, SessionId, SetOptions, Snapshot, Storage, SwapOptions,
     TtlRange, WriteMode, Written, storage::swap_in_session,
 };
 
-/// Keeps items unreadable in a store: each one is encrypted with AES-SIV (RFC 5297) before the storage
+/// Keeps items unreadable in a store: each one is encrypted with AES-256-GCM-SIV (RFC 8452) before the storage
 /// inside is given it.
 ///
 /// Whoever reads the store, a copy of it or its log learns no item. An item is bound to the id of its
@@ -81,13 +81,13 @@ impl<S: Storage> Sealed<S> {
 
     /// Encrypts what changes set.
     fn seal(&self, id: &SessionId, changes: &Changes) -> Changes {
-        changes.map_items(|key, item| self.keys.seal([id.as_str(), key], item))
+        changes.map_items(|key, item| self.keys.seal(&Place::new(id, key), item))
     }
 
     /// Decrypts one item. `None` if it counts as none.
     fn open_item(&self, id: &SessionId, key: &str, text: Box<RawValue>) -> Option<Box<RawValue>> {
-        match self.keys.open([id.as_str(), key], text.get()) {
-            Opened::Item(item, _) => Some(item),
+        match self.keys.open(&Place::new(id, key), text.get()) {
+            Opened::Item(item, _) => RawValue::from_string(item).ok(),
             Opened::Plain if self.accepts_plain => Some(text),
             Opened::Plain | Opened::Unreadable => {
                 log::warn!(
@@ -103,11 +103,11 @@ impl<S: Storage> Sealed<S> {
     fn open(&self, id: &SessionId, stored: Snapshot) -> Option<Snapshot> {
         let (mut items, mut sealed, mut is_current) = (Vec::with_capacity(stored.len()), 0, true);
         for (key, text) in stored.iter() {
-            match self.keys.open([id.as_str(), key], text) {
+            match self.keys.open(&Place::new(id, key), text) {
                 Opened::Item(item, is_of_first_key) => {
                     sealed += 1;
                     is_current &= is_of_first_key;
-                    items.push((key, Cow::Owned(String::from(Box::<str>::from(item)))));
+                    items.push((key, Cow::Owned(item)));
                 }
                 Opened::Plain if self.accepts_plain => items.push((key, Cow::Borrowed(text))),
                 Opened::Plain | Opened::Unreadable => {}
@@ -307,7 +307,8 @@ impl<S: Storage> Storage for Sealed<S> {
         if self.is_whole() {
             return swap_in_session(self, id, key, [seen, new], options).await;
         }
-        let seal = |item: &RawValue| self.keys.seal([id.as_str(), key], item);
+        let place = Place::new(id, key);
+        let seal = |item: &RawValue| self.keys.seal(&place, item);
         let (mut stored, new) = (seen.map(seal), new.map(seal));
         let options = SwapOptions { session: None, ..options };
         loop {
