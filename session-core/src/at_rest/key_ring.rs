@@ -175,8 +175,8 @@ pub struct KeyRing(Arc<[EncryptionKey]>);
 pub(super) enum Opened {
     /// It is not encrypted.
     Plain,
-    /// The text of the item, and whether the first key encrypts it to the same text.
-    Item(String, bool),
+    /// The item, and whether the first key encrypts it to the same text.
+    Item(Box<RawValue>, bool),
     /// It was encrypted with another key, for another place, or was changed.
     Unreadable,
 }
@@ -245,7 +245,8 @@ impl KeyRing {
             return Opened::Unreadable;
         };
         bytes.truncate(bytes.len() - TAG_LENGTH);
-        let item = String::from_utf8(bytes);
+        // Another program that has the key may have encrypted anything.
+        let item = String::from_utf8(bytes).ok().and_then(|text| RawValue::from_string(text).ok());
         item.map_or(Opened::Unreadable, |item| Opened::Item(item, index == 0))
     }
 }
@@ -321,7 +322,7 @@ mod tests {
         let Opened::Item(item, is_current) = ring.open(&place(), sealed) else {
             panic!("it is decrypted")
         };
-        assert_eq!((item.as_str(), is_current), ("\"bob\"", false));
+        assert_eq!((item.get(), is_current), ("\"bob\"", false));
         assert_eq!(ring.0[1].seal(&place(), "\"bob\"").get(), sealed);
     }
 

@@ -87,7 +87,7 @@ impl<S: Storage> Sealed<S> {
     /// Decrypts one item. `None` if it counts as none.
     fn open_item(&self, id: &SessionId, key: &str, text: Box<RawValue>) -> Option<Box<RawValue>> {
         match self.keys.open(&Place::new(id, key), text.get()) {
-            Opened::Item(item, _) => RawValue::from_string(item).ok(),
+            Opened::Item(item, _) => Some(item),
             Opened::Plain if self.accepts_plain => Some(text),
             Opened::Plain | Opened::Unreadable => {
                 log::warn!(
@@ -107,7 +107,7 @@ impl<S: Storage> Sealed<S> {
                 Opened::Item(item, is_of_first_key) => {
                     sealed += 1;
                     is_current &= is_of_first_key;
-                    items.push((key, Cow::Owned(item)));
+                    items.push((key, Cow::Owned(String::from(Box::<str>::from(item)))));
                 }
                 Opened::Plain if self.accepts_plain => items.push((key, Cow::Borrowed(text))),
                 Opened::Plain | Opened::Unreadable => {}
