@@ -278,6 +278,12 @@ fn record(plan: &Plan, ports: &[u16], length: Duration) -> History {
 }
 
 fn assert_consistent(what: &str, plan: &Plan, history: &History, violations: &[Violation]) {
+    assert_no_violation(what, plan, history, violations);
+    let uncertain = history.events.iter().find(|event| event.is_uncertain());
+    assert_eq!(uncertain.map(ToString::to_string), None, "the store was available");
+}
+
+fn assert_no_violation(what: &str, plan: &Plan, history: &History, violations: &[Violation]) {
     assert!(violations.is_empty(), "{what}, seed {}: {}", plan.seed, Report(history, violations));
     println!(
         "{what}: {} requests, {} sessions, {} conflicts, no violation (seed {})",
@@ -286,8 +292,6 @@ fn assert_consistent(what: &str, plan: &Plan, history: &History, violations: &[V
         count(history, |event| event.answer == Answer::Refused),
         plan.seed,
     );
-    let uncertain = history.events.iter().find(|event| event.is_uncertain());
-    assert_eq!(uncertain.map(ToString::to_string), None, "the store was available");
     assert!(history.events.len() > 100, "a history worth checking");
 }
 

@@ -60,7 +60,7 @@ pub(super) struct FailoverRun {
 pub(super) struct Traffic {
     pub(super) logins: bool,
     /// Whether they count and take items. What a rollback explains is known of writes that do not
-    /// depend on what they overwrite, so only where nothing acknowledged is lost.
+    /// depend on what they overwrite, so only where no acknowledged write may be lost.
     pub(super) counts: bool,
     /// When ids are renewed by themselves.
     pub(super) renewal: Option<Renewal>,

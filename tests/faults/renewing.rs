@@ -16,8 +16,8 @@ use crate::{
 };
 
 const PROCESSES: usize = 3;
-/// A renewal that Redis carries out late, because it was stopped, leaves a marker that is still gone
-/// before the new id is due.
+/// A renewal that Redis carries out late, because it was stopped, leaves a marker that is still
+/// gone before the new id is due.
 const RENEWAL: Renewal =
     Renewal { after: Duration::from_millis(1500), grace: Duration::from_millis(250) };
 const RENEWS: [(&str, &str); 3] = [

