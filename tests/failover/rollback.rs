@@ -123,7 +123,10 @@ fn lost_in_session(
     let all = unreplicated.iter().map(Vec::len).sum();
     for count in 1..=all {
         let explains = |lost: &Vec<usize>| explains(&rolled_back(history, lost), is_its, failovers);
-        if splits(history, &unreplicated, count).iter().any(explains) {
+        if let Some(lost) =
+            splits(history, &unreplicated, count).iter().find(|&lost| explains(lost))
+        {
+            lost.iter().for_each(|&at| println!("lost: {}", history.events[at]));
             return Ok(count);
         }
     }
