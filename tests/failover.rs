@@ -1,8 +1,9 @@
 //! Failovers and resharding under the load of three servers for each Redis storage and an
 //! application with a login.
 //!
-//! Each test does its change once, or repeatedly for `HISTORY_SECONDS`. The tests run one at a time
-//! because they measure time. With `RELIABILITY_TABLE=1` they write their figures into
+//! Where writes are confirmed, clients also count and take items: no acknowledged increment may be
+//! lost. Each test does its change once, or repeatedly for `HISTORY_SECONDS`. The tests run one at a
+//! time because they measure time. With `RELIABILITY_TABLE=1` they write their figures into
 //! `docs/RELIABILITY.md`.
 
 #[path = "support/demo.rs"]

@@ -2,7 +2,7 @@
 //!
 //! Each run lasts `HISTORY_SECONDS` (default 2) and uses the seed `HISTORY_SEED` (default: random).
 //! The runs of G14 have cookies that roll many times per second, and slow requests that overlap
-//! logins and logouts in the other tabs of their browser.
+//! logins and logouts in the other tabs of their browser, or ids that are renewed by themselves.
 
 #[path = "support/demo.rs"]
 mod demo;

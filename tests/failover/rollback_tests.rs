@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::rollback::{Failovers, Partition, lost};
 use crate::history::{
     record::{Answer, Cookie, Event, History, Items, Moment, Operation},
-    rule::Expiry,
+    rule::{Expiry, Renewal},
 };
 
 /// Returns the failovers of a run with one.
@@ -177,4 +177,30 @@ fn an_item_that_is_taken_twice_is_a_lost_write() {
     assert_lost(&[took(120, Some("1")), took(200, Some("1"))], Some(1));
     assert_lost(&[took(90, Some("1")), took(200, Some("1"))], None);
     assert_lost(&[took(120, Some("1")), got(200, "s", "1")], Some(1));
+}
+
+#[track_caller]
+fn assert_lost_with_renewals(events: &[Event], expected: Option<usize>) {
+    let mut history = History { events: events.to_vec(), losses: Vec::new() };
+    history.events.insert(0, born());
+    let renewal = Some(Renewal { after: Duration::ZERO, grace: Duration::from_secs(1) });
+    let expiry = Expiry { renewal, ..Expiry::WITH_KILLS };
+    let failovers = Failovers { partitions: vec![PARTITION], expiry };
+    assert_eq!(lost(&history, &failovers).ok(), expected);
+}
+
+#[test]
+fn a_renewal_by_itself_may_be_rolled_back_if_only_reads_were_told_of_it() {
+    let told = |event: Event| Event { cookie: Cookie::Issued("n".into()), ..event };
+    let undone = [gone(200, "n"), got(210, "s", "1")];
+    let story = |first: Event| [&[first], &undone[..]].concat();
+    assert_lost_with_renewals(&story(told(got(120, "s", "1"))), Some(0));
+    assert_lost_with_renewals(&story(told(got(90, "s", "1"))), None);
+    assert_lost_with_renewals(&story(told(got(170, "s", "1"))), None);
+    // An acknowledged write with the new id shows that the renewal was confirmed.
+    assert_lost_with_renewals(&story(told(set(120, "s", "2"))), Some(1));
+    // The id may stay although a value that was read with it does not.
+    let uncertain = Event { answer: Answer::Unavailable, ..set(110, "s", "2") };
+    let stays = [uncertain, told(got(120, "s", "2")), got(200, "n", "1"), got(210, "n", "1")];
+    assert_lost_with_renewals(&stays, Some(0));
 }
