@@ -80,8 +80,15 @@ impl FailoverRun {
         wait_replicas: usize,
         Traffic { logins, counts, renewal }: Traffic,
     ) -> Self {
-        // In a cluster a login has to meet a moment without a write to its session.
-        let pause = Duration::from_millis(if logins { 60 } else { 10 });
+        // In a cluster a login has to meet a moment without a write to its session. There are more
+        // of them if clients count, and each waits for a replica.
+        let is_cluster = matches!(redis, RedisGroup::Cluster(_));
+        let pause = match logins {
+            true if is_cluster && counts => 90,
+            true => 60,
+            false => 10,
+        };
+        let pause = Duration::from_millis(pause);
         let logins = if logins { vec![3] } else { Vec::new() };
         let plan = Plan {
             browsers: 4,

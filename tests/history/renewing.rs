@@ -56,7 +56,8 @@ fn run(what: &str, store: &Store) {
         pause: Duration::from_millis(20),
         logins: vec![servers.len()],
         longest_wait: Duration::from_millis(100),
-        one_end_in: 15,
+        login_share: 12,
+        one_end_in: 10,
         ..Plan::new()
     };
     let history = record(&plan, &ports, Duration::from_secs(5));
