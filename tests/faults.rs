@@ -28,6 +28,8 @@ mod network;
 mod redis;
 #[path = "faults/renewals.rs"]
 mod renewals;
+#[path = "faults/renewing.rs"]
+mod renewing;
 #[path = "faults/shard.rs"]
 mod shard;
 #[path = "faults/table.rs"]

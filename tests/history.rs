@@ -2,7 +2,7 @@
 //!
 //! Each run lasts `HISTORY_SECONDS` (default 2) and uses the seed `HISTORY_SEED` (default: random).
 //! The runs of G14 have cookies that roll many times per second, and slow requests that overlap
-//! logins and logouts in the other tabs of their browser.
+//! logins and logouts in the other tabs of their browser, or ids that are renewed by themselves.
 
 #[path = "support/demo.rs"]
 mod demo;
@@ -25,6 +25,12 @@ mod expiry_tests;
 /// Tests of the check of near caches.
 #[path = "history/near_cache_tests.rs"]
 mod near_cache_tests;
+/// Tests of the check of ids that are renewed by themselves.
+#[path = "history/renewals_tests.rs"]
+mod renewals_tests;
+/// Runs with ids that are renewed by themselves.
+#[path = "history/renewing.rs"]
+mod renewing;
 
 use std::{sync::Arc, thread, time::Duration};
 
@@ -32,7 +38,7 @@ use demo::{server::Server, store::Store};
 use history::{
     check::check,
     load::{Load, Plan, duration_or},
-    login::Application,
+    login::{Application, Lifetimes},
     near_cache::check_near_cache,
     record::{Answer, Cookie, Event, History, Items, Operation},
     rule::{Expiry, Report, Violation},
@@ -106,7 +112,7 @@ fn histories_with_logins_are_consistent_in_redis_strings_with_near_caches() {
     let start = || {
         let redis = Redis::builder(&url).prefix("session:").near_cache(1 << 20);
         let redis = redis.build().expect("a good URL");
-        Application::start(None, || Arc::new(RedisKeyValueStorage::new(redis)))
+        Application::start(Lifetimes::default(), || Arc::new(RedisKeyValueStorage::new(redis)))
     };
     let applications = [start(), start(), start()];
     let ports = applications.each_ref().map(Application::port);
@@ -172,19 +178,24 @@ fn g12_no_log_level_shows_ids_or_values() {
 
 /// Starts an application with a login on the same store. With a touch interval, its cookies roll.
 fn login(store: &Store, rolling: Option<Duration>) -> Application {
+    login_with(store, Lifetimes { rolling, renewal: None })
+}
+
+fn login_with(store: &Store, lifetimes: Lifetimes) -> Application {
     match store {
-        Store::Memory => Application::start(rolling, || Arc::new(MemoryStorage::new())),
+        Store::Memory => Application::start(lifetimes, || Arc::new(MemoryStorage::new())),
         Store::File(directory) => {
             let path = directory.path().to_owned();
-            Application::start(rolling, || Arc::new(FileStorage::open(path).expect("a directory")))
+            let open = || FileStorage::open(path).expect("a directory");
+            Application::start(lifetimes, || Arc::new(open()))
         }
         Store::KeyValue(_) => {
             let url = store.redis().url();
-            Application::start(rolling, || Arc::new(RedisKeyValueStorage::new(redis(url))))
+            Application::start(lifetimes, || Arc::new(RedisKeyValueStorage::new(redis(url))))
         }
         Store::HashTable(_) => {
             let url = store.redis().url();
-            Application::start(rolling, || Arc::new(RedisHashTableStorage::new(redis(url))))
+            Application::start(lifetimes, || Arc::new(RedisHashTableStorage::new(redis(url))))
         }
     }
 }
@@ -242,7 +253,7 @@ fn run_rolling(what: &str, store: &Store, processes: usize) {
 
 /// Does the same with short sessions and pauses of about their time to live.
 fn run_short_sessions(what: &str, store: &Store) {
-    let expiry = Expiry { ttl: Duration::from_secs(2), tolerance: Duration::from_secs(1) };
+    let expiry = Expiry { ttl: Duration::from_secs(2), ..Expiry::DEFAULT };
     let settings = [("DEMO__SESSION__MAX_AGE", "2s"), ("RUST_LOG", "info")];
     let servers = serve(store, 3, &settings);
     let ports: Vec<u16> = servers.iter().map(Server::port).collect();
@@ -267,6 +278,12 @@ fn record(plan: &Plan, ports: &[u16], length: Duration) -> History {
 }
 
 fn assert_consistent(what: &str, plan: &Plan, history: &History, violations: &[Violation]) {
+    assert_no_violation(what, plan, history, violations);
+    let uncertain = history.events.iter().find(|event| event.is_uncertain());
+    assert_eq!(uncertain.map(ToString::to_string), None, "the store was available");
+}
+
+fn assert_no_violation(what: &str, plan: &Plan, history: &History, violations: &[Violation]) {
     assert!(violations.is_empty(), "{what}, seed {}: {}", plan.seed, Report(history, violations));
     println!(
         "{what}: {} requests, {} sessions, {} conflicts, no violation (seed {})",
@@ -275,8 +292,6 @@ fn assert_consistent(what: &str, plan: &Plan, history: &History, violations: &[V
         count(history, |event| event.answer == Answer::Refused),
         plan.seed,
     );
-    let uncertain = history.events.iter().find(|event| event.is_uncertain());
-    assert_eq!(uncertain.map(ToString::to_string), None, "the store was available");
     assert!(history.events.len() > 100, "a history worth checking");
 }
 

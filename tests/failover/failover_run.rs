@@ -13,7 +13,7 @@ use super::{
     health_probe::HealthProbe,
     outage::Outage,
     redis_group::RedisGroup,
-    rollback::{self, Partition},
+    rollback::{self, Failovers, Partition},
 };
 use crate::{
     demo::{
@@ -22,8 +22,10 @@ use crate::{
     },
     history::{
         load::{Load, Plan},
-        login::Application,
+        login::{Application, Lifetimes},
         record::{Answer, Cookie, Event, History, Moment, Operation},
+        renewals::told,
+        rule::{Expiry, Renewal},
     },
 };
 
@@ -47,9 +49,21 @@ pub(super) struct FailoverRun {
     pub(super) redis: RedisGroup,
     pub(super) load_clock: Instant,
     plan: Plan,
+    expiry: Expiry,
     groups: Vec<ServerGroup>,
     health: HealthProbe,
     times: usize,
+}
+
+/// What the clients of a run do besides reading and writing items.
+#[derive(Clone, Copy)]
+pub(super) struct Traffic {
+    pub(super) logins: bool,
+    /// Whether they count and take items. What a rollback explains is known of writes that do not
+    /// depend on what they overwrite, so only where no acknowledged write may be lost.
+    pub(super) counts: bool,
+    /// When ids are renewed by themselves.
+    pub(super) renewal: Option<Renewal>,
 }
 
 /// Three servers and an application that share a store.
@@ -60,22 +74,35 @@ struct ServerGroup {
 }
 
 impl FailoverRun {
-    pub(super) fn begin(name: &str, redis: RedisGroup, wait_replicas: usize, logins: bool) -> Self {
-        // In a cluster a login has to meet a moment without a write to its session.
-        let pause = Duration::from_millis(if logins { 60 } else { 10 });
+    pub(super) fn begin(
+        name: &str,
+        redis: RedisGroup,
+        wait_replicas: usize,
+        Traffic { logins, counts, renewal }: Traffic,
+    ) -> Self {
+        // In a cluster a login has to meet a moment without a write to its session. There are more
+        // of them if clients count, and each waits for a replica.
+        let is_cluster = matches!(redis, RedisGroup::Cluster(_));
+        let pause = match logins {
+            true if is_cluster && counts => 90,
+            true => 60,
+            false => 10,
+        };
+        let pause = Duration::from_millis(pause);
         let logins = if logins { vec![3] } else { Vec::new() };
-        // What a rollback explains is known of writes that do not depend on what they overwrite.
         let plan = Plan {
             browsers: 4,
             pause,
             logins,
             longest_wait: LONGEST_WAIT,
-            counts: false,
+            counts,
+            // Sessions become old enough for a renewal.
+            one_end_in: if renewal.is_some() { 8 } else { 1 },
             ..Plan::new()
         };
         let groups = ["redis-key-value", "redis-hash-table"].map(|backend| {
-            let servers = servers(&redis, backend, wait_replicas);
-            let login = login(&redis, backend, wait_replicas);
+            let servers = servers(&redis, backend, wait_replicas, renewal);
+            let login = login(&redis, backend, wait_replicas, renewal);
             (servers, login)
         });
         let ports = |(servers, login): &(Vec<Server>, Application)| {
@@ -92,7 +119,8 @@ impl FailoverRun {
         });
         let groups = groups.collect();
         thread::sleep(BEFORE);
-        Self { name: name.to_owned(), redis, load_clock, plan, groups, health, times: 0 }
+        let expiry = Expiry { renewal, ..Expiry::WITH_KILLS };
+        Self { name: name.to_owned(), redis, load_clock, plan, expiry, groups, health, times: 0 }
     }
 
     /// Counts one more round.
@@ -119,10 +147,10 @@ impl FailoverRun {
         let samples = self.health.finish();
         let noise = samples.iter().map(|sample| sample.latency).max().unwrap_or_default();
         let has_peers = matches!(self.redis, RedisGroup::Cluster(_));
-        let partitions: Vec<Partition> =
-            outages.iter().map(|outage| partition(outage, has_peers)).collect();
+        let partitions = outages.iter().map(|outage| partition(outage, has_peers)).collect();
+        let failovers = Failovers { partitions, expiry: self.expiry };
         for history in &histories {
-            let lost = rollback::lost(history, &partitions);
+            let lost = rollback::lost(history, &failovers);
             figures.lost += lost
                 .unwrap_or_else(|unexplained| panic!("seed {}: {unexplained:?}", self.plan.seed));
             figures.add(history, outages);
@@ -138,6 +166,10 @@ impl FailoverRun {
             let renewed = history.events.iter().any(|event| event.answer == Answer::Renewed);
             assert_eq!(renewed, !self.plan.logins.is_empty(), "there were logins");
             assert!(history.events.iter().any(|event| event.cookie == Cookie::Rolled));
+            let counted = |event: &Event| matches!(event.answer, Answer::Counted(2..));
+            assert_eq!(history.events.iter().any(counted), self.plan.counts, "clients counted");
+            let told = told(history).len();
+            assert_eq!(told > 0, self.expiry.renewal.is_some(), "{told} ids were renewed");
         }
         let longest = figures.longest;
         assert!(longest <= TIMEOUT + GRACE + noise, "longest {longest:?}, noise {noise:?}");
@@ -154,10 +186,23 @@ fn connect_workers(port: u16) {
     }
 }
 
-fn servers(redis: &RedisGroup, backend: &str, wait_replicas: usize) -> Vec<Server> {
+fn servers(
+    redis: &RedisGroup,
+    backend: &str,
+    wait_replicas: usize,
+    renewal: Option<Renewal>,
+) -> Vec<Server> {
     let (prefix, replicas) = (format!("{backend}:"), wait_replicas.to_string());
     let interval = format!("{}ms", TOUCH_INTERVAL.as_millis());
     let redis = redis.settings();
+    let milliseconds = |time: Duration| format!("{}ms", time.as_millis());
+    let renewal = renewal.map(|renewal| {
+        let Renewal { after, grace } = renewal;
+        [
+            ("DEMO__SESSION__RENEW_AFTER", milliseconds(after)),
+            ("DEMO__SESSION__GRACE", milliseconds(grace)),
+        ]
+    });
     let mut settings = vec![
         ("DEMO__SESSION__BACKEND", backend),
         ("DEMO__REDIS__PREFIX", &prefix),
@@ -165,15 +210,22 @@ fn servers(redis: &RedisGroup, backend: &str, wait_replicas: usize) -> Vec<Serve
         ("DEMO__SESSION__TOUCH_INTERVAL", &interval),
         ("RUST_LOG", "info"),
     ];
-    settings.extend(redis.iter().map(|(name, value)| (*name, value.as_str())));
+    let more = redis.iter().chain(renewal.iter().flatten());
+    settings.extend(more.map(|(name, value)| (*name, value.as_str())));
     (0..3).map(|_| Server::start(&settings)).collect()
 }
 
-fn login(redis: &RedisGroup, backend: &str, wait_replicas: usize) -> Application {
+fn login(
+    redis: &RedisGroup,
+    backend: &str,
+    wait_replicas: usize,
+    renewal: Option<Renewal>,
+) -> Application {
     let redis = redis.builder().prefix(format!("{backend}:")).wait_replicas(wait_replicas);
     let redis = redis.build().expect("valid addresses");
     let is_text = backend == "redis-key-value";
-    Application::start(Some(TOUCH_INTERVAL), move || -> Arc<dyn Storage> {
+    let lifetimes = Lifetimes { rolling: Some(TOUCH_INTERVAL), renewal };
+    Application::start(lifetimes, move || -> Arc<dyn Storage> {
         if is_text {
             Arc::new(RedisKeyValueStorage::new(redis))
         } else {

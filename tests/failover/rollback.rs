@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::history::{
-    check::check,
+    check::{check, sessions},
     record::{Answer, Cookie, Event, History, Id, Moment, Operation},
     rule::{Expiry, Report, Violation},
 };
@@ -29,6 +29,12 @@ pub(super) struct Partition {
     pub(super) to: Moment,
 }
 
+/// The failovers of a run, and how long its sessions and ids live.
+pub(super) struct Failovers {
+    pub(super) partitions: Vec<Partition>,
+    pub(super) expiry: Expiry,
+}
+
 /// A history that no loss of unreplicated writes explains.
 pub(super) struct Unexplained {
     history: History,
@@ -42,16 +48,17 @@ impl fmt::Debug for Unexplained {
 }
 
 /// Returns the smallest number of lost acknowledged writes that explains the history.
-pub(super) fn lost(history: &History, partitions: &[Partition]) -> Result<usize, Unexplained> {
-    let violations = check(history, Expiry::WITH_KILLS);
+pub(super) fn lost(history: &History, failovers: &Failovers) -> Result<usize, Unexplained> {
+    let Failovers { partitions, expiry } = failovers;
+    let violations = check(history, *expiry);
     if violations.is_empty() {
         return Ok(0);
     }
     let Some(first) = partitions.first() else {
         return Err(unexplained(copy(history), violations));
     };
-    check_before(history, *first)?;
-    let sessions = sessions(history);
+    check_before(history, *first, *expiry)?;
+    let sessions = sessions(history, *expiry);
     let touched: BTreeSet<usize> = violations
         .iter()
         .flat_map(|violation| &violation.events)
@@ -61,7 +68,7 @@ pub(super) fn lost(history: &History, partitions: &[Partition]) -> Result<usize,
     let mut count = 0;
     for session in touched {
         let is_its = |id: &Id| sessions.get(id) == Some(&session);
-        count += lost_in_session(&of_session(history, &is_its), &is_its, partitions)?;
+        count += lost_in_session(&of_session(history, &is_its), &is_its, failovers)?;
     }
     // Violations without a session cannot be caused by a lost write.
     let explained = |violation: &&Violation| {
@@ -75,43 +82,19 @@ pub(super) fn lost(history: &History, partitions: &[Partition]) -> Result<usize,
 }
 
 /// Checks the history before the first failover, where nothing is excused.
-fn check_before(history: &History, first: Partition) -> Result<(), Unexplained> {
+fn check_before(history: &History, first: Partition, expiry: Expiry) -> Result<(), Unexplained> {
     let mut before = copy(history);
     before.events.retain(|event| event.sent < first.to);
     for event in before.events.iter_mut().filter(|event| event.answered >= first.to) {
         event.answer = Answer::Cut("after the partition".to_owned());
         event.cookie = Cookie::Unchanged;
     }
-    let violations = check(&before, Expiry::WITH_KILLS);
+    let violations = check(&before, expiry);
     if violations.is_empty() { Ok(()) } else { Err(unexplained(before, violations)) }
 }
 
-/// Returns the session of each id. A login gives a session another id.
-fn sessions(history: &History) -> BTreeMap<Id, usize> {
-    let mut sessions = BTreeMap::new();
-    let mut events: Vec<&Event> = history.events.iter().collect();
-    events.sort_by_key(|event| event.sent);
-    for event in events {
-        let Cookie::Issued(id) = &event.cookie else { continue };
-        let is_renewal = event.answer == Answer::Renewed
-            || event.is_uncertain() && matches!(event.operation, Operation::Login(_));
-        let before = event.claim.as_ref().filter(|_| is_renewal);
-        let before = before.and_then(|claim| sessions.get(claim).copied());
-        let new = sessions.len();
-        sessions.insert(id.clone(), before.unwrap_or(new));
-    }
-    sessions
-}
-
 fn ids(event: &Event) -> impl Iterator<Item = &Id> {
-    event.claim.iter().chain(issued(event))
-}
-
-fn issued(event: &Event) -> Option<&Id> {
-    match &event.cookie {
-        Cookie::Issued(id) => Some(id),
-        _ => None,
-    }
+    event.claim.iter().chain(event.issued())
 }
 
 /// Returns the events of one session.
@@ -124,44 +107,70 @@ fn of_session(history: &History, is_its: &impl Fn(&Id) -> bool) -> History {
 fn lost_in_session(
     history: &History,
     is_its: &impl Fn(&Id) -> bool,
-    partitions: &[Partition],
+    failovers: &Failovers,
 ) -> Result<usize, Unexplained> {
-    let violations = check(history, Expiry::WITH_KILLS);
+    let Failovers { partitions, expiry } = failovers;
+    let violations = check(history, *expiry);
     if violations.is_empty() {
         return Ok(0);
     }
     // A read may have returned a write that was not confirmed yet.
-    if check(&without_reads(history, partitions), Expiry::WITH_KILLS).is_empty() {
+    if check(&without_reads(history, partitions), *expiry).is_empty() {
         return Ok(0);
     }
     let unreplicated: Vec<Vec<usize>> =
         partitions.iter().flat_map(|partition| writes(history, is_its, *partition)).collect();
     let all = unreplicated.iter().map(Vec::len).sum();
     for count in 1..=all {
-        let explains =
-            |lost: &Vec<usize>| explains(&rolled_back(history, lost), is_its, partitions);
-        if splits(history, &unreplicated, count).iter().any(explains) {
+        let explains = |lost: &Vec<usize>| explains(&rolled_back(history, lost), is_its, failovers);
+        if let Some(lost) =
+            splits(history, &unreplicated, count).iter().find(|&lost| explains(lost))
+        {
+            lost.iter().for_each(|&at| println!("lost: {}", history.events[at]));
             return Ok(count);
         }
     }
     Err(unexplained(copy(history), violations))
 }
 
-/// Returns the history without the reads during the partitions.
+/// Returns the history without the reads during the partitions. What they were told of a renewal by
+/// itself may be rolled back as well, unless the new id is used afterwards.
 fn without_reads(history: &History, partitions: &[Partition]) -> History {
-    let mut history = copy(history);
-    for event in &mut history.events {
-        if is_read_or_failed(event)
-            && partitions.iter().any(|partition| is_within(event, *partition))
-        {
+    let is_excused =
+        |event: &Event| partitions.iter().any(|partition| is_within(event, *partition));
+    let is_use = |event: &&Event| {
+        let shows = match &event.answer {
+            Answer::Items(items) => !items.is_empty(),
+            Answer::Item(item) => item.is_some(),
+            answer => matches!(answer, Answer::Done | Answer::Counted(_)),
+        };
+        shows && event.issued().is_none() && !is_excused(event)
+    };
+    let uses = history.events.iter().filter(is_use);
+    let used: BTreeSet<&Id> = uses.filter_map(|event| event.claim.as_ref()).collect();
+    let mut without = copy(history);
+    for event in &mut without.events {
+        if is_read_or_failed(event) && is_excused(event) {
+            let is_kept = event.issued().is_some_and(|id| used.contains(id));
+            let cookie = event.cookie.clone();
             ignore(event);
+            if is_kept {
+                event.cookie = cookie;
+            }
         }
     }
-    history
+    without
 }
 
 fn is_read_or_failed(event: &Event) -> bool {
-    !matches!(event.answer, Answer::Done | Answer::Renewed | Answer::RolledBack(_))
+    !is_acknowledged(event) && !matches!(event.answer, Answer::RolledBack(_))
+}
+
+/// Returns whether the event is a write that was acknowledged.
+fn is_acknowledged(event: &Event) -> bool {
+    let is_taken = matches!(event.operation, Operation::Take(_))
+        && matches!(event.answer, Answer::Item(Some(_)));
+    is_taken || matches!(event.answer, Answer::Done | Answer::Renewed | Answer::Counted(_))
 }
 
 fn ignore(event: &mut Event) {
@@ -178,9 +187,8 @@ fn writes(
 ) -> Vec<Vec<usize>> {
     let mut writes: BTreeMap<Option<&Id>, Vec<usize>> = BTreeMap::new();
     for (at, event) in history.events.iter().enumerate() {
-        let is_done = matches!(event.answer, Answer::Done | Answer::Renewed);
         if let Some(id) = ids(event).find(|id| is_its(id))
-            && is_done
+            && is_acknowledged(event)
             && is_within(event, partition)
         {
             writes.entry(partition.has_peers.then_some(id)).or_default().push(at);
@@ -241,13 +249,13 @@ fn rolled_back(history: &History, lost: &[usize]) -> History {
 }
 
 /// Returns whether the rolled back writes explain the history.
-fn explains(history: &History, is_its: &impl Fn(&Id) -> bool, partitions: &[Partition]) -> bool {
-    let is_consistent =
-        || check(&without_excused(history, is_its, partitions), Expiry::WITH_KILLS).is_empty();
+fn explains(history: &History, is_its: &impl Fn(&Id) -> bool, failovers: &Failovers) -> bool {
+    let Failovers { partitions, expiry } = failovers;
+    let is_consistent = || check(&without_excused(history, is_its, partitions), *expiry).is_empty();
     !is_seen_again(history, partitions) && is_consistent()
         || (0..history.events.len()).any(|login| {
             let two = fork(history, login, is_its, partitions);
-            two.is_some_and(|two| two.iter().all(|one| explains(one, is_its, partitions)))
+            two.is_some_and(|two| two.iter().all(|one| explains(one, is_its, failovers)))
         })
 }
 
@@ -286,11 +294,11 @@ fn without_excused(
     for event in &mut history.events {
         if is_rolled_back(event) {
             // Without its first write the whole session is lost.
-            if issued(event).is_some_and(is_its) {
+            if event.issued().is_some_and(is_its) {
                 history.losses.push(event.sent);
             }
         } else if partitions.iter().any(|partition| is_within(event, *partition))
-            && (is_read_or_failed(event) || issued(event).is_some_and(|id| !is_its(id)))
+            && (is_read_or_failed(event) || event.issued().is_some_and(|id| !is_its(id)))
         {
             ignore(event);
         }
@@ -310,13 +318,13 @@ fn fork(
 ) -> Option<[History; 2]> {
     let renewal = &history.events[login];
     let Answer::RolledBack(answer) = &renewal.answer else { return None };
-    let new = issued(renewal).filter(|_| **answer == Answer::Renewed)?;
+    let new = renewal.issued().filter(|_| **answer == Answer::Renewed)?;
     let partition = partitions
         .iter()
         .find(|partition| partition.has_peers && is_within(renewal, **partition))?;
     let earlier = history.events.iter().filter(|event| event.answered <= renewal.answered);
     let old: BTreeSet<&Id> =
-        earlier.filter_map(issued).filter(|id| is_its(id) && *id != new).collect();
+        earlier.filter_map(|event| event.issued()).filter(|id| is_its(id) && *id != new).collect();
     let (mut old_session, mut new_session) = (History::default(), History::default());
     for (at, event) in history.events.iter().enumerate() {
         let is_of_old = event.claim.as_ref().is_some_and(|claim| old.contains(claim));

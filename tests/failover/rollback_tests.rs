@@ -2,8 +2,16 @@
 
 use std::time::Duration;
 
-use super::rollback::{Partition, lost};
-use crate::history::record::{Answer, Cookie, Event, History, Items, Moment, Operation};
+use super::rollback::{Failovers, Partition, lost};
+use crate::history::{
+    record::{Answer, Cookie, Event, History, Items, Moment, Operation},
+    rule::{Expiry, Renewal},
+};
+
+/// Returns the failovers of a run with one.
+fn with(partition: Partition) -> Failovers {
+    Failovers { partitions: vec![partition], expiry: Expiry::WITH_KILLS }
+}
 
 const PARTITION: Partition = Partition { from: 100, died: 150, to: 160, has_peers: true };
 
@@ -56,7 +64,7 @@ fn born() -> Event {
 fn assert_lost(events: &[Event], expected: Option<usize>) {
     let mut history = History { events: events.to_vec(), losses: Vec::new() };
     history.events.insert(0, born());
-    assert_eq!(lost(&history, &[PARTITION]).ok(), expected);
+    assert_eq!(lost(&history, &with(PARTITION)).ok(), expected);
 }
 
 #[test]
@@ -138,5 +146,61 @@ fn a_login_rolled_back_on_the_master_of_the_old_id_leaves_two_sessions() {
     let early = [set(80, "s", "2"), login(90), got(200, "s", "2")];
     assert_lost(&early, None);
     let alone = History { events: [&[born()], &fork[..]].concat(), losses: Vec::new() };
-    assert!(lost(&alone, &[Partition { has_peers: false, ..PARTITION }]).is_err());
+    assert!(lost(&alone, &with(Partition { has_peers: false, ..PARTITION })).is_err());
+}
+
+fn counted(from: Moment, number: u64) -> Event {
+    event(from, "s", Operation::Count, Answer::Counted(number))
+}
+
+fn took(from: Moment, value: Option<&str>) -> Event {
+    let answer = Answer::Item(value.map(str::to_owned));
+    event(from, "s", Operation::Take("a".to_owned()), answer)
+}
+
+#[test]
+fn a_lost_increment_is_a_lost_write() {
+    assert_lost(&[counted(120, 1), counted(200, 2)], Some(0));
+    assert_lost(&[counted(120, 1), counted(200, 1)], Some(1));
+    assert_lost(&[counted(90, 1), counted(200, 1)], None);
+    assert_lost(&[counted(170, 1), counted(200, 1)], None);
+    // What was not acknowledged may be counted or not, but what was acknowledged after it is.
+    let uncertain = Event { answer: Answer::Unavailable, ..counted(110, 0) };
+    assert_lost(&[uncertain.clone(), counted(120, 2), counted(200, 3)], Some(0));
+    assert_lost(&[uncertain.clone(), counted(120, 1), counted(200, 2)], Some(0));
+    assert_lost(&[uncertain, counted(120, 1), counted(200, 4)], None);
+}
+
+#[test]
+fn an_item_that_is_taken_twice_is_a_lost_write() {
+    assert_lost(&[took(120, Some("1")), took(200, None)], Some(0));
+    assert_lost(&[took(120, Some("1")), took(200, Some("1"))], Some(1));
+    assert_lost(&[took(90, Some("1")), took(200, Some("1"))], None);
+    assert_lost(&[took(120, Some("1")), got(200, "s", "1")], Some(1));
+}
+
+#[track_caller]
+fn assert_lost_with_renewals(events: &[Event], expected: Option<usize>) {
+    let mut history = History { events: events.to_vec(), losses: Vec::new() };
+    history.events.insert(0, born());
+    let renewal = Some(Renewal { after: Duration::ZERO, grace: Duration::from_secs(1) });
+    let expiry = Expiry { renewal, ..Expiry::WITH_KILLS };
+    let failovers = Failovers { partitions: vec![PARTITION], expiry };
+    assert_eq!(lost(&history, &failovers).ok(), expected);
+}
+
+#[test]
+fn a_renewal_by_itself_may_be_rolled_back_if_only_reads_were_told_of_it() {
+    let told = |event: Event| Event { cookie: Cookie::Issued("n".into()), ..event };
+    let undone = [gone(200, "n"), got(210, "s", "1")];
+    let story = |first: Event| [&[first], &undone[..]].concat();
+    assert_lost_with_renewals(&story(told(got(120, "s", "1"))), Some(0));
+    assert_lost_with_renewals(&story(told(got(90, "s", "1"))), None);
+    assert_lost_with_renewals(&story(told(got(170, "s", "1"))), None);
+    // An acknowledged write with the new id shows that the renewal was confirmed.
+    assert_lost_with_renewals(&story(told(set(120, "s", "2"))), Some(1));
+    // The id may stay although a value that was read with it does not.
+    let uncertain = Event { answer: Answer::Unavailable, ..set(110, "s", "2") };
+    let stays = [uncertain, told(got(120, "s", "2")), got(200, "n", "1"), got(210, "n", "1")];
+    assert_lost_with_renewals(&stays, Some(0));
 }

@@ -13,7 +13,7 @@ use crate::{
         load::{Load, Plan},
         near_cache::check_near_cache,
         record::{Event, History},
-        rule::{Expiry, Report},
+        rule::{Expiry, Renewal, Report},
     },
 };
 
@@ -45,6 +45,8 @@ pub(super) struct FaultRun {
     health: HealthProbe,
     /// With near caches, the time after which a server knows of the writes of others.
     lag: Option<Duration>,
+    /// When the servers renew ids by themselves.
+    renewal: Option<Renewal>,
     /// The beginning and the end of the fault since the start of the run.
     began: Duration,
     back: Duration,
@@ -83,7 +85,8 @@ impl FaultRun {
         let groups = groups.into_iter().map(start).collect();
         thread::sleep(BEFORE);
         let zero = Duration::ZERO;
-        Self { fault, clock, plan, groups, health, lag: None, began: zero, back: zero }
+        let (lag, renewal) = (None, None);
+        Self { fault, clock, plan, groups, health, lag, renewal, began: zero, back: zero }
     }
 
     /// The seed for all random choices of the run.
@@ -94,6 +97,12 @@ impl FaultRun {
     /// Sets how long servers may use a cached session after a write by another server.
     pub(super) fn with_near_cache(mut self, lag: Duration) -> Self {
         self.lag = Some(lag);
+        self
+    }
+
+    /// Sets when the servers renew ids by themselves.
+    pub(super) fn with_renewal(mut self, renewal: Renewal) -> Self {
+        self.renewal = Some(renewal);
         self
     }
 
@@ -127,10 +136,11 @@ impl FaultRun {
             servers.extend(group.servers);
         }
         let samples = self.health.finish();
+        let expiry = Expiry { renewal: self.renewal, ..Expiry::WITH_KILLS };
         for (history, servers) in &histories {
             let violations = match self.lag {
-                None => check(history, Expiry::WITH_KILLS),
-                Some(lag) => check_near_cache(history, lag, Expiry::WITH_KILLS),
+                None => check(history, expiry),
+                Some(lag) => check_near_cache(history, lag, expiry),
             };
             let seed = self.plan.seed;
             assert!(violations.is_empty(), "seed {seed}: {}", Report(history, &violations));

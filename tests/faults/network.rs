@@ -114,14 +114,17 @@ fn cut_off(fault: &'static str, harm: fn(usize) -> Harm) {
     let redis = RedisServer::start();
     let proxy = Proxy::before(redis.port());
     let figures = FaultRun::begin(fault, both(&proxy.url()))
-        .inject(|_| {
-            let end = Instant::now() + Duration::from_millis(1500);
-            for length in (0..12).cycle().take_while(|_| Instant::now() < end) {
-                proxy.harm(harm(length));
-                sleep(Duration::from_millis(20));
-            }
-            proxy.harm(Harm::None);
-        })
+        .inject(|_| cut_off_for_a_while(&proxy, harm))
         .end(AllowedErrors::Unavailable);
     assert!(figures.unavailable > 0);
+}
+
+/// Does harm to answers at each of the first bytes.
+pub(super) fn cut_off_for_a_while(proxy: &Proxy, harm: fn(usize) -> Harm) {
+    let end = Instant::now() + Duration::from_millis(1500);
+    for length in (0..12).cycle().take_while(|_| Instant::now() < end) {
+        proxy.harm(harm(length));
+        sleep(Duration::from_millis(20));
+    }
+    proxy.harm(Harm::None);
 }

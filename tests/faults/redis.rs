@@ -176,9 +176,13 @@ fn g8_a_changed_password_is_an_error_until_it_is_changed_back() {
 
 /// Starts servers for each Redis storage.
 pub(super) fn both(url: &str) -> Vec<Vec<Server>> {
+    both_with(url, &[])
+}
+
+pub(super) fn both_with(url: &str, more: &[(&str, &str)]) -> Vec<Vec<Server>> {
     vec![
-        serve(url, "redis-key-value", "string:", &[]),
-        serve(url, "redis-hash-table", "hash:", &[]),
+        serve(url, "redis-key-value", "string:", more),
+        serve(url, "redis-hash-table", "hash:", more),
     ]
 }
 

@@ -9,15 +9,21 @@ use std::time::Duration;
 use super::{
     checker::Checker,
     record::{Cookie, Event, Operation},
+    renewals::Retired,
     rule::{Rule, micros},
     session_trace::{End, SessionTrace},
 };
 
-/// The time for which servers remember a renewed id.
+/// The default time for which servers remember a renewed id.
 const GRACE: Duration = Duration::from_secs(30);
 
 impl Checker<'_> {
-    pub(super) fn check_cookies(&mut self, trace: &SessionTrace, ends: &[End]) {
+    pub(super) fn check_cookies(
+        &mut self,
+        trace: &SessionTrace,
+        ends: &[End],
+        retired: &[Retired],
+    ) {
         for &at in &trace.events {
             let event = self.event(at);
             if event.cookie_age.is_some_and(|age| age < self.expiry.ttl) {
@@ -28,8 +34,20 @@ impl Checker<'_> {
             };
             let is_other = |end: &&End| end.event != Some(at) && end.concerns(claim);
             let others: Vec<&End> = ends.iter().filter(is_other).collect();
-            if let Some(reason) = others.iter().find(|end| self.forbids_cookie(end, event)) {
+            let retired = retired.iter().find(|one| one.id == *claim);
+            // Then the id leads to nothing, so the request begins a session.
+            let is_over = retired.is_some_and(|one| one.end().is_possible_by(event.answered));
+            let is_told = trace.told(event).is_some();
+            let forbids =
+                |end: &&&End| (is_told || !is_over) && self.forbids_cookie(end, event, is_told);
+            let renewed = retired.and_then(|one| one.told);
+            if let Some(reason) = others.iter().find(forbids) {
                 self.broken(Rule::CookieIsNewest, reason.event.into_iter().chain([at]));
+            } else if event.cookie == Cookie::Rolled
+                && let Some(told) = renewed
+                && self.event(told).answered < event.decided()
+            {
+                self.broken(Rule::CookieIsNewest, [told, at]);
             } else if event.cookie == Cookie::Expired && !may_have_ended(event, &others) {
                 self.broken(Rule::CookieIsNewest, [at]);
             }
@@ -37,10 +55,14 @@ impl Checker<'_> {
     }
 
     /// Returns whether this end of the claimed id forbids the cookie of the response.
-    fn forbids_cookie(&self, end: &End, event: &Event) -> bool {
+    fn forbids_cookie(&self, end: &End, event: &Event, is_told: bool) -> bool {
         match &event.cookie {
             Cookie::Unchanged => false,
             Cookie::Rolled => end.is_certain_before(event.decided()),
+            // Still the cookie of this session. That the grace has ended meanwhile does not matter.
+            Cookie::Issued(_) if is_told => {
+                !end.is_of_grace && end.is_certain_before(event.decided())
+            }
             // A login begins a session, whatever has become of the one before.
             Cookie::Issued(_) | Cookie::Expired => !is_login(event) && self.is_known(end, event),
         }
@@ -53,7 +75,8 @@ impl Checker<'_> {
     fn is_known(&self, end: &End, event: &Event) -> bool {
         let is_renewal = end.event.is_some_and(|at| is_login(self.event(at)));
         let is_lost = self.history.losses.iter().any(|&lost| lost <= event.answered);
-        is_renewal && end.to.is_some() && event.answered <= end.from + micros(GRACE) && !is_lost
+        let grace = self.expiry.renewal.map_or(GRACE, |renewal| renewal.grace);
+        is_renewal && end.to.is_some() && event.answered <= end.from + micros(grace) && !is_lost
     }
 }
 

@@ -18,7 +18,7 @@ fn read(second: Moment, shown: &[(&str, &str)]) -> Event {
 
 #[test]
 fn a_session_that_expires_too_early_or_too_late_is_detected() {
-    let expiry = Expiry { ttl: Duration::from_secs(10), tolerance: Duration::from_secs(1) };
+    let expiry = Expiry { ttl: Duration::from_secs(10), ..Expiry::DEFAULT };
     let used = read(5, &[A0]);
     let at = |seconds, shown: &[(&str, &str)]| {
         broken_with(&[born(), used.clone(), read(seconds, shown)], &[], expiry)

@@ -44,6 +44,9 @@ pub(crate) struct Plan {
     pub(crate) longest_wait: Duration,
     /// Whether clients count and take items.
     pub(crate) counts: bool,
+    /// One in so many logins and logouts is sent, and reads take the place of the others, so that
+    /// sessions become older.
+    pub(crate) one_end_in: u8,
 }
 
 impl Plan {
@@ -64,6 +67,7 @@ impl Plan {
             login_share: 6,
             longest_wait: Duration::ZERO,
             counts: true,
+            one_end_in: 1,
         }
     }
 }
@@ -213,9 +217,12 @@ impl Tab {
         if let Some(flash) = self.flash.take() {
             return Operation::Remove(flash);
         }
-        let can_login = !self.plan.logins.is_empty();
+        let (can_login, last) = (!self.plan.logins.is_empty(), 98 - self.plan.login_share);
         match self.rng.u8(..100) {
-            what if can_login && (98 - self.plan.login_share..98).contains(&what) => {
+            what if what >= last && self.plan.one_end_in > 1 && self.is_left_out() => {
+                Operation::Get
+            }
+            what if can_login && (last..98).contains(&what) => {
                 Operation::Login(Items::from([("user".to_owned(), self.value())]))
             }
             0..30 => {
@@ -242,6 +249,10 @@ impl Tab {
             98.. => Operation::Logout,
             _ => Operation::Get,
         }
+    }
+
+    fn is_left_out(&mut self) -> bool {
+        self.rng.u8(..self.plan.one_end_in) > 0
     }
 
     /// Returns a JSON value that is written nowhere else: a number too precise for a float, or a

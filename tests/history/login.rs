@@ -17,11 +17,23 @@ use session_core::{
     FileStorage, Manager, Redis, RedisHashTableStorage, RedisKeyValueStorage, Snapshot, Storage,
 };
 
-use super::{record::COUNT, rule::Expiry};
+use super::{
+    record::COUNT,
+    rule::{Expiry, Renewal},
+};
 use crate::demo::{client::COOKIE, server, store::Store};
 
 /// The parameter with the milliseconds for which the handler of a request waits.
 pub(super) const WAIT: &str = "wait";
+
+/// What an application does with its sessions as time passes.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Lifetimes {
+    /// The touch interval with which its cookies roll, at most once an interval. `None`: cookies do
+    /// not roll.
+    pub(crate) rolling: Option<Duration>,
+    pub(crate) renewal: Option<Renewal>,
+}
 
 /// A running application, stopped on drop.
 pub(crate) struct Application {
@@ -30,15 +42,14 @@ pub(crate) struct Application {
 }
 
 impl Application {
-    /// Starts an application. With a touch interval, its cookies roll, at most once an interval.
     pub(crate) fn start(
-        rolling: Option<Duration>,
+        lifetimes: Lifetimes,
         storage: impl FnOnce() -> Arc<dyn Storage> + Send + 'static,
     ) -> Self {
         let (sender, receiver) = mpsc::channel();
         thread::spawn(move || {
             actix_rt::System::new().block_on(async move {
-                let (server, port) = serve(storage(), rolling, 0);
+                let (server, port) = serve(storage(), lifetimes, 0);
                 let application = Self { port, handle: server.handle() };
                 sender.send(application).expect("the test waits");
                 server.await.expect("the server stops without an error");
@@ -83,17 +94,20 @@ fn serve_until_killed() {
         other => panic!("{other}: not a storage that several processes share"),
     };
     actix_rt::System::new().block_on(async move {
-        let (server, port) = serve(storage, None, port);
+        let (server, port) = serve(storage, Lifetimes::default(), port);
         eprintln!("listening on http://127.0.0.1:{port}, with logins");
         server.await.expect("only a kill ends the server");
     });
 }
 
 /// Starts the application on a port, 0 for any. Returns the port.
-fn serve(storage: Arc<dyn Storage>, rolling: Option<Duration>, port: u16) -> (Server, u16) {
+fn serve(storage: Arc<dyn Storage>, lifetimes: Lifetimes, port: u16) -> (Server, u16) {
     let mut manager = Manager::builder(storage).ttl(Expiry::DEFAULT.ttl);
     let mut cookie = CookieConfig::new().name(COOKIE).secure(false);
-    if let Some(touch_interval) = rolling {
+    if let Some(renewal) = lifetimes.renewal {
+        manager = manager.renew_after(renewal.after).grace(renewal.grace);
+    }
+    if let Some(touch_interval) = lifetimes.rolling {
         manager = manager.touch_interval(touch_interval);
         cookie = cookie.age(CookieAge::Rolling);
     }

@@ -17,6 +17,7 @@ pub(crate) mod near_cache;
 mod presence;
 pub(crate) mod record;
 mod register;
+pub(crate) mod renewals;
 mod response;
 pub(crate) mod rule;
 mod session_trace;

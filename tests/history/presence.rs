@@ -4,23 +4,26 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::{
     checker::Checker,
-    record::{Event, Id, Moment, Operation},
+    record::{Answer, Cookie, Event, Id, Moment, Operation},
+    renewals::Retired,
     rule::{Expiry, Rule, micros},
-    session_trace::{End, Evidence, SessionTrace, evidence},
+    session_trace::{End, Evidence, SessionTrace},
 };
 
 impl Checker<'_> {
     /// Returns everything that ended the session or may have ended it.
-    pub(super) fn ends(&self, trace: &SessionTrace) -> Vec<End> {
-        let ends = trace.events.iter().filter_map(|&at| {
+    pub(super) fn ends(&self, trace: &SessionTrace, retired: &[Retired]) -> Vec<End> {
+        let graces: Vec<End> = retired.iter().map(Retired::end).collect();
+        let ends = trace.events.iter().flat_map(|&at| {
             // The event that issued the first id may claim the session before this one.
             let event = self.event(at);
-            let claimed = event.claim.as_ref().is_some_and(|claim| trace.ids.contains(claim));
-            claimed.then(|| End::of(at, event)).flatten()
+            let claim = event.claim.as_ref().filter(|claim| trace.ids.contains(claim));
+            claim.map(|claim| ends_of(at, event, claim, trace, &graces)).unwrap_or_default()
         });
         let lost = self.history.losses.iter();
-        let lost = lost.map(|&from| End { event: None, of: None, from, to: None });
-        ends.chain(lost).collect()
+        let lost =
+            lost.map(|&from| End { event: None, of: None, is_of_grace: false, from, to: None });
+        ends.chain(lost).chain(graces.clone()).collect()
     }
 
     /// Returns whether the first write of the session set an item that is never removed.
@@ -45,7 +48,8 @@ impl Checker<'_> {
             let (before, event) = (uses, self.event(at));
             // The event that issued the first id has made the session.
             let is_its = event.claim.as_ref().is_some_and(|claim| trace.ids.contains(claim));
-            uses.add(at, event, !is_its || evidence(event, is_anchored) == Evidence::Present);
+            let is_present = trace.evidence(event, is_anchored) == Evidence::Present;
+            uses.add(at, event, !is_its || is_present);
             before
         });
         before.collect()
@@ -61,7 +65,7 @@ impl Checker<'_> {
             let Some(claim) = event.claim.as_ref().filter(|claim| trace.ids.contains(claim)) else {
                 continue;
             };
-            let evidence = evidence(event, is_anchored);
+            let evidence = trace.evidence(event, is_anchored);
             let may_have_ended = ends
                 .iter()
                 .filter(|end| end.event != Some(at))
@@ -71,7 +75,9 @@ impl Checker<'_> {
                     let over =
                         |end: &&End| end.concerns(claim) && end.is_certain_before(event.sent);
                     if let Some(end) = ends.iter().find(over) {
-                        self.broken(Rule::LogoutIsFinal, end.event.into_iter().chain([at]));
+                        let rule =
+                            if end.is_of_grace { Rule::GraceEnds } else { Rule::LogoutIsFinal };
+                        self.broken(rule, end.event.into_iter().chain([at]));
                     } else if let Some(&(_, absence)) =
                         first_absence.get(claim).filter(|(moment, _)| *moment < event.sent)
                     {
@@ -98,6 +104,26 @@ impl Checker<'_> {
             }
         }
     }
+}
+
+/// Returns the ends that `event` causes or may cause. Once the grace of the claimed id is over, the
+/// id leads to no session that the request could end.
+fn ends_of(at: usize, event: &Event, claim: &Id, trace: &SessionTrace, graces: &[End]) -> Vec<End> {
+    let own = || vec![claim.clone()];
+    let grace = graces.iter().find(|end| end.concerns(claim));
+    if grace.is_some_and(|end| end.is_certain_before(event.sent)) {
+        return End::of(at, event, own()).into_iter().collect();
+    }
+    let end = End::of(at, event, trace.line(claim));
+    let is_quiet_logout = event.operation == Operation::Logout
+        && event.answer == Answer::Done
+        && event.cookie != Cookie::Expired;
+    let may_be_over = grace.is_some_and(|end| end.is_possible_by(event.answered));
+    if is_quiet_logout && may_be_over {
+        let perhaps = end.map(|end| End { to: None, ..end });
+        return perhaps.into_iter().chain(End::of(at, event, own())).collect();
+    }
+    end.into_iter().collect()
 }
 
 /// Returns whether a session is as old as its time to live, so that it may have expired because a

@@ -120,6 +120,14 @@ impl Event {
         matches!(self.answer, Unavailable | Cut(_) | Unexpected(_) | RolledBack(_))
     }
 
+    /// Returns the id in the cookie, if it is a new one.
+    pub(crate) fn issued(&self) -> Option<&Id> {
+        match &self.cookie {
+            Cookie::Issued(id) => Some(id),
+            _ => None,
+        }
+    }
+
     /// Returns the items that this operation sets.
     pub(crate) fn items_set(&self) -> Option<&Items> {
         match &self.operation {

@@ -35,6 +35,11 @@ pub(crate) enum Rule {
     LogoutIsFinal,
     /// An id that no server has issued is never adopted, and no id is issued twice.
     OnlyIssuedIds,
+    /// An id is renewed by itself once it is due, not before, and all requests that are told the
+    /// new one are told the same.
+    OneNewId,
+    /// An id that was renewed by itself leads to nothing once its grace is over.
+    GraceEnds,
     /// A session expires once it was unused for its time to live, neither earlier nor later.
     ExpiryIsExact,
     /// No response gives, rolls or takes a cookie against what a later one has established. A
@@ -53,18 +58,30 @@ pub(crate) struct Violation {
     pub(crate) events: Vec<usize>,
 }
 
-/// The time to live of sessions, on every server of a run.
+/// How long sessions and their ids live, on every server of a run.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Expiry {
     pub(crate) ttl: Duration,
     /// The deviation that still counts as exact.
     pub(crate) tolerance: Duration,
+    /// When ids are renewed by themselves. `None`: never.
+    pub(crate) renewal: Option<Renewal>,
+}
+
+/// The renewal of ids by themselves. The check expects that an id is not due again before the grace
+/// of the one before is over, whatever the store does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Renewal {
+    /// The age at which an id is due.
+    pub(crate) after: Duration,
+    /// The time for which the old id leads to the session.
+    pub(crate) grace: Duration,
 }
 
 impl Expiry {
     /// The demo's default time to live.
     pub(crate) const DEFAULT: Self =
-        Self { ttl: Duration::from_secs(60), tolerance: Duration::from_secs(1) };
+        Self { ttl: Duration::from_secs(60), tolerance: Duration::from_secs(1), renewal: None };
     /// The same where servers are killed, or masters of Redis. Both may forget the last uses, those
     /// of one touch interval: a tenth of the time to live.
     pub(crate) const WITH_KILLS: Self = Self { tolerance: Duration::from_secs(7), ..Self::DEFAULT };
