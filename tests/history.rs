@@ -10,6 +10,9 @@ mod demo;
 mod history;
 mod support;
 
+/// Runs with hashed ids and encrypted items.
+#[path = "history/at_rest.rs"]
+mod at_rest;
 /// Tests of the check itself.
 #[path = "history/check_tests.rs"]
 mod check_tests;
@@ -44,7 +47,7 @@ use history::{
     rule::{Expiry, Report, Violation},
 };
 use session_core::{
-    FileStorage, MemoryStorage, Redis, RedisHashTableStorage, RedisKeyValueStorage,
+    FileStorage, MemoryStorage, Redis, RedisHashTableStorage, RedisKeyValueStorage, Storage,
 };
 
 #[test]
@@ -182,20 +185,24 @@ fn login(store: &Store, rolling: Option<Duration>) -> Application {
 }
 
 fn login_with(store: &Store, lifetimes: Lifetimes) -> Application {
+    Application::start(lifetimes, storage(store))
+}
+
+/// Returns what opens a storage on the same store, in the thread that uses it.
+fn storage(store: &Store) -> Box<dyn FnOnce() -> Arc<dyn Storage> + Send> {
     match store {
-        Store::Memory => Application::start(lifetimes, || Arc::new(MemoryStorage::new())),
+        Store::Memory => Box::new(|| Arc::new(MemoryStorage::new())),
         Store::File(directory) => {
             let path = directory.path().to_owned();
-            let open = || FileStorage::open(path).expect("a directory");
-            Application::start(lifetimes, || Arc::new(open()))
+            Box::new(|| Arc::new(FileStorage::open(path).expect("a directory")))
         }
-        Store::KeyValue(_) => {
-            let url = store.redis().url();
-            Application::start(lifetimes, || Arc::new(RedisKeyValueStorage::new(redis(url))))
+        Store::KeyValue(server) => {
+            let url = server.url();
+            Box::new(|| Arc::new(RedisKeyValueStorage::new(redis(url))))
         }
-        Store::HashTable(_) => {
-            let url = store.redis().url();
-            Application::start(lifetimes, || Arc::new(RedisHashTableStorage::new(redis(url))))
+        Store::HashTable(server) => {
+            let url = server.url();
+            Box::new(|| Arc::new(RedisHashTableStorage::new(redis(url))))
         }
     }
 }

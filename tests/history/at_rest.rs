@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use session_core::{HashedIds, IntoStorage, KeyRing, Sealed, Storage};
 
 use crate::{
-    assert_consistent, assert_no_panic, count,
+    assert_no_panic, assert_no_violation, count,
     demo::{server::Server, store::Store},
     history::{
         check::check,
@@ -54,7 +54,8 @@ fn run(what: &str, store: &Store) {
     ports.push(login.port());
     let history = record(&plan, &ports, Duration::from_secs(2));
     let what = format!("{what}, {} servers, hashed ids and encrypted items", ports.len());
-    assert_consistent(&what, &plan, &history, &check(&history, Expiry::DEFAULT));
+    // A login that meets writes all the time may give up. The rules know what that means.
+    assert_no_violation(&what, &plan, &history, &check(&history, Expiry::DEFAULT));
     assert_no_panic(&servers);
     assert!(count(&history, |event| event.answer == Answer::Renewed) > 0);
     assert!(count(&history, |event| matches!(event.answer, Answer::Counted(2..))) > 0);
