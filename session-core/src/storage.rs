@@ -7,7 +7,6 @@ mod ttl_range;
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use futures_util::future;
 use serde_json::value::RawValue;
 
 pub use self::options::{
@@ -236,9 +235,10 @@ pub(crate) async fn rename_by_copying<S: Storage + ?Sized>(
     to: &SessionId,
     options: RenameOptions<'_>,
 ) -> Result<bool> {
-    // Side by side, because each round trip less is a write less that interferes.
-    let read = || future::try_join(storage.get_session(from), storage.expires_in(from));
-    let (Some(mut seen), Some(ttl)) = read().await? else {
+    let Some(mut seen) = storage.get_session(from).await? else {
+        return Ok(false);
+    };
+    let Some(ttl) = storage.expires_in(from).await? else {
         return Ok(false);
     };
     let copy = Changes::between(None, &seen);
@@ -256,12 +256,13 @@ pub(crate) async fn rename_by_copying<S: Storage + ?Sized>(
         if is_ended {
             return Ok(true);
         }
-        let (now, left) = read().await?;
-        let Some(now) = now.filter(|now| !now.is_marker()) else {
+        let now = storage.get_session(from).await?.filter(|now| !now.is_marker());
+        let Some(now) = now else {
             storage.remove_all(to, None).await?;
             return Ok(false);
         };
-        let (missed, ttl) = (Changes::between(Some(&seen), &now), left.unwrap_or(ttl));
+        let missed = Changes::between(Some(&seen), &now);
+        let ttl = storage.expires_in(from).await?.unwrap_or(ttl);
         let update = SetOptions::update(ttl).lifetime(Lifetime::exactly(ttl)).seen(&seen);
         if storage.set_session(to, &missed, update).await? != Written::Saved {
             // The copy is gone; `from` still has everything.
