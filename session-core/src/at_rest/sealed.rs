@@ -35,7 +35,7 @@ use crate::{
 /// # Round trips
 ///
 /// As the storage inside, but: a rename copies the session, because its items are bound to the new id
-/// (four or more). An update of a session that was not read, and an unconditional removal, read a whole
+/// (four or more), and fails with a timeout if others write to it all the time. An update of a session that was not read, and an unconditional removal, read a whole
 /// session first. The first write of a session that is not encrypted, or with another key than the
 /// first, takes one more if others write to it at the same time.
 ///
