@@ -115,16 +115,16 @@ pub trait Storage: Debug + Send + Sync + 'static {
         Ok(self.get_session(id).await?.is_some_and(|session| session.item(key).is_some()))
     }
 
-    /// Reads one item and the session's metadata: a session with this item, if it exists, and no other.
-    /// `None` if there is neither the item nor metadata.
+    /// Reads one item and the session's metadata: a session with this item, if it exists, and no
+    /// other. `None` if there is neither the item nor metadata.
     ///
     /// Called instead of [`get`](Self::get) where the metadata matters.
     async fn get_with_metadata(&self, id: &SessionId, key: &str) -> Result<Option<Snapshot>> {
         Ok(self.get_session(id).await?.and_then(|session| session.only(key)))
     }
 
-    /// Changes the time to live like [`update_ttl`](Self::update_ttl), and returns the session's metadata: a
-    /// session without items. `None` if there is no session.
+    /// Changes the time to live like [`update_ttl`](Self::update_ttl), and returns the session's
+    /// metadata: a session without items. `None` if there is no session.
     ///
     /// Not one step: the metadata may be newer.
     async fn update_ttl_with_metadata(
@@ -144,8 +144,8 @@ pub trait Storage: Debug + Send + Sync + 'static {
         Ok(self.get_session(id).await?.map_or(0, |session| session.len()))
     }
 
-    /// Sets an item to `new`, or removes it, if it is still the one that was `seen`. Restarts the time
-    /// to live.
+    /// Sets an item to `new`, or removes it, if it is still the one that was `seen`. Restarts the
+    /// time to live.
     ///
     /// One atomic step, which the changes of other items do not disturb. Never creates a session.
     async fn swap_item(
@@ -162,9 +162,9 @@ pub trait Storage: Debug + Send + Sync + 'static {
     /// Moves a session to another id, with the same items and time to live.
     ///
     /// The new entry is complete before the old one is removed. A concurrent write to `from` is not
-    /// lost, and a concurrent removal of `from` wins. Returns `false`, and changes nothing, if `from`
-    /// does not exist or `to` is taken. A process that dies half way leaves `from` untouched and
-    /// perhaps a copy that expires.
+    /// lost, and a concurrent removal of `from` wins. Returns `false`, and changes nothing, if
+    /// `from` does not exist or `to` is taken. A process that dies half way leaves `from` untouched
+    /// and perhaps a copy that expires.
     ///
     /// With a grace, a marker takes the session's place at `from`, in the same step that ends it.
     async fn rename(

@@ -13,9 +13,9 @@ use crate::{
 
 /// Keeps ids out of the store: a storage is given the SHA-256 of each id, in lower-case base 32.
 ///
-/// Whoever reads the store, a copy of it or its log learns no id that a server would accept. SHA-256
-/// of 160 random bits needs neither a salt nor a key; ids that an application chooses so that they can
-/// be guessed stay guessable. Costs no round trip.
+/// Whoever reads the store, a copy of it or its log learns no id that a server would accept.
+/// SHA-256 of 160 random bits needs neither a salt nor a key; ids that an application chooses so
+/// that they can be guessed stay guessable. Costs no round trip.
 ///
 /// Not a [`Storage`] but what a [`Manager`](crate::Manager) is given, so that it is the outermost
 /// layer: what lies below, `Sealed` too, works with the ids as they are stored.
@@ -57,18 +57,19 @@ impl<S: Storage> HashedIds<S> {
 
     /// Finds sessions that were stored under their plain ids, and moves each one at its next use.
     ///
-    /// For a store that was used without hashing. The time counts from here; the longest time to live
-    /// of a session is enough, because what is not used for that long has expired.
+    /// For a store that was used without hashing. The time counts from here; the longest time to
+    /// live of a session is enough, because what is not used for that long has expired.
     ///
-    /// Until then, an id without a session, and with a storage of items an item that does not exist,
-    /// cost three round trips more. The store is asked for an id without a session as it is, so that a
-    /// log of its commands shows it. A storage that renames by copying, such as `Sealed` or a cluster,
-    /// leaves the plain session behind until it expires if the process dies meanwhile.
+    /// Until then, an id without a session, and with a storage of items an item that does not
+    /// exist, cost three round trips more. The store is asked for an id without a session as it is,
+    /// so that a log of its commands shows it. A storage that renames by copying, such as `Sealed`
+    /// or a cluster, leaves the plain session behind until it expires if the process dies
+    /// meanwhile.
     ///
     /// Hashing begins on all nodes at once: one that does not hash finds no session that was moved.
     ///
-    /// An id of 52 characters `a-z 2-7` is never looked for as it is. Otherwise a hash that was read in
-    /// the store would lead to its session.
+    /// An id of 52 characters `a-z 2-7` is never looked for as it is. Otherwise a hash that was
+    /// read in the store would lead to its session.
     ///
     /// # Examples
     ///
@@ -126,8 +127,8 @@ impl<S: Storage> Hashing<S> {
     }
 }
 
-/// Calls the storage with the hash of an id. If the answer may mean that there is no session, moves the
-/// one under the plain id, if there is one, and calls again.
+/// Calls the storage with the hash of an id. If the answer may mean that there is no session, moves
+/// the one under the plain id, if there is one, and calls again.
 macro_rules! with_hash {
     ($this:ident, $id:ident, $is_unknown:expr, |$storage:ident| $call:expr) => {{
         let $storage = &$this.0.storage;

@@ -109,8 +109,8 @@ impl EncryptionKey {
         RawValue::from_string(text).expect("a string without escapes is JSON")
     }
 
-    /// Decrypts what [`seal`](Self::seal) has made of an item, in its place. If it was made otherwise,
-    /// the bytes stay as they are.
+    /// Decrypts what [`seal`](Self::seal) has made of an item, in its place. If it was made
+    /// otherwise, the bytes stay as they are.
     fn open(&self, place: &Place, sealed: &mut [u8]) -> bool {
         let Some((item, tag)) = sealed.split_last_chunk_mut() else { return false };
         let tag: &Tag = (&*tag).into();
@@ -155,9 +155,9 @@ impl fmt::Debug for EncryptionKey {
 /// One or more encryption keys: the first one encrypts, all of them decrypt.
 ///
 /// To replace a key, put the new one before it on every node. If nodes are restarted one after the
-/// other, first add the new one behind it, so that each node can read what others write. Sessions are
-/// encrypted anew when they are written. Remove the old key when no session encrypted with it can be
-/// left: after the absolute lifetime, or once sessions that are only read may be lost.
+/// other, first add the new one behind it, so that each node can read what others write. Sessions
+/// are encrypted anew when they are written. Remove the old key when no session encrypted with it
+/// can be left: after the absolute lifetime, or once sessions that are only read may be lost.
 ///
 /// # Examples
 ///

@@ -11,33 +11,35 @@ use crate::{
     TtlRange, WriteMode, Written, storage::swap_in_session,
 };
 
-/// Keeps items unreadable in a store: each one is encrypted with AES-256-GCM-SIV (RFC 8452) before the storage
-/// inside is given it.
+/// Keeps items unreadable in a store: each one is encrypted with AES-256-GCM-SIV (RFC 8452) before
+/// the storage inside is given it.
 ///
-/// Whoever reads the store, a copy of it or its log learns no item. An item is bound to the id of its
-/// session and to its key: copied to another place, or changed by one bit, it cannot be opened. A session
-/// of a storage of whole sessions then counts as none, and is left as it is; of a storage of items, that
-/// item counts as none.
+/// Whoever reads the store, a copy of it or its log learns no item. An item is bound to the id of
+/// its session and to its key: copied to another place, or changed by one bit, it cannot be opened.
+/// A session of a storage of whole sessions then counts as none, and is left as it is; of a storage
+/// of items, that item counts as none.
 ///
-/// Not hidden: the keys of items, their lengths, the metadata (when a session was created, its own time
-/// to live), and whether an item of a session is the same as before. The last one is because the same
-/// item becomes the same text each time; a random one would be another each time, and a storage could
-/// not tell whether an item has changed. Equal items of two sessions, or under two keys, differ.
+/// Not hidden: the keys of items, their lengths, the metadata (when a session was created, its own
+/// time to live), and whether an item of a session is the same as before. The last one is because
+/// the same item becomes the same text each time; a random one would be another each time, and a
+/// storage could not tell whether an item has changed. Equal items of two sessions, or under two
+/// keys, differ.
 ///
 /// # A store with sessions that are not encrypted
 ///
-/// They are read, and encrypted at their next write: whole, or item by item with a storage of items.
-/// So whoever can write to the store can put a session of their own making in. When no such session is
-/// left, [`require_encryption`](Self::require_encryption) ends this.
+/// They are read, and encrypted at their next write: whole, or item by item with a storage of
+/// items. So whoever can write to the store can put a session of their own making in. When no such
+/// session is left, [`require_encryption`](Self::require_encryption) ends this.
 ///
 /// Encryption begins on all nodes at once: one without the keys takes what is encrypted for a text.
 ///
 /// # Round trips
 ///
-/// As the storage inside, but: a rename copies the session, because its items are bound to the new id
-/// (four or more), and fails with a timeout if others write to it all the time. An update of a session that was not read, and an unconditional removal, read a whole
-/// session first. The first write of a session that is not encrypted, or with another key than the
-/// first, takes one more if others write to it at the same time.
+/// As the storage inside, but: a rename copies the session, because its items are bound to the new
+/// id (four or more), and fails with a timeout if others write to it all the time. An update of a
+/// session that was not read, and an unconditional removal, read a whole session first. The first
+/// write of a session that is not encrypted, or with another key than the first, takes one more if
+/// others write to it at the same time.
 ///
 /// # Examples
 ///
@@ -98,8 +100,8 @@ impl<S: Storage> Sealed<S> {
         }
     }
 
-    /// Decrypts a session, or of one from a storage of items what is there of it. `None` if it counts
-    /// as none.
+    /// Decrypts a session, or of one from a storage of items what is there of it. `None` if it
+    /// counts as none.
     fn open(&self, id: &SessionId, stored: Snapshot) -> Option<Snapshot> {
         let (mut items, mut sealed, mut is_current) = (Vec::with_capacity(stored.len()), 0, true);
         for (key, text) in stored.iter() {
@@ -142,8 +144,8 @@ impl<S: Storage> Sealed<S> {
         Ok(now.filter(|now| now.is_same_session(seen)))
     }
 
-    /// Writes a session of a storage of whole sessions if it is still as it was read, all of its items
-    /// encrypted with the first key.
+    /// Writes a session of a storage of whole sessions if it is still as it was read, all of its
+    /// items encrypted with the first key.
     async fn replace(
         &self,
         id: &SessionId,
