@@ -22,6 +22,8 @@ pub(crate) struct Conditions {
 pub(crate) struct Effort {
     pub(crate) rounds: usize,
     pub(crate) seconds: u64,
+    /// Begins with a round that is not measured.
+    pub(crate) warms_up: bool,
 }
 
 /// A route of a server.
@@ -40,12 +42,12 @@ pub(crate) struct Outcome {
     pub(crate) case: Case,
     /// Requests per second.
     pub(crate) rate: Figure,
-    /// The rate relative to actix-web alone in the same round.
+    /// The rate relative to that of the reference in the same round.
     pub(crate) relative: Figure,
     /// Processor time of the server per request, in microseconds.
     pub(crate) cpu: Figure,
-    /// The processor time beyond that of actix-web alone in the same round.
-    pub(crate) over_bare: Figure,
+    /// The processor time beyond that of the reference in the same round.
+    pub(crate) over: Figure,
     /// Processor time of Redis per request, in microseconds.
     pub(crate) redis_cpu: Figure,
     /// Commands that Redis executed per request, including those called by scripts.
@@ -91,18 +93,23 @@ impl Figure {
     }
 }
 
-/// Measures cases together with actix-web alone on the same routes. The servers take turns within
-/// each round, so that a disturbance of the machine affects all of them.
+/// Returns actix-web alone on the same route.
+pub(crate) fn bare(case: &Case) -> Case {
+    Case { server: Name::BARE, ..*case }
+}
+
+/// Measures cases together with the references of each. The servers take turns within each round, so
+/// that a disturbance of the machine affects all of them.
 pub(crate) fn measure(
     redis: &Redis,
     conditions: Conditions,
     cases: &[Case],
+    reference: fn(&Case) -> Case,
     effort: Effort,
 ) -> Result<Vec<Outcome>> {
     redis.clear()?;
-    let bare = |case: &Case| Case { server: Name::BARE, ..*case };
     let mut all: Vec<Case> = Vec::new();
-    for case in cases.iter().map(bare).chain(cases.iter().copied()) {
+    for case in cases.iter().flat_map(|case| [reference(case), *case]) {
         if !all.contains(&case) {
             all.push(case);
         }
@@ -121,7 +128,7 @@ pub(crate) fn measure(
     };
     let mut rounds: Vec<Vec<Sample>> = Vec::new();
     // Round 0 only warms up.
-    for round in 0..=effort.rounds {
+    for round in usize::from(!effort.warms_up)..=effort.rounds {
         let mut samples = Vec::new();
         for (at, case) in all.iter().enumerate() {
             eprint!("\r  round {round} of {}: {}/{}   ", effort.rounds, at + 1, all.len());
@@ -136,16 +143,17 @@ pub(crate) fn measure(
     }
     eprintln!();
     let outcome = |(at, case): (usize, &Case)| {
-        let limit = all.iter().position(|other| *other == bare(case)).expect("bare is among them");
+        let reference = all.iter().position(|other| *other == reference(case));
+        let reference = reference.expect("it is among them");
         let figure = |read: fn(&Sample, &Sample) -> f64| {
-            Figure(rounds.iter().map(|round| read(&round[at], &round[limit])).collect())
+            Figure(rounds.iter().map(|round| read(&round[at], &round[reference])).collect())
         };
         Outcome {
             case: *case,
             rate: figure(|this, _| this.rate),
-            relative: figure(|this, bare| this.rate / bare.rate),
+            relative: figure(|this, reference| this.rate / reference.rate),
             cpu: figure(|this, _| this.cpu),
-            over_bare: figure(|this, bare| this.cpu - bare.cpu),
+            over: figure(|this, reference| this.cpu - reference.cpu),
             redis_cpu: figure(|this, _| this.redis_cpu),
             executed: figure(|this, _| this.executed),
             p50: figure(|this, _| this.p50),

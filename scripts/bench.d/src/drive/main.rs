@@ -1,5 +1,6 @@
 //! Runs the servers side by side under load and writes the report.
 
+mod at_rest;
 mod comparison;
 mod load;
 mod machine;
@@ -12,26 +13,37 @@ mod server;
 mod svg;
 mod table;
 
-use std::{error::Error, fs, path::PathBuf};
+use std::{error::Error, fs, path::Path};
 
 use plan::Profile;
+use redis::Redis;
 
 type Result<T = (), E = Box<dyn Error>> = std::result::Result<T, E>;
 
 fn main() -> Result {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let (profile, directory) = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["quick", directory] => (Profile::quick(), PathBuf::from(directory)),
-        ["smoke", directory] => (Profile::smoke(), PathBuf::from(directory)),
-        ["full", directory] => (Profile::full(), PathBuf::from(directory)),
-        _ => return Err("usage: drive full|quick|smoke DIRECTORY".into()),
+        ["quick", directory] => (Profile::quick(), directory),
+        ["smoke", directory] => (Profile::smoke(), directory),
+        ["full", directory] => (Profile::full(), directory),
+        ["at-rest", directory] => {
+            let results = at_rest::measure(&Redis::start()?, at_rest::EFFORT)?;
+            return write(directory, &report::at_rest_alone(&results), None);
+        }
+        _ => return Err("usage: drive full|quick|smoke|at-rest DIRECTORY".into()),
     };
     let results = plan::run(&profile)?;
-    fs::create_dir_all(&directory)?;
-    let report = report::markdown(&profile, &results);
+    write(directory, &report::markdown(&profile, &results), Some(&svg::picture(&results)))
+}
+
+fn write(directory: &str, report: &str, picture: Option<&str>) -> Result {
+    let directory = Path::new(directory);
+    fs::create_dir_all(directory)?;
     println!("\n{report}");
     fs::write(directory.join("BENCHMARKS.md"), report)?;
-    fs::write(directory.join("benchmarks.svg"), svg::picture(&results))?;
+    if let Some(picture) = picture {
+        fs::write(directory.join("benchmarks.svg"), picture)?;
+    }
     eprintln!("written to {}", directory.display());
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     Result,
+    at_rest::{self, AtRest},
     comparison::{self, Case, Conditions, Effort, Outcome},
     load::{self, Load, LoadOptions},
     redis::Redis,
@@ -16,6 +17,8 @@ pub(crate) struct Profile {
     pub(crate) main: Effort,
     /// For everything else. `None` omits it.
     pub(crate) rest: Option<Effort>,
+    /// For hashed ids and encrypted items.
+    pub(crate) at_rest: Option<Effort>,
 }
 
 /// A comparison with its results.
@@ -40,6 +43,7 @@ pub(crate) struct Results {
     pub(crate) sizes: Vec<Comparison>,
     pub(crate) interference: Vec<Interference>,
     pub(crate) counts: Vec<Count>,
+    pub(crate) at_rest: Option<AtRest>,
 }
 
 /// The target for one route on one storage.
@@ -119,25 +123,26 @@ pub(crate) const TARGETS: &[Target] = &[
     },
 ];
 
-/// The size of a typical session: a user's id, a name, a token.
-const USUAL: Conditions =
-    Conditions { workers: 1, connections: 32, sessions: Sessions { count: 1000, bytes: 100 } };
+const USUAL: Conditions = Conditions { workers: 1, connections: 32, sessions: Sessions::USUAL };
 
 const SIZES: [usize; 9] = [100, 300, 1_000, 3_000, 10_000, 30_000, 100_000, 1_000_000, 10_000_000];
 
 impl Profile {
     pub(crate) fn full() -> Self {
-        let rest = Some(Effort { rounds: 2, seconds: 1 });
-        Self { name: "full", main: Effort { rounds: 4, seconds: 2 }, rest }
+        let main = Effort { rounds: 4, seconds: 2, warms_up: true };
+        let rest = Some(Effort { rounds: 2, seconds: 1, warms_up: true });
+        Self { name: "full", main, rest, at_rest: Some(at_rest::EFFORT) }
     }
 
     pub(crate) fn quick() -> Self {
-        Self { name: "quick", main: Effort { rounds: 5, seconds: 2 }, rest: None }
+        let main = Effort { rounds: 5, seconds: 2, warms_up: true };
+        Self { name: "quick", main, rest: None, at_rest: None }
     }
 
     pub(crate) fn smoke() -> Self {
-        let once = Effort { rounds: 1, seconds: 1 };
-        Self { name: "smoke", main: once, rest: Some(once) }
+        let once = Effort { rounds: 1, seconds: 1, warms_up: true };
+        let at_rest = Some(Effort { warms_up: false, ..once });
+        Self { name: "smoke", main: once, rest: Some(once), at_rest }
     }
 }
 
@@ -145,7 +150,7 @@ impl Conditions {
     fn with_size(self, bytes: usize) -> Self {
         // Few connections and sessions, because many large ones would need gigabytes.
         let count = (20_000_000 / bytes).clamp(4, self.sessions.count);
-        Self { connections: 4, sessions: Sessions { count, bytes }, ..self }
+        Self { connections: 4, sessions: Sessions { count, bytes, ..self.sessions }, ..self }
     }
 }
 
@@ -156,13 +161,13 @@ pub(crate) fn run(profile: &Profile) -> Result<Results> {
     let main_cases = if profile.rest.is_some() { all.clone() } else { targets_and_peers() };
     let comparison = |title, conditions, cases: &[Case], effort| -> Result<Comparison> {
         eprintln!("{title}");
-        let outcomes = comparison::measure(&redis, conditions, cases, effort)?;
+        let outcomes = comparison::measure(&redis, conditions, cases, comparison::bare, effort)?;
         Ok(Comparison { title, conditions, outcomes })
     };
     eprintln!("counting allocations and commands");
     let mut counted = serial::cases(&[Name::BARE]);
     counted.extend(&main_cases);
-    let counts = serial::count(&redis, &counted)?;
+    let counts = serial::count(&redis, &counted, Sessions::USUAL)?;
     let main = comparison("side by side", USUAL, &main_cases, profile.main)?;
     let (mut variations, mut sizes, mut interference) = (Vec::new(), Vec::new(), Vec::new());
     if let Some(effort) = profile.rest {
@@ -185,7 +190,8 @@ pub(crate) fn run(profile: &Profile) -> Result<Results> {
             interference.push(measure_interference(&redis, storage, effort)?);
         }
     }
-    Ok(Results { main, variations, sizes, interference, counts })
+    let at_rest = profile.at_rest.map(|effort| at_rest::measure(&redis, effort)).transpose()?;
+    Ok(Results { main, variations, sizes, interference, counts, at_rest })
 }
 
 fn targets_and_peers() -> Vec<Case> {
@@ -201,8 +207,10 @@ fn targets_and_peers() -> Vec<Case> {
 fn measure_interference(redis: &Redis, storage: Name, effort: Effort) -> Result<Interference> {
     eprintln!("small reads beside large ones: {}", storage.title());
     redis.clear()?;
-    let small = Server::start(storage, 1, redis, Sessions { count: 100, bytes: 100 }, false)?;
-    let large = small.with_sessions(Sessions { count: 1, bytes: 10_000_000 })?;
+    let small = Sessions { count: 100, ..Sessions::USUAL };
+    let large = Sessions { count: 1, bytes: 10_000_000, ..small };
+    let small = Server::start(storage, 1, redis, small, false)?;
+    let large = small.with_sessions(large)?;
     let seconds = effort.seconds * effort.rounds as u64;
     let options = LoadOptions { threads: 1, connections: 8, seconds };
     let alone = load::run(&small, Route::Item, options)?;

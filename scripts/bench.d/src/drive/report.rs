@@ -1,8 +1,11 @@
 //! Renders the results as a page.
 
+mod at_rest;
+
 use std::fmt::Write;
 
 use crate::{
+    at_rest::AtRest,
     comparison::{Case, Outcome},
     machine,
     plan::{Comparison, Profile, Results, TARGETS},
@@ -28,13 +31,7 @@ lost. That is part of the cost of a write here.
 ";
 
 pub(crate) fn markdown(profile: &Profile, results: &Results) -> String {
-    let mut page = String::from("# Benchmarks\n\n");
-    let command = match profile.name {
-        "full" => "scripts/bench".to_owned(),
-        name => format!("scripts/bench --{name}"),
-    };
-    let [machine, programs, crates] = machine::describe();
-    page += &format!("Made by `{command}` on: {machine}. {programs}; {crates}.\n\n{METHOD}\n");
+    let mut page = introduction(profile.name);
     page += "![Processor time per request](benchmarks.svg)\n\n";
     page += "## Targets\n\n";
     page += &about(&results.main);
@@ -69,7 +66,25 @@ pub(crate) fn markdown(profile: &Profile, results: &Results) -> String {
     page += "Memory allocations of the server and commands to Redis per request, for sequential \
              requests on a session of 100 bytes.\n\n";
     page += &counts(results);
+    if let Some(results) = &results.at_rest {
+        page += &at_rest::section(results);
+    }
     page
+}
+
+/// Returns a page with the section about hashed ids and encrypted items alone.
+pub(crate) fn at_rest_alone(results: &AtRest) -> String {
+    introduction("at-rest").trim_end().to_owned() + "\n" + &at_rest::section(results)
+}
+
+fn introduction(profile: &str) -> String {
+    let command = match profile {
+        "full" => "scripts/bench".to_owned(),
+        name => format!("scripts/bench --{name}"),
+    };
+    let [machine, programs, crates] = machine::describe();
+    let made = format!("Made by `{command}` on: {machine}. {programs}; {crates}.");
+    format!("# Benchmarks\n\n{made}\n\n{METHOD}\n")
 }
 
 fn about(comparison: &Comparison) -> String {
@@ -107,7 +122,7 @@ fn targets(results: &Results) -> String {
             target.title.to_owned(),
             figure(&outcome.relative, 2),
             format!("{:.2}", target.relative),
-            figure(&outcome.over_bare, 2),
+            figure(&outcome.over, 2),
             limit(target.over_bare),
             allocations(results, target.case),
             limit(target.allocations),
@@ -139,7 +154,7 @@ fn side_by_side(comparison: &Comparison) -> String {
                 format!("{:.0}", outcome.rate.median()),
                 figure(&outcome.relative, 2),
                 figure(&outcome.cpu, 2),
-                figure(&outcome.over_bare, 2),
+                figure(&outcome.over, 2),
                 format!("{:.2}", outcome.redis_cpu.median()),
                 format!("{:.2}", outcome.executed.median()),
                 format!("{:.2}", outcome.p50.median() / 1e3),

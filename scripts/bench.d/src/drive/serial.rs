@@ -18,14 +18,16 @@ pub(crate) struct Count {
     pub(crate) commands: f64,
 }
 
-/// Counts the costs of the requests on one session of 100 bytes.
-pub(crate) fn count(redis: &Redis, cases: &[Case]) -> Result<Vec<Count>> {
+/// Counts the costs of the requests on one of these sessions.
+pub(crate) fn count(redis: &Redis, cases: &[Case], sessions: Sessions) -> Result<Vec<Count>> {
     redis.clear()?;
     let mut counts = Vec::new();
     for (at, case) in cases.iter().enumerate() {
         eprint!("\r  {}/{}   ", at + 1, cases.len());
-        let server = Server::start(case.server, 1, redis, Sessions { count: 1, bytes: 100 }, true)?;
-        let ask = || (0..REQUESTS).try_for_each(|_| server.ask(case.route.path()).map(drop));
+        let one = Sessions { count: 1, ..sessions };
+        let server = Server::start(case.server, 1, redis, one, true)?;
+        let path = server.path(case.route);
+        let ask = || (0..REQUESTS).try_for_each(|_| server.ask(&path).map(drop));
         ask()?;
         // The two readings below include the cost of one reading.
         let reading = allocations(&server)?.abs_diff(allocations(&server)?);

@@ -33,6 +33,17 @@ impl Name {
 
     pub(crate) const OURS: &[Self] =
         &[Self::MEMORY, Self::FILE, Self::KEY_VALUE, Self::KEY_VALUE_NEAR_CACHE, Self::HASH];
+    /// Each storage as it is, with hashed ids, with encrypted items, and with both.
+    pub(crate) const AT_REST: [[Self; 4]; 3] = [
+        [Self::MEMORY, Self("memory+hashed"), Self("memory+encrypted"), Self("memory+both")],
+        [
+            Self::KEY_VALUE,
+            Self("key-value+hashed"),
+            Self("key-value+encrypted"),
+            Self("key-value+both"),
+        ],
+        [Self::HASH, Self("hash+hashed"), Self("hash+encrypted"), Self("hash+both")],
+    ];
     pub(crate) const PEERS: &[Self] = &[
         Self::ACTIX_SESSION,
         Self::ACTIX_SESSION_POOLED,
@@ -60,9 +71,12 @@ pub(crate) enum Route {
     Whole,
     Item,
     Set,
+    /// Only for sessions of one item.
+    Replace,
 }
 
 impl Route {
+    /// Those of every server.
     pub(crate) const ALL: &[Self] = &[Self::Untouched, Self::Whole, Self::Item, Self::Set];
 
     pub(crate) fn path(self) -> &'static str {
@@ -71,6 +85,7 @@ impl Route {
             Self::Whole => "whole",
             Self::Item => "item",
             Self::Set => "set",
+            Self::Replace => "replace",
         }
     }
 
@@ -80,6 +95,7 @@ impl Route {
             Self::Whole => "read the whole session",
             Self::Item => "read one item",
             Self::Set => "write one item",
+            Self::Replace => "write the item",
         }
     }
 }
@@ -89,12 +105,20 @@ impl Route {
 pub(crate) struct Sessions {
     pub(crate) count: usize,
     pub(crate) bytes: usize,
+    /// Each has a single item, of this size.
+    pub(crate) has_one_item: bool,
+}
+
+impl Sessions {
+    /// The size of a typical session: a user's id, a name, a token.
+    pub(crate) const USUAL: Self = Self { count: 1000, bytes: 100, has_one_item: false };
 }
 
 /// A running server with sessions.
 pub(crate) struct Server {
     pub(crate) name: Name,
     instance: Rc<Instance>,
+    sessions: Sessions,
     cookies: Vec<String>,
     cookie_file: PathBuf,
 }
@@ -136,19 +160,31 @@ impl Server {
     }
 
     fn fill(name: Name, instance: Rc<Instance>, sessions: Sessions) -> Result<Self> {
-        let Sessions { count, bytes } = sessions;
-        let cookies = (0..count).map(|_| instance.start_session(name, bytes));
+        let Sessions { count, bytes, .. } = sessions;
+        let cookies = (0..count).map(|_| instance.start_session(name, sessions));
         let cookies = cookies.collect::<Result<Vec<_>>>()?;
         let cookie_file = instance.directory.join(format!("cookies-{bytes}"));
         fs::write(&cookie_file, cookies.join("\n") + "\n")?;
-        let server = Self { name, instance, cookies, cookie_file };
-        server.check(bytes)?;
+        let server = Self { name, instance, sessions, cookies, cookie_file };
+        if sessions.has_one_item {
+            server.check_one_item()?
+        } else {
+            server.check(bytes)?
+        }
         Ok(server)
+    }
+
+    /// Returns the path of a route, with the query that it needs.
+    pub(crate) fn path(&self, route: Route) -> String {
+        match route {
+            Route::Replace => format!("{}?bytes={}", route.path(), self.sessions.bytes),
+            _ => route.path().to_owned(),
+        }
     }
 
     /// Returns the address of a route.
     pub(crate) fn url(&self, route: Route) -> String {
-        format!("{}/{}", self.instance.url, route.path())
+        format!("{}/{}", self.instance.url, self.path(route))
     }
 
     /// Returns the file with the cookies of all sessions, one per line.
@@ -188,12 +224,26 @@ impl Server {
         }
         Ok(())
     }
+
+    fn check_one_item(&self) -> Result {
+        let before = self.ask("whole")?;
+        self.ask(&self.path(Route::Replace))?;
+        let after = self.ask("whole")?;
+        // A key with its quotes, colon and braces takes 9 bytes.
+        if after == before || after.len() != self.sessions.bytes + 9 {
+            let (name, length) = (self.name.0, after.len());
+            return Err(format!("{name}: the item is not replaced, or has {length} bytes").into());
+        }
+        Ok(())
+    }
 }
 
 impl Instance {
     /// Starts a session and returns its cookie.
-    fn start_session(&self, name: Name, bytes: usize) -> Result<String> {
-        let response = self.agent.get(format!("{}/fill?bytes={bytes}", self.url)).call()?;
+    fn start_session(&self, name: Name, sessions: Sessions) -> Result<String> {
+        let route = if sessions.has_one_item { "fill-one" } else { "fill" };
+        let url = format!("{}/{route}?bytes={}", self.url, sessions.bytes);
+        let response = self.agent.get(url).call()?;
         let cookie = match response.headers().get("set-cookie") {
             Some(cookie) => cookie.to_str()?,
             // This server has no sessions, but its requests must be as long as those of the others.

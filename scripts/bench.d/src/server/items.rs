@@ -7,7 +7,10 @@ use serde::Deserialize;
 /// The item that `/item` reads and `/set` writes: a small number.
 pub(crate) const COUNT: &str = "count";
 
-/// The query of `/fill`.
+/// The one item that `/fill-one` and `/replace` write: a text of a given length.
+pub(crate) const ONE: &str = "item";
+
+/// The query of `/fill`, `/fill-one` and `/replace`.
 #[derive(Deserialize)]
 pub(crate) struct Size {
     bytes: usize,
@@ -21,6 +24,12 @@ impl Size {
         // A key with its quotes, colon and comma takes 12 bytes. The number counts as an item.
         let length = (self.bytes / count).saturating_sub(12 + 12 / count).max(1);
         (0..count).map(move |at| (filler(at), "x".repeat(length)))
+    }
+
+    /// Returns a new text. With its quotes it has this size.
+    pub(crate) fn text(&self) -> String {
+        let length = self.bytes.saturating_sub(2);
+        format!("{:x<length$}", next())
     }
 }
 

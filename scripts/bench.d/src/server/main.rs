@@ -7,12 +7,15 @@
 //! - `/item`: answers with one item
 //! - `/whole`: answers with all items as one JSON object
 //! - `/set`: writes one item
+//! - `/fill-one?bytes=N`: starts a session of one item of this size; `/replace?bytes=N` writes it anew.
+//!   Only this project
 //! - `/allocations`: the number of memory allocations so far, if `BENCH_ALLOCATIONS` is set
 
 mod actix_session;
 mod allocations;
 mod bare;
 mod items;
+mod layers;
 mod ours;
 mod tower_sessions;
 
@@ -50,13 +53,15 @@ fn main() -> Result {
             actix_web::rt::System::new().block_on(actix_session::serve(&settings))
         }
         "tower-sessions" => tower_sessions::serve(&settings),
-        _ if ours::STORAGES.contains(&settings.name.as_str()) => {
-            actix_web::rt::System::new().block_on(ours::serve(&settings))
-        }
-        unknown => {
-            eprintln!("no server is named {unknown}");
-            exit(2);
-        }
+        name => match layers::split(name) {
+            Some((storage, layers)) if ours::STORAGES.contains(&storage) => {
+                actix_web::rt::System::new().block_on(ours::serve(&settings, storage, layers))
+            }
+            _ => {
+                eprintln!("no server is named {name}");
+                exit(2);
+            }
+        },
     }
 }
 

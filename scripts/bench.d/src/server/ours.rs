@@ -1,17 +1,18 @@
 //! This project with each of its storages.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use actix_web::{App, web};
 use session_actix::{CookieConfig, Error, Session, SessionMiddleware};
 use session_core::{
-    FileStorage, Manager, MemoryStorage, Redis, RedisHashTableStorage, RedisKeyValueStorage,
-    Snapshot, Storage,
+    FileStorage, ManagerBuilder, MemoryStorage, Redis, RedisHashTableStorage, RedisKeyValueStorage,
+    Snapshot,
 };
 
 use crate::{
     Result, Settings, allocations,
-    items::{self, COUNT, Size},
+    items::{self, COUNT, ONE, Size},
+    layers::Layers,
     serve_app,
 };
 
@@ -19,8 +20,8 @@ pub(crate) const STORAGES: [&str; 5] =
     ["memory", "file", "key-value", "key-value-near-cache", "hash"];
 const NEAR_CACHE: usize = 16 << 20;
 
-pub(crate) async fn serve(settings: &Settings) -> Result {
-    let manager = Manager::builder(storage(settings)?).build()?;
+pub(crate) async fn serve(settings: &Settings, storage: &str, layers: Layers) -> Result {
+    let manager = manager(settings, storage, layers)?.build()?;
     let cookie = CookieConfig::new().name("id").secure(false);
     let sessions = SessionMiddleware::builder(manager).cookie(cookie).build()?;
     let app = move || {
@@ -31,20 +32,22 @@ pub(crate) async fn serve(settings: &Settings) -> Result {
             .route("/item", web::get().to(item))
             .route("/whole", web::get().to(whole))
             .route("/set", web::get().to(set))
+            .route("/fill-one", web::get().to(replace))
+            .route("/replace", web::get().to(replace))
             .route("/allocations", web::get().to(async || allocations::report()))
     };
     serve_app(settings, app).await
 }
 
-fn storage(settings: &Settings) -> Result<Arc<dyn Storage>> {
+fn manager(settings: &Settings, storage: &str, layers: Layers) -> Result<ManagerBuilder> {
     let redis = || Redis::builder(&settings.redis).prefix("ours:");
-    Ok(match settings.name.as_str() {
-        "memory" => Arc::new(MemoryStorage::new()),
-        "file" => Arc::new(FileStorage::open(&settings.directory)?),
-        "hash" => Arc::new(RedisHashTableStorage::new(redis().build()?)),
-        "key-value" => Arc::new(RedisKeyValueStorage::new(redis().build()?)),
-        _ => Arc::new(RedisKeyValueStorage::new(redis().near_cache(NEAR_CACHE).build()?)),
-    })
+    Ok(match storage {
+        "memory" => layers.around(MemoryStorage::new()),
+        "file" => layers.around(FileStorage::open(&settings.directory)?),
+        "hash" => layers.around(RedisHashTableStorage::new(redis().build()?)),
+        "key-value" => layers.around(RedisKeyValueStorage::new(redis().build()?)),
+        _ => layers.around(RedisKeyValueStorage::new(redis().near_cache(NEAR_CACHE).build()?)),
+    }?)
 }
 
 async fn fill(session: Session, size: web::Query<Size>) -> Result<&'static str, Error> {
@@ -63,5 +66,10 @@ async fn whole(session: Session) -> Result<Option<Snapshot>, Error> {
 
 async fn set(session: Session) -> Result<&'static str, Error> {
     session.set(COUNT, items::next()).await?;
+    Ok("ok")
+}
+
+async fn replace(session: Session, size: web::Query<Size>) -> Result<&'static str, Error> {
+    session.set(ONE, size.text()).await?;
     Ok("ok")
 }

@@ -1,0 +1,83 @@
+//! Benchmarks of reading and writing a session of one item: plain, with its id hashed, with the item
+//! encrypted, and with both.
+
+use std::{hint::black_box, sync::Arc, time::Duration};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use futures_util::FutureExt;
+use serde_json::value::to_raw_value;
+use session_core::{
+    Changes, EncryptionKey, HashedIds, IntoStorage, KeyRing, MemoryStorage, Sealed, SessionId,
+    SetOptions, Snapshot, Storage, Written,
+};
+
+const SIZES: [(&str, usize); 3] = [("100 B", 100), ("1 KB", 1_000), ("10 KB", 10_000)];
+const TTL: Duration = Duration::from_secs(3600);
+
+fn storages() -> [(&'static str, Arc<dyn Storage>); 4] {
+    let memory = MemoryStorage::new;
+    let sealed = || {
+        let ring = KeyRing::new([EncryptionKey::random()]);
+        Sealed::new(memory(), ring.expect("it has a key"))
+    };
+    [
+        ("plain", Arc::new(memory())),
+        ("hashed id", HashedIds::new(memory()).into_storage()),
+        ("encrypted item", Arc::new(sealed())),
+        ("both", HashedIds::new(sealed()).into_storage()),
+    ]
+}
+
+/// Returns the changes that set an item, a text whose JSON has this many bytes.
+fn item(bytes: usize, character: &str) -> Changes {
+    let mut changes = Changes::new();
+    let text = character.repeat(bytes - 2);
+    changes.set("item", to_raw_value(&text).expect("a text is JSON"));
+    changes
+}
+
+fn reads(criterion: &mut Criterion) {
+    for (size, bytes) in SIZES {
+        for (name, storage) in storages() {
+            let id = SessionId::random();
+            write(&*storage, &id, &item(bytes, "a"), SetOptions::create(TTL));
+            criterion.bench_function(&format!("read an item of {size}, {name}"), |bencher| {
+                bencher.iter(|| read(&*storage, black_box(&id)));
+            });
+        }
+    }
+}
+
+/// As a request does that has read the session before.
+fn writes(criterion: &mut Criterion) {
+    for (size, bytes) in SIZES {
+        let items = ["a", "b"].map(|character| item(bytes, character));
+        for (name, storage) in storages() {
+            let id = SessionId::random();
+            write(&*storage, &id, &items[1], SetOptions::create(TTL));
+            let seen = read(&*storage, &id);
+            let options = SetOptions::update(TTL).seen(seen.as_ref());
+            let mut items = items.iter().cycle();
+            criterion.bench_function(&format!("write an item of {size}, {name}"), |bencher| {
+                bencher.iter(|| {
+                    let changes = items.next().expect("they never end");
+                    write(&*storage, black_box(&id), changes, options);
+                });
+            });
+        }
+    }
+}
+
+fn read(storage: &dyn Storage, id: &SessionId) -> Option<Snapshot> {
+    let session = storage.get_session(id).now_or_never().expect("memory never waits");
+    session.expect("memory does not fail")
+}
+
+fn write(storage: &dyn Storage, id: &SessionId, changes: &Changes, options: SetOptions<'_>) {
+    let written = storage.set_session(id, changes, options).now_or_never();
+    let written = written.expect("memory never waits").expect("memory does not fail");
+    assert_eq!(written, Written::Saved);
+}
+
+criterion_group!(at_rest, reads, writes);
+criterion_main!(at_rest);
