@@ -84,7 +84,7 @@ impl FailoverRun {
         // of them if clients count, and each waits for a replica.
         let is_cluster = matches!(redis, RedisGroup::Cluster(_));
         let pause = match logins {
-            true if is_cluster && counts => 90,
+            true if is_cluster => 150,
             true => 60,
             false => 10,
         };
