@@ -1,5 +1,5 @@
-//! Benchmarks of reading and writing a session of one item: plain, with its id hashed, with the item
-//! encrypted, and with both.
+//! Benchmarks of reading and writing a session of one item: plain, with its id hashed, with the
+//! item encrypted, and with both.
 
 use std::{hint::black_box, sync::Arc, time::Duration};
 

@@ -23,9 +23,9 @@ thread_local! {
     static CHECK: Check = Check::new();
 }
 
-/// Checks that a text is served as the item that the ring has encrypted for its place; as it is, if it
-/// was not encrypted and such items are accepted; or not at all. Then encrypts it, and checks that it
-/// is served in its place alone, and that one wrong bit is noticed.
+/// Checks that a text is served as the item that the ring has encrypted for its place; as it is, if
+/// it was not encrypted and such items are accepted; or not at all. Then encrypts it, and checks
+/// that it is served in its place alone, and that one wrong bit is noticed.
 ///
 /// The input is the text, before it a line with the number of the bit, which may be missing.
 pub(crate) fn check(bytes: &[u8]) {

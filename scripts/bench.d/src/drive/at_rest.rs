@@ -12,8 +12,8 @@ use crate::{
 /// For the items with a target. The others are measured three times at most.
 pub(crate) const EFFORT: Effort = Effort { rounds: 5, seconds: 1, warms_up: false };
 
-/// Microseconds of processor time that hashed ids and encrypted items together may cost a request, if
-/// the item has [`TARGET_SIZE`].
+/// Microseconds of processor time that hashed ids and encrypted items together may cost a request,
+/// if the item has [`TARGET_SIZE`].
 pub(crate) const TARGET: f64 = 0.6;
 pub(crate) const TARGET_SIZE: usize = 100;
 

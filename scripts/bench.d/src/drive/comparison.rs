@@ -98,8 +98,8 @@ pub(crate) fn bare(case: &Case) -> Case {
     Case { server: Name::BARE, ..*case }
 }
 
-/// Measures cases together with the references of each. The servers take turns within each round, so
-/// that a disturbance of the machine affects all of them.
+/// Measures cases together with the reference of each. The servers take turns within each round,
+/// so that a disturbance of the machine affects all of them.
 pub(crate) fn measure(
     redis: &Redis,
     conditions: Conditions,

@@ -7,8 +7,8 @@
 //! - `/item`: answers with one item
 //! - `/whole`: answers with all items as one JSON object
 //! - `/set`: writes one item
-//! - `/fill-one?bytes=N`: starts a session of one item of this size; `/replace?bytes=N` writes it anew.
-//!   Only this project
+//! - `/fill-one?bytes=N`: starts a session of one item of this size; only this project
+//! - `/replace?bytes=N`: writes this item anew; only this project
 //! - `/allocations`: the number of memory allocations so far, if `BENCH_ALLOCATIONS` is set
 
 mod actix_session;

@@ -11,10 +11,11 @@ use crate::{
 };
 
 const ABOUT: &str = "\
-Sessions of one item: as they are stored without layers (*plain*), with `HashedIds`, with `Sealed`, and
-with both. *plain* is the server's processor time per request, in microseconds; the next three columns
-are what each adds to it in the same round. *of plain* is the processor time with both, relative to
-plain; *of Redis*, what both add to that of Redis. 1 worker, 32 connections, 200 sessions.
+Sessions of one item: as they are stored without layers (*plain*), with `HashedIds`, with `Sealed`,
+and with both. *plain* is the server's processor time per request, in microseconds; the next three
+columns are what each adds to it in the same round. *of plain* is the processor time with both,
+relative to plain; *of Redis*, what both add to that of Redis. 1 worker, 32 connections, 200
+sessions.
 ";
 
 /// Returns the section.
