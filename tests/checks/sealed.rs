@@ -84,6 +84,13 @@ impl Check {
             assert_eq!(opened.get(), text.get());
             self.is_of_its_place(&sealed, bit);
         }
+        // The beginning of an id is in the nonce, too.
+        let [one, other] = ["user-17-of-shop-1", "user-17-of-shop-2"];
+        self.put(&self.of_one_key[0], one, KEY, text);
+        let sealed = get(&*self.store, one, KEY).expect("it was stored");
+        for storage in [&self.lenient, &self.strict] {
+            assert!(self.read(storage, other, KEY, &sealed).is_none(), "of another session");
+        }
     }
 
     /// Checks that an encrypted item is served neither elsewhere nor with a wrong bit.
