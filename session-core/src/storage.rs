@@ -1,6 +1,7 @@
 //! The contract between a session and the store that keeps it.
 
 mod options;
+pub(crate) mod provided;
 mod shared;
 mod ttl_range;
 
@@ -13,7 +14,7 @@ pub use self::options::{
     Granularity, ItemSwap, RenameOptions, SetOptions, SwapOptions, WriteMode, Written,
 };
 pub use self::ttl_range::TtlRange;
-use crate::{Changes, Lifetime, Result, SessionId, Snapshot};
+use crate::{Changes, Result, SessionId, Snapshot};
 
 /// The longest time to live a [`Manager`](crate::Manager) accepts: ten years, leap days included.
 /// Also reported as the time left of an entry that has no expiry.
@@ -106,13 +107,12 @@ pub trait Storage: Debug + Send + Sync + 'static {
 
     /// Reads one item, or returns `None` if there is no such item or no session.
     async fn get(&self, id: &SessionId, key: &str) -> Result<Option<Box<RawValue>>> {
-        let session = self.get_session(id).await?;
-        session.map_or(Ok(None), |session| session.get(key))
+        provided::get(self, id, key).await
     }
 
     /// Returns whether an item exists, without reading it.
     async fn contains(&self, id: &SessionId, key: &str) -> Result<bool> {
-        Ok(self.get_session(id).await?.is_some_and(|session| session.item(key).is_some()))
+        provided::contains(self, id, key).await
     }
 
     /// Reads one item and the session's metadata: a session with this item, if it exists, and no
@@ -120,7 +120,7 @@ pub trait Storage: Debug + Send + Sync + 'static {
     ///
     /// Called instead of [`get`](Self::get) where the metadata matters.
     async fn get_with_metadata(&self, id: &SessionId, key: &str) -> Result<Option<Snapshot>> {
-        Ok(self.get_session(id).await?.and_then(|session| session.only(key)))
+        provided::get_with_metadata(self, id, key).await
     }
 
     /// Changes the time to live like [`update_ttl`](Self::update_ttl), and returns the session's
@@ -141,7 +141,7 @@ pub trait Storage: Debug + Send + Sync + 'static {
 
     /// Counts the items; 0 if there is no session.
     async fn get_size(&self, id: &SessionId) -> Result<usize> {
-        Ok(self.get_session(id).await?.map_or(0, |session| session.len()))
+        provided::get_size(self, id).await
     }
 
     /// Sets an item to `new`, or removes it, if it is still the one that was `seen`. Restarts the
@@ -156,7 +156,7 @@ pub trait Storage: Debug + Send + Sync + 'static {
         new: Option<&RawValue>,
         options: SwapOptions<'_>,
     ) -> Result<ItemSwap> {
-        swap_in_session(self, id, key, [seen, new], options).await
+        provided::swap_item(self, id, key, [seen, new], options).await
     }
 
     /// Moves a session to another id, with the same items and time to live.
@@ -173,7 +173,7 @@ pub trait Storage: Debug + Send + Sync + 'static {
         to: &SessionId,
         options: RenameOptions<'_>,
     ) -> Result<bool> {
-        rename_by_copying(self, from, to, options).await
+        provided::rename(self, from, to, options).await
     }
 
     /// Removes expired entries, if the store does not do so by itself.
@@ -194,80 +194,5 @@ pub trait IntoStorage {
 impl<S: Storage> IntoStorage for S {
     fn into_storage(self) -> Arc<dyn Storage> {
         Arc::new(self)
-    }
-}
-
-/// Swaps an item by replacing the session, again and again while other items change.
-pub(crate) async fn swap_in_session<S: Storage + ?Sized>(
-    storage: &S,
-    id: &SessionId,
-    key: &str,
-    [seen, new]: [Option<&RawValue>; 2],
-    options: SwapOptions<'_>,
-) -> Result<ItemSwap> {
-    let changes = Changes::of_item(key, new);
-    let mut session = options.session.cloned();
-    loop {
-        let now = match session.take() {
-            Some(session) => session,
-            None => match storage.get_session(id).await? {
-                Some(now) if !now.is_marker() => now,
-                _ => return Ok(ItemSwap::Missing),
-            },
-        };
-        if options.lifetime.ttl_of(&now).is_none() {
-            return Ok(ItemSwap::Missing);
-        }
-        if now.item(key) != seen.map(RawValue::get) {
-            return now.get(key).map(ItemSwap::Changed);
-        }
-        let update = SetOptions::update_seen(&now, options.lifetime.ttl).lifetime(options.lifetime);
-        if storage.set_session(id, &changes, update).await? == Written::Saved {
-            return Ok(ItemSwap::Saved);
-        }
-    }
-}
-
-/// Renames in several steps, each of them on one session.
-pub(crate) async fn rename_by_copying<S: Storage + ?Sized>(
-    storage: &S,
-    from: &SessionId,
-    to: &SessionId,
-    options: RenameOptions<'_>,
-) -> Result<bool> {
-    let Some(mut seen) = storage.get_session(from).await? else {
-        return Ok(false);
-    };
-    let Some(ttl) = storage.expires_in(from).await? else {
-        return Ok(false);
-    };
-    let copy = Changes::between(None, &seen);
-    let create = SetOptions::create(ttl).lifetime(Lifetime::exactly(ttl));
-    if storage.set_session(to, &copy, create).await? == Written::Refused {
-        return Ok(false);
-    }
-    loop {
-        let is_ended = if options.grace.is_zero() {
-            storage.remove_all(from, Some(&seen)).await?
-        } else {
-            let retire = SetOptions::retire(&seen, options.grace).salt(options.salt);
-            storage.set_session(from, &Changes::new(), retire).await? == Written::Saved
-        };
-        if is_ended {
-            return Ok(true);
-        }
-        let now = storage.get_session(from).await?.filter(|now| !now.is_marker());
-        let Some(now) = now else {
-            storage.remove_all(to, None).await?;
-            return Ok(false);
-        };
-        let missed = Changes::between(Some(&seen), &now);
-        let ttl = storage.expires_in(from).await?.unwrap_or(ttl);
-        let update = SetOptions::update(ttl).lifetime(Lifetime::exactly(ttl)).seen(&seen);
-        if storage.set_session(to, &missed, update).await? != Written::Saved {
-            // The copy is gone; `from` still has everything.
-            return Ok(false);
-        }
-        seen = now;
     }
 }

@@ -80,8 +80,7 @@ impl FailoverRun {
         wait_replicas: usize,
         Traffic { logins, counts, renewal }: Traffic,
     ) -> Self {
-        // In a cluster a login has to meet a moment without a write to its session. There are more
-        // of them if clients count, and each waits for a replica.
+        // In a cluster a login has to meet a moment without a write to its session.
         let is_cluster = matches!(redis, RedisGroup::Cluster(_));
         let pause = match logins {
             true if is_cluster => 150,

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::key_ring::{KeyRing, Opened, Place};
 use crate::{
     Changes, Granularity, ItemSwap, Result, SessionId, SetOptions, Snapshot, Storage, SwapOptions,
-    TtlRange, WriteMode, Written, storage::swap_in_session,
+    TtlRange, WriteMode, Written, storage::provided,
 };
 
 /// Keeps items unreadable in a store: each one is encrypted with AES-256-GCM-SIV (RFC 8452) before
@@ -266,8 +266,7 @@ impl<S: Storage> Storage for Sealed<S> {
 
     async fn get(&self, id: &SessionId, key: &str) -> Result<Option<Box<RawValue>>> {
         if self.is_whole() {
-            let session = self.get_session(id).await?;
-            return session.map_or(Ok(None), |session| session.get(key));
+            return provided::get(self, id, key).await;
         }
         let item = self.storage.get(id, key).await?;
         Ok(item.and_then(|item| self.open_item(id, key, item)))
@@ -275,16 +274,14 @@ impl<S: Storage> Storage for Sealed<S> {
 
     async fn contains(&self, id: &SessionId, key: &str) -> Result<bool> {
         if self.is_whole() {
-            let session = self.get_session(id).await?;
-            return Ok(session.is_some_and(|session| session.item(key).is_some()));
+            return provided::contains(self, id, key).await;
         }
         self.storage.contains(id, key).await
     }
 
     async fn get_with_metadata(&self, id: &SessionId, key: &str) -> Result<Option<Snapshot>> {
         if self.is_whole() {
-            let session = self.get_session(id).await?;
-            return Ok(session.and_then(|session| session.only(key)));
+            return provided::get_with_metadata(self, id, key).await;
         }
         let Some(stored) = self.storage.get_with_metadata(id, key).await? else { return Ok(None) };
         let meta = stored.meta().is_some().then(|| stored.without_items());
@@ -293,7 +290,7 @@ impl<S: Storage> Storage for Sealed<S> {
 
     async fn get_size(&self, id: &SessionId) -> Result<usize> {
         if self.is_whole() {
-            return Ok(self.get_session(id).await?.map_or(0, |session| session.len()));
+            return provided::get_size(self, id).await;
         }
         self.storage.get_size(id).await
     }
@@ -307,7 +304,7 @@ impl<S: Storage> Storage for Sealed<S> {
         options: SwapOptions<'_>,
     ) -> Result<ItemSwap> {
         if self.is_whole() {
-            return swap_in_session(self, id, key, [seen, new], options).await;
+            return provided::swap_item(self, id, key, [seen, new], options).await;
         }
         let place = Place::new(id, key);
         let seal = |item: &RawValue| self.keys.seal(&place, item);

@@ -43,6 +43,33 @@ async fn g8_a_read_over_a_forgotten_connection_goes_out_again_over_a_new_one() {
     }
 }
 
+/// Returns the state and the timer of each connection of this machine to a port.
+#[cfg(target_os = "linux")]
+fn timers_of_connections_to(port: u16) -> Vec<(String, u32)> {
+    let connections = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let rows = connections.lines().map(|row| row.split_whitespace().collect::<Vec<_>>());
+    let own = rows.filter(|row| row[2].ends_with(&format!(":{port:04X}")) && row[3] == "01");
+    own.map(|row| {
+        let (timer, when) = row[5].split_once(':').unwrap();
+        (timer.to_owned(), u32::from_str_radix(when, 16).unwrap())
+    })
+    .collect()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn idle_connections_are_kept_alive() {
+    let server = RedisServer::start();
+    for storage in both(&server.url()) {
+        create(&*storage).await;
+        let timers = timers_of_connections_to(server.port());
+        // The next probe, in hundredths of a second. Unless it is set it comes after two hours.
+        let probes = timers.iter().filter(|(timer, when)| timer == "02" && *when <= 3000);
+        assert_eq!(probes.count(), timers.len(), "{timers:?}");
+        assert!(!timers.is_empty());
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn g8_an_idle_connection_is_proven_before_it_is_trusted_with_a_write() {
     let server = RedisServer::start();

@@ -137,4 +137,15 @@ async fn an_error_names_what_the_server_has_said() {
     // Redis 6 does not refuse what a script writes.
     let strings = RedisKeyValueStorage::new(Redis::builder(server.url()).build().unwrap());
     assert_eq!(refusal(&strings).await, "redis: too few replicas (NOREPLICAS)");
+    server.cli(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
+    // It cannot save its data in a directory that is gone.
+    server.cli(&["CONFIG", "SET", "save", "3600 1"]);
+    let directory = server.cli(&["CONFIG", "GET", "dir"]);
+    std::fs::remove_dir_all(directory.lines().last().unwrap()).unwrap();
+    server.cli(&["BGSAVE"]);
+    while server.info("rdb_last_bgsave_status") != "err" {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let reason = "redis: it cannot save its data and takes no writes (MISCONF)";
+    assert_eq!(refusal(&strings).await, reason);
 }

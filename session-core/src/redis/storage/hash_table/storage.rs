@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Changes, Granularity, ItemSwap, Lifetime, RenameOptions, Result, SessionId, SetOptions,
     Snapshot, Storage, SwapOptions, TtlRange, WriteMode, Written, snapshot::META_KEY,
-    storage::rename_by_copying,
+    storage::provided,
 };
 
 /// Stores each session as a Redis hash with a field for each item.
@@ -239,7 +239,7 @@ impl Storage for RedisHashTableStorage {
     ) -> Result<bool> {
         let client = self.redis.client();
         if !client.is_single_server() {
-            return client.bounded(rename_by_copying(self, from, to, options)).await;
+            return client.bounded(provided::rename(self, from, to, options)).await;
         }
         Form::Hash.rename(&self.redis.operation(from), self.redis.key(to), options).await
     }

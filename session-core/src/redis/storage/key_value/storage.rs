@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     Changes, RenameOptions, Result, SessionId, SetOptions, Snapshot, Storage, TtlRange, WriteMode,
-    Written, storage::rename_by_copying,
+    Written, storage::provided,
 };
 
 /// Stores each session as one Redis string: the JSON object of its items, with sorted keys.
@@ -150,7 +150,7 @@ impl Storage for RedisKeyValueStorage {
     ) -> Result<bool> {
         let client = self.redis.client();
         if !client.is_single_server() {
-            return client.bounded(rename_by_copying(self, from, to, options)).await;
+            return client.bounded(provided::rename(self, from, to, options)).await;
         }
         // Removes the old id from the near cache before the rename is acknowledged.
         let _placeholder = self.redis.near_cache().map(|cache| cache.begin_write(from));
