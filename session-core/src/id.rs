@@ -13,6 +13,7 @@ const RANDOM_BYTES: usize = 20;
 const RANDOM_LENGTH: usize = 32;
 /// The characters of an id that is a hash.
 const HASH_LENGTH: usize = 52;
+const FINGERPRINT_BYTES: usize = 10;
 
 /// The name of a session: 1 to 128 characters of `A-Z a-z 0-9 _ -`.
 ///
@@ -99,6 +100,24 @@ impl SessionId {
     #[must_use]
     pub fn hashed(&self) -> Self {
         Self(base32(&Sha256::digest(self.0.as_bytes())).into())
+    }
+
+    /// Returns what can be shown in its place: the beginning of its SHA-256 in base 32.
+    ///
+    /// 80 bits, which tell sessions apart, and from which nobody learns the id. The same for a session
+    /// on every node, as long as its id is not renewed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::SessionId;
+    /// let id = SessionId::random();
+    /// assert_eq!(id.fingerprint().len(), 16);
+    /// assert!(!id.as_str().contains(&id.fingerprint()));
+    /// ```
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        base32(&Sha256::digest(self.0.as_bytes())[..FINGERPRINT_BYTES])
     }
 
     /// Returns whether this could be a hash of an id.

@@ -176,6 +176,19 @@ pub trait Storage: Debug + Send + Sync + 'static {
         provided::rename(self, from, to, options).await
     }
 
+    /// Returns the id under which the store keeps a session, if that is another than the client's.
+    fn stored_id(&self, id: &SessionId) -> SessionId {
+        id.clone()
+    }
+
+    /// Returns the same sessions by the ids under which the store keeps them. `None` if those are
+    /// the ids of the clients.
+    ///
+    /// For administration, which finds sessions in the store and knows no other ids.
+    fn by_stored_id(&self) -> Option<&dyn Storage> {
+        None
+    }
+
     /// Removes expired entries, if the store does not do so by itself.
     ///
     /// The [`Manager`](crate::Manager) calls it from time to time, outside of requests.

@@ -206,6 +206,14 @@ impl<S: Storage> Storage for Hashing<S> {
         self.0.storage.cached(&id.hashed())
     }
 
+    fn stored_id(&self, id: &SessionId) -> SessionId {
+        id.hashed()
+    }
+
+    fn by_stored_id(&self) -> Option<&dyn Storage> {
+        Some(&self.0.storage)
+    }
+
     fn max_latency(&self) -> Option<Duration> {
         self.0.storage.max_latency()
     }

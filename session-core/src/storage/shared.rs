@@ -57,6 +57,14 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
         (**self).cached(id)
     }
 
+    fn stored_id(&self, id: &SessionId) -> SessionId {
+        (**self).stored_id(id)
+    }
+
+    fn by_stored_id(&self) -> Option<&dyn Storage> {
+        (**self).by_stored_id()
+    }
+
     fn max_latency(&self) -> Option<Duration> {
         (**self).max_latency()
     }

@@ -1,5 +1,6 @@
 //! Runs the servers side by side under load and writes the report.
 
+mod against;
 mod at_rest;
 mod comparison;
 mod load;
@@ -30,7 +31,11 @@ fn main() -> Result {
             let results = at_rest::measure(&Redis::start()?, at_rest::EFFORT)?;
             return write(directory, &report::at_rest_alone(&results), None);
         }
-        _ => return Err("usage: drive full|quick|smoke|at-rest DIRECTORY".into()),
+        ["against", directory] => {
+            let results = against::measure(&Redis::start()?)?;
+            return write(directory, &report::against(&results), None);
+        }
+        _ => return Err("usage: drive full|quick|smoke|at-rest|against DIRECTORY".into()),
     };
     let results = plan::run(&profile)?;
     write(directory, &report::markdown(&profile, &results), Some(&svg::picture(&results)))

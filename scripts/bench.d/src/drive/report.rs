@@ -5,6 +5,7 @@ mod at_rest;
 use std::fmt::Write;
 
 use crate::{
+    against,
     at_rest::AtRest,
     comparison::{Case, Outcome},
     machine,
@@ -75,6 +76,27 @@ pub(crate) fn markdown(profile: &Profile, results: &Results) -> String {
 /// Returns a page with the section about hashed ids and encrypted items alone.
 pub(crate) fn at_rest_alone(results: &AtRest) -> String {
     introduction("at-rest").trim_end().to_owned() + "\n" + &at_rest::section(results)
+}
+
+/// Returns a page with the storages beside those of another commit.
+pub(crate) fn against(comparison: &Comparison) -> String {
+    let mut page = introduction("against COMMIT") + &about(comparison);
+    page += "*before* and *after* are the server's processor time per request, in microseconds.\n\n";
+    let mut table =
+        Table::new(&["storage", "route", "before", "after", "more", "requests/s of before"]);
+    let ours = |outcome: &&Outcome| Name::OURS.contains(&outcome.case.server);
+    for outcome in comparison.outcomes.iter().filter(ours) {
+        let before = find(comparison, against::before(&outcome.case)).expect("it was measured");
+        table.row([
+            outcome.case.server.title().to_owned(),
+            outcome.case.route.title().to_owned(),
+            figure(&before.cpu, 2),
+            figure(&outcome.cpu, 2),
+            figure(&outcome.over, 2),
+            figure(&outcome.relative, 2),
+        ]);
+    }
+    page + &table.finish()
 }
 
 fn introduction(profile: &str) -> String {

@@ -44,12 +44,37 @@ impl Name {
         ],
         [Self::HASH, Self("hash+hashed"), Self("hash+encrypted"), Self("hash+both")],
     ];
+    /// Each storage as another commit has it, in the order of [`OURS`](Self::OURS).
+    const BEFORE: [Self; 5] = [
+        Self("before memory"),
+        Self("before file"),
+        Self("before key-value"),
+        Self("before key-value-near-cache"),
+        Self("before hash"),
+    ];
     pub(crate) const PEERS: &[Self] = &[
         Self::ACTIX_SESSION,
         Self::ACTIX_SESSION_POOLED,
         Self::ACTIX_SESSION_COOKIE,
         Self::TOWER_SESSIONS,
     ];
+
+    /// Returns a storage of this commit as the other commit has it.
+    pub(crate) fn before(self) -> Self {
+        let at = Self::OURS.iter().position(|name| *name == self);
+        at.map_or(self, |at| Self::BEFORE[at])
+    }
+
+    /// Returns the program and its argument. The environment names the program of another commit.
+    fn program(self) -> Result<(PathBuf, &'static str)> {
+        match self.0.strip_prefix("before ") {
+            Some(name) => {
+                let program = env::var_os("BENCH_BEFORE");
+                Ok((program.ok_or("BENCH_BEFORE names no program")?.into(), name))
+            }
+            None => Ok((env::current_exe()?.with_file_name("server"), self.0)),
+        }
+    }
 
     pub(crate) fn title(self) -> &'static str {
         match self.0 {
@@ -142,8 +167,9 @@ impl Server {
         let port = free_port()?;
         let directory = env::temp_dir().join(format!("bench-{}-{port}", std::process::id()));
         fs::create_dir_all(&directory)?;
-        let mut command = Command::new(env::current_exe()?.with_file_name("server"));
-        command.args([name.0, &port.to_string(), &workers.to_string(), &redis.url()]);
+        let (program, argument) = name.program()?;
+        let mut command = Command::new(program);
+        command.args([argument, &port.to_string(), &workers.to_string(), &redis.url()]);
         command.arg(directory.join("sessions"));
         if counts_allocations {
             command.env("BENCH_ALLOCATIONS", "1");
