@@ -9,6 +9,8 @@ use crate::{
     Error, Result, Snapshot, finite,
     snapshot::{META_KEY, Meta, MetaChange, NO_META},
 };
+#[cfg(feature = "encryption")]
+use {crate::snapshot::LOGIN_PART, serde_json::Value};
 
 /// A set of changes to a session: items to set and keys to remove, ordered by key.
 ///
@@ -175,7 +177,7 @@ impl Changes {
     }
 
     /// Returns whether metadata is written.
-    #[cfg(feature = "redis")]
+    #[cfg(any(feature = "redis", feature = "encryption"))]
     pub(crate) fn has_meta(&self) -> bool {
         self.meta.is_some()
     }
@@ -196,6 +198,21 @@ impl Changes {
     }
 
     /// Returns the changes of items alone.
+    /// Returns the same changes with another login in the metadata, if they have one.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn map_login(mut self, map: impl FnOnce(Value) -> Option<Value>) -> Self {
+        match self.meta.as_deref_mut() {
+            Some(NewMeta::Change(change)) => change.login = change.login.take().and_then(map),
+            Some(NewMeta::Copy(text)) if text.contains(LOGIN_PART) => {
+                let mut meta = Meta::read(text);
+                meta.map_login(map);
+                *text = meta.write().unwrap_or_else(|| NO_META.to_owned()).into();
+            }
+            _ => {}
+        }
+        self
+    }
+
     #[cfg(feature = "encryption")]
     pub(crate) fn without_metadata(self) -> Self {
         Self { meta: None, ..self }
@@ -210,7 +227,12 @@ impl Changes {
 
     /// Returns whether the changes can create a session.
     pub(crate) fn creates(&self) -> bool {
-        self.sets_items() || matches!(self.meta.as_deref(), Some(NewMeta::Copy(_)))
+        let begins = match self.meta.as_deref() {
+            Some(NewMeta::Copy(_)) => true,
+            Some(NewMeta::Change(change)) => change.begins,
+            None => false,
+        };
+        begins || self.sets_items()
     }
 
     /// Ignores the key of the metadata, which is no item's.

@@ -23,6 +23,10 @@ pub enum Error {
     InvalidId,
     /// The id can no longer be set, because the session has been used.
     Started,
+    /// The name of a user is not 1 to 255 bytes without control characters.
+    InvalidUser,
+    /// The user has as many sessions as are allowed.
+    TooManySessions,
     /// The key `$meta` is reserved for the metadata of the session.
     ReservedKey,
     /// The value cannot be written as JSON.
@@ -85,6 +89,10 @@ impl fmt::Display for Error {
                 f.write_str("session id is not 1 to 128 characters of A-Z a-z 0-9 _ -")
             }
             Self::Started => f.write_str("session has already started"),
+            Self::InvalidUser => {
+                f.write_str("name of a user is not 1 to 255 bytes without control characters")
+            }
+            Self::TooManySessions => f.write_str("the user has too many sessions"),
             Self::ReservedKey => f.write_str("session key $meta is reserved"),
             Self::Encode(_) => f.write_str("value cannot be written as JSON"),
             Self::Decode { expected } => write!(f, "session item is not a {expected}"),

@@ -13,6 +13,8 @@ const RANDOM_BYTES: usize = 20;
 const RANDOM_LENGTH: usize = 32;
 /// The characters of an id that is a hash.
 const HASH_LENGTH: usize = 52;
+/// What no id begins with.
+const INDEX_START: char = '@';
 const FINGERPRINT_BYTES: usize = 10;
 
 /// The name of a session: 1 to 128 characters of `A-Z a-z 0-9 _ -`.
@@ -72,6 +74,20 @@ impl SessionId {
         } else {
             Err(Error::InvalidId)
         }
+    }
+
+    /// Returns the name of the place of a user's index, which is no id that a client can send.
+    pub(crate) fn of_user(user: &str) -> Self {
+        Self(format!("{INDEX_START}{}", base32(&Sha256::digest(user.as_bytes()))).into())
+    }
+
+    /// Reads the name of a place in a store: that of a session, or of a user's index.
+    #[cfg(feature = "file")]
+    pub(crate) fn of_store(name: &str) -> Option<Self> {
+        let is_index = name.strip_prefix(INDEX_START).is_some_and(|hash| {
+            hash.len() == HASH_LENGTH && hash.bytes().all(is_base32)
+        });
+        if is_index { Some(Self(name.into())) } else { Self::parse(name).ok() }
     }
 
     /// Returns the id that follows this one, with a salt: the first bytes of an HMAC-SHA-256 of the salt

@@ -139,7 +139,7 @@ pub use error::{Error, Result, StorageError};
 pub use file::FileStorage;
 pub use id::SessionId;
 pub use lifetime::Lifetime;
-pub use manager::{Manager, ManagerBuilder, StoreFailure};
+pub use manager::{Manager, ManagerBuilder, StoreFailure, UserSession, WhenFull};
 #[cfg(feature = "memory")]
 pub use memory::MemoryStorage;
 #[cfg(feature = "redis")]
@@ -147,8 +147,8 @@ pub use redis::{NearCacheStats, Redis, RedisBuilder, RedisHashTableStorage, Redi
 pub use session::{Closed, Keys, Outcome, Session};
 pub use snapshot::{Snapshot, Unreadable};
 pub use storage::{
-    Granularity, IntoStorage, ItemSwap, MAX_TTL, RenameOptions, SetOptions, Storage, SwapOptions,
-    TtlRange, WriteMode, Written,
+    Granularity, IntoStorage, ItemSwap, MAX_TTL, NewEntry, RenameOptions, SetOptions, Storage,
+    SwapOptions, TtlRange, UserEntry, UserIndex, WriteMode, Written,
 };
 
 /// Compiles the README's code as a doc test.

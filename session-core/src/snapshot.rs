@@ -8,7 +8,7 @@ use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
 
 use serde::de::DeserializeOwned;
 
-pub(crate) use self::meta::{Issue, MARKER_START, META_KEY, Meta, MetaChange, NO_META};
+pub(crate) use self::meta::{Issue, LOGIN_PART, Login, MARKER_START, META_KEY, Meta, MetaChange, NO_META};
 use self::{
     entry::{Entry, Key, range},
     parse::members,
@@ -245,6 +245,12 @@ impl Snapshot {
     }
 
     /// Returns the metadata, which says nothing if there is none or it cannot be read.
+    /// Returns whether the session is one of a user.
+    pub(crate) fn has_login(&self) -> bool {
+        // Most sessions have no metadata, or metadata without this word.
+        self.meta().is_some_and(|meta| meta.contains(LOGIN_PART))
+    }
+
     pub(crate) fn read_meta(&self) -> Meta {
         self.meta().map(Meta::read).unwrap_or_default()
     }

@@ -4,6 +4,9 @@ mod options;
 pub(crate) mod provided;
 mod shared;
 mod ttl_range;
+#[cfg(any(feature = "file", feature = "memory"))]
+pub(crate) mod user_entries;
+mod users;
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 
@@ -13,7 +16,10 @@ use serde_json::value::RawValue;
 pub use self::options::{
     Granularity, ItemSwap, RenameOptions, SetOptions, SwapOptions, WriteMode, Written,
 };
-pub use self::ttl_range::TtlRange;
+pub use self::{
+    ttl_range::TtlRange,
+    users::{NewEntry, UserEntry, UserIndex},
+};
 use crate::{Changes, Result, SessionId, Snapshot};
 
 /// The longest time to live a [`Manager`](crate::Manager) accepts: ten years, leap days included.
@@ -174,6 +180,14 @@ pub trait Storage: Debug + Send + Sync + 'static {
         options: RenameOptions<'_>,
     ) -> Result<bool> {
         provided::rename(self, from, to, options).await
+    }
+
+    /// Returns the index of users, if the storage has one.
+    ///
+    /// Without it nobody can tell which sessions a user has, so they cannot be listed, limited or
+    /// ended together.
+    fn users(&self) -> Option<&dyn UserIndex> {
+        None
     }
 
     /// Returns the id under which the store keeps a session, if that is another than the client's.

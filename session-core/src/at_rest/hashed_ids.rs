@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::{
-    Changes, Granularity, IntoStorage, ItemSwap, RenameOptions, Result, SessionId, SetOptions,
-    Snapshot, Storage, SwapOptions, TtlRange, WriteMode, Written,
+    Changes, Granularity, IntoStorage, ItemSwap, NewEntry, RenameOptions, Result, SessionId,
+    SetOptions, Snapshot, Storage, SwapOptions, TtlRange, UserIndex, WriteMode, Written,
 };
 
 /// Keeps ids out of the store: a storage is given the SHA-256 of each id, in lower-case base 32.
@@ -107,15 +107,27 @@ impl<S: Storage> IntoStorage for HashedIds<S> {
 
 /// The storage behind [`HashedIds`].
 #[derive(Debug)]
-struct Hashing<S>(HashedIds<S>);
+pub(super) struct Hashing<S>(HashedIds<S>);
 
 impl<S: Storage> Hashing<S> {
+    /// Returns the storage that is given the hashes.
+    pub(super) fn inner(&self) -> &S {
+        &self.0.storage
+    }
+
     /// Moves a session that is still stored under its plain id.
     ///
     /// First makes sure that there is none under the hash: only ids without a session are shown to
     /// the store.
     async fn move_plain(&self, id: &SessionId, hash: &SessionId) -> Result<()> {
         if self.0.storage.expires_in(hash).await?.is_none() {
+            let found = self.0.storage.get_with_metadata(id, "").await?;
+            let meta = found.map(|found| found.read_meta()).unwrap_or_default();
+            if let Some((index, user)) = self.0.storage.users().zip(meta.user()) {
+                // Until its next use, which tells how long it lives.
+                let left = self.0.storage.expires_in(id).await?.unwrap_or_default();
+                index.add(user, hash, NewEntry::ttl(left)).await?;
+            }
             // If that fails, another request may have been faster.
             self.0.storage.rename(id, hash, RenameOptions::default()).await?;
         }
@@ -174,7 +186,7 @@ impl<S: Storage> Storage for Hashing<S> {
             }
             return self.0.storage.set_session(hash, changes, options).await;
         }
-        with_hash!(self, id, |written| *written == Written::Refused, |storage| storage
+        with_hash!(self, id, |written: &Written| !written.is_saved(), |storage| storage
             .set_session(id, changes, options))
     }
 
@@ -259,6 +271,10 @@ impl<S: Storage> Storage for Hashing<S> {
     ) -> Result<bool> {
         let to = &to.hashed();
         with_hash!(self, from, |renamed| !renamed, |storage| storage.rename(from, to, options))
+    }
+
+    fn users(&self) -> Option<&dyn UserIndex> {
+        self.0.storage.users().map(|_| self as &dyn UserIndex)
     }
 
     async fn sweep(&self) -> Result<()> {

@@ -3,8 +3,10 @@
 use std::{borrow::Cow, fmt, sync::Arc};
 
 use aes_gcm_siv::{AeadInOut, Aes256GcmSiv, KeyInit, Nonce, Tag};
-use data_encoding::{BASE64, BASE64URL_NOPAD};
+use data_encoding::{BASE32_NOPAD, BASE64, BASE64URL_NOPAD};
+use hmac::{Hmac, Mac};
 use serde_json::value::RawValue;
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::{Error, Result, SessionId};
@@ -92,6 +94,19 @@ impl EncryptionKey {
     #[must_use]
     pub fn to_base64(&self) -> String {
         BASE64.encode(&**self.bytes)
+    }
+
+    /// Returns what stands for a name in the store: an HMAC-SHA-256 under a key that is derived from
+    /// this one, so that no key has two purposes.
+    fn hide(&self, name: &str) -> String {
+        let mac = |key: &[u8], text: &str| {
+            let mac = Hmac::<Sha256>::new_from_slice(key);
+            let mut mac = mac.expect("HMAC takes keys of any length");
+            mac.update(text.as_bytes());
+            Zeroizing::new(<[u8; 32]>::from(mac.finalize().into_bytes()))
+        };
+        let key = mac(&**self.bytes, "names of users in session-core");
+        BASE32_NOPAD.encode(&*mac(&*key, name))
     }
 
     fn seal(&self, place: &Place, item: &str) -> Box<RawValue> {
@@ -229,6 +244,11 @@ impl KeyRing {
     }
 
     /// Encrypts an item for one session and key. The same item always becomes the same text.
+    /// Returns what stands for the name of a user in the store, under each key.
+    pub(super) fn hide(&self, user: &str) -> Vec<String> {
+        self.0.iter().map(|key| key.hide(user)).collect()
+    }
+
     pub(super) fn seal(&self, place: &Place, item: &RawValue) -> Box<RawValue> {
         self.0[0].seal(place, item.get())
     }

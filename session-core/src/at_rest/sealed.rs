@@ -5,10 +5,13 @@ use std::{borrow::Cow, time::Duration};
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 
-use super::key_ring::{KeyRing, Opened, Place};
+use super::{
+    key_ring::{KeyRing, Opened, Place},
+    sealed_login::Login,
+};
 use crate::{
     Changes, Granularity, ItemSwap, Result, SessionId, SetOptions, Snapshot, Storage, SwapOptions,
-    TtlRange, WriteMode, Written, storage::provided,
+    TtlRange, UserIndex, WriteMode, Written, storage::provided,
 };
 
 /// Keeps items unreadable in a store: each one is encrypted with AES-256-GCM-SIV (RFC 8452) before
@@ -77,13 +80,26 @@ impl<S: Storage> Sealed<S> {
         Self { accepts_plain: false, ..self }
     }
 
+    pub(super) fn inner(&self) -> &S {
+        &self.storage
+    }
+
+    pub(super) fn keys(&self) -> &KeyRing {
+        &self.keys
+    }
+
+    pub(super) fn accepts_plain(&self) -> bool {
+        self.accepts_plain
+    }
+
     fn is_whole(&self) -> bool {
         self.storage.granularity() == Granularity::Whole
     }
 
     /// Encrypts what changes set.
     fn seal(&self, id: &SessionId, changes: &Changes) -> Changes {
-        changes.map_items(|key, item| self.keys.seal(&Place::new(id, key), item))
+        let sealed = changes.map_items(|key, item| self.keys.seal(&Place::new(id, key), item));
+        sealed.map_login(|login| self.keys.seal_login(id, &login))
     }
 
     /// Decrypts one item. `None` if it counts as none.
@@ -115,8 +131,18 @@ impl<S: Storage> Sealed<S> {
                 Opened::Plain | Opened::Unreadable => {}
             }
         }
-        let plain = items.len() - sealed;
-        let is_readable = items.len() == stored.len();
+        let (login, mut is_readable) = (self.open_login(id, stored.meta()), true);
+        match &login {
+            Login::None => {}
+            Login::Sealed { is_of_first_key, .. } => {
+                sealed += 1;
+                is_current &= is_of_first_key;
+            }
+            Login::Plain if self.accepts_plain => is_current = false,
+            Login::Plain | Login::Unreadable => is_readable = false,
+        }
+        let plain = items.len() + usize::from(!matches!(login, Login::None)) - sealed;
+        is_readable &= items.len() == stored.len();
         // This library writes no session that is encrypted in part, except item by item.
         let is_one = sealed == 0 || plain == 0;
         if self.is_whole() && !(is_readable && is_one) {
@@ -131,7 +157,7 @@ impl<S: Storage> Sealed<S> {
             }
         }
         let items = items.iter().map(|(key, item)| (Cow::Borrowed(*key), &**item));
-        let session = Snapshot::from_sorted(items, stored.meta())?;
+        let session = Snapshot::from_sorted(items, login.meta(stored.meta()).as_deref())?;
         Some(session.decrypted_from(stored, is_current && plain == 0))
     }
 
@@ -155,7 +181,11 @@ impl<S: Storage> Sealed<S> {
     ) -> Result<Written> {
         let mut sealed = self.seal(id, changes);
         if self.is_whole() && !read.is_current() && options.mode != WriteMode::Retire {
-            let mut all = Changes::between(None, read).without_metadata();
+            let mut all = Changes::between(None, read);
+            // Its login is encrypted anew as well, unless the metadata changes anyway.
+            if !read.has_login() || changes.has_meta() {
+                all = all.without_metadata();
+            }
             all.extend(changes.clone());
             sealed = self.seal(id, &all);
         }
@@ -191,8 +221,9 @@ impl<S: Storage> Sealed<S> {
             if options.apply(changes, Some(&session)).is_none() {
                 return Ok(Written::Refused);
             }
-            if self.replace(id, changes, &session, options).await? == Written::Saved {
-                return Ok(Written::Saved);
+            let written = self.replace(id, changes, &session, options).await?;
+            if written.is_saved() {
+                return Ok(written);
             }
         }
     }
@@ -210,7 +241,7 @@ impl<S: Storage> Storage for Sealed<S> {
         changes: &Changes,
         options: SetOptions<'_>,
     ) -> Result<Written> {
-        match options.mode {
+        let written = match options.mode {
             WriteMode::Update if self.is_whole() => self.update(id, changes, options).await,
             WriteMode::Create | WriteMode::Update => {
                 let options = SetOptions { seen: None, ..options };
@@ -223,7 +254,13 @@ impl<S: Storage> Storage for Sealed<S> {
                     None => Ok(Written::Refused),
                 }
             }
-        }
+        };
+        Ok(match written? {
+            Written::SavedOfUser(session) => {
+                Written::SavedOfUser(self.open_metadata(id, &session))
+            }
+            written => written,
+        })
     }
 
     async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {
@@ -235,7 +272,8 @@ impl<S: Storage> Storage for Sealed<S> {
         id: &SessionId,
         ttl: TtlRange,
     ) -> Result<Option<Snapshot>> {
-        self.storage.update_ttl_with_metadata(id, ttl).await
+        let session = self.storage.update_ttl_with_metadata(id, ttl).await?;
+        Ok(session.map(|session| self.open_metadata(id, &session)))
     }
 
     async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
@@ -284,7 +322,7 @@ impl<S: Storage> Storage for Sealed<S> {
             return provided::get_with_metadata(self, id, key).await;
         }
         let Some(stored) = self.storage.get_with_metadata(id, key).await? else { return Ok(None) };
-        let meta = stored.meta().is_some().then(|| stored.without_items());
+        let meta = stored.meta().is_some().then(|| self.open_metadata(id, &stored));
         Ok(self.open(id, stored).or(meta))
     }
 
@@ -330,6 +368,10 @@ impl<S: Storage> Storage for Sealed<S> {
             // The same item, in another text: not encrypted, or with another key.
             stored = now;
         }
+    }
+
+    fn users(&self) -> Option<&dyn UserIndex> {
+        self.storage.users().map(|_| self as &dyn UserIndex)
     }
 
     async fn sweep(&self) -> Result<()> {

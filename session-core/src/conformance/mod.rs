@@ -21,6 +21,7 @@ mod subject;
 mod suite;
 mod swap;
 mod ttl;
+mod users;
 mod writes;
 
 pub use failures::Failures;

@@ -7,7 +7,7 @@ use super::{
     failures::Failures,
     items, lifetimes, removal, rename,
     subject::{CheckResult, Subject},
-    swap, ttl, writes,
+    swap, ttl, users, writes,
 };
 use crate::Storage;
 
@@ -86,6 +86,14 @@ const CHECKS: &[(&str, Check)] = checks! {
         metadata_that_cannot_be_read_says_nothing,
         one_of_several_claims_to_issue_an_id_is_granted,
         a_marker_keeps_what_leads_to_the_new_id,
+    }
+    users {
+        an_entry_is_listed_until_it_is_removed,
+        entries_expire_by_themselves,
+        an_ended_entry_stays_ended,
+        a_renewed_entry_takes_the_place_of_the_old_one,
+        concurrent_additions_keep_the_limit,
+        writes_tell_of_a_users_session,
     }
     concurrency {
         concurrent_writers_of_different_keys_lose_nothing,

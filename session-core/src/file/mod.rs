@@ -15,5 +15,6 @@ mod reader_pool;
 mod record;
 mod storage;
 mod sweep;
+mod users;
 
 pub use storage::FileStorage;

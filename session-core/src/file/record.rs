@@ -76,6 +76,15 @@ impl Timestamp {
         SystemTime::now().into()
     }
 
+    pub(super) fn of_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Returns the milliseconds since 1970.
+    pub(super) fn millis(self) -> u64 {
+        self.0
+    }
+
     pub(super) fn after(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(millis(duration)))
     }

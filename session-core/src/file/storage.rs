@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     Changes, Error, ItemSwap, RenameOptions, Result, SessionId, SetOptions, Snapshot, Storage,
-    SwapOptions, TtlRange, WriteMode, Written,
+    SwapOptions, TtlRange, UserIndex, WriteMode, Written,
 };
 
 /// Stores each session in a file of its own, for the processes of one machine.
@@ -99,7 +99,7 @@ impl FileStorage {
     ///
     /// If the future is dropped while it waits, or before `write` changes a file, nothing is
     /// written.
-    async fn exclusive<T: Send + 'static>(
+    pub(super) async fn exclusive<T: Send + 'static>(
         &self,
         ids: &[&SessionId],
         write: impl FnOnce(&Directory, Permit) -> io::Result<T> + Send + 'static,
@@ -154,32 +154,39 @@ impl Storage for FileStorage {
             let Some((items, ttl)) = options.apply(&changes, stored.as_ref()) else {
                 return Ok(Written::Refused);
             };
-            directory.write(
-                &session,
-                &Record { expires: directory.expiry(ttl), items },
-                &permit,
-            )?;
-            Ok(Written::Saved)
+            let written = Written::saved(&items);
+            let record = Record { expires: directory.expiry(ttl), items };
+            directory.write(&session, &record, &permit)?;
+            Ok(written)
         };
         self.exclusive(&[id], write).await
     }
 
     async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {
+        Ok(self.update_ttl_with_metadata(id, ttl).await?.is_some())
+    }
+
+    async fn update_ttl_with_metadata(
+        &self,
+        id: &SessionId,
+        ttl: TtlRange,
+    ) -> Result<Option<Snapshot>> {
         let session = id.clone();
         let write = move |directory: &Directory, permit: Permit| {
             let Entry::Session(record) = directory.read(&session)? else {
-                return Ok(false);
+                return Ok(None);
             };
             let Some(ttl) = ttl.of(&record.items) else {
                 directory.remove(&session, &permit)?;
-                return Ok(false);
+                return Ok(None);
             };
+            let metadata = record.items.without_items();
             let [earliest, latest] = [ttl.at_least, ttl.at_most].map(|ttl| directory.expiry(ttl));
             let expires = record.expires.min(latest).max(earliest);
             if expires != record.expires {
                 directory.write(&session, &Record { expires, ..record }, &permit)?;
             }
-            Ok(true)
+            Ok(Some(metadata))
         };
         self.exclusive(&[id], write).await
     }
@@ -268,6 +275,10 @@ impl Storage for FileStorage {
     ///
     /// With very many files it rests meanwhile: calls do nothing until it has used no more than a
     /// hundredth of the time.
+    fn users(&self) -> Option<&dyn UserIndex> {
+        Some(self)
+    }
+
     async fn sweep(&self) -> Result<()> {
         let swept = self.sweeper.sweep(&self.directory, &self.locks).await;
         swept.map(drop).map_err(|error| storage_error("sweep", error))

@@ -133,7 +133,7 @@ impl Step<'_> {
         let Some(name) = name.to_str() else {
             return Ok(());
         };
-        if let Some(id) = name.strip_suffix(".session").and_then(|id| SessionId::parse(id).ok()) {
+        if let Some(id) = name.strip_suffix(".session").and_then(SessionId::of_store) {
             return self.sweep_session(entry, &id, judge);
         }
         if name.starts_with('.') && name.ends_with(".tmp") {

@@ -18,6 +18,7 @@ use super::{
     touch_queue::TouchQueue,
     touch_writer::TouchWriter,
     turns::Turns,
+    users::{UserSettings, WhenFull},
 };
 use crate::{
     Error, IntoStorage, Lifetime, Result, SessionId, Storage,
@@ -58,6 +59,7 @@ pub struct ManagerBuilder {
     /// `None` uses the storage's maximum latency, or else [`DEFAULT_TIMEOUT`].
     timeout: Option<Duration>,
     id_fn: IdFn,
+    max_per_user: Option<(usize, WhenFull)>,
 }
 
 impl ManagerBuilder {
@@ -71,6 +73,7 @@ impl ManagerBuilder {
             renew_after: None,
             timeout: None,
             id_fn: Arc::new(SessionId::random),
+            max_per_user: None,
         }
     }
 
@@ -238,11 +241,34 @@ impl ManagerBuilder {
         self
     }
 
+    /// Limits how many sessions a user has at the same time. Default: no limit.
+    ///
+    /// [`Session::login`](crate::Session::login) keeps the limit. Costs it one more round trip with
+    /// [`WhenFull::EndOldest`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// let builder = Manager::builder(MemoryStorage::new());
+    /// let manager = builder.max_sessions_per_user(1, WhenFull::Refuse).build()?;
+    /// let [phone, laptop] = [manager.open(None), manager.open(None)];
+    /// phone.login("bob").await?;
+    /// assert!(matches!(laptop.login("bob").await, Err(Error::TooManySessions)));
+    /// # Ok(()) }
+    /// ```
+    pub fn max_sessions_per_user(mut self, max: usize, when_full: WhenFull) -> Self {
+        self.max_per_user = Some((max, when_full));
+        self
+    }
+
     /// Builds the manager and starts its background tasks.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] if a duration is out of range or there is no Tokio runtime.
+    /// [`Error::Config`] if a duration is out of range, the sessions of users are limited to none or
+    /// the storage has no [index of users](Storage::users) for a limit, or there is no Tokio runtime.
     ///
     /// # Examples
     ///
@@ -257,6 +283,7 @@ impl ManagerBuilder {
     /// ```
     pub fn build(self) -> Result<Manager> {
         self.check_lifetimes()?;
+        self.check_users()?;
         let timeout = self.timeout.or(self.storage.max_latency()).unwrap_or(DEFAULT_TIMEOUT);
         for (name, value) in [("touch interval", self.touch_interval), ("timeout", timeout)] {
             if value < MIN_TTL {
@@ -285,7 +312,18 @@ impl ManagerBuilder {
             unknown_claims: AtomicU64::new(0),
             failures: FailureLog::default(),
             turns: Turns::default(),
+            users: UserSettings::new(self.max_per_user),
         })))
+    }
+
+    fn check_users(&self) -> Result<()> {
+        match self.max_per_user {
+            Some((0, _)) => Err(Error::Config("a user needs at least one session".to_owned())),
+            Some(_) if self.storage.users().is_none() => Err(Error::Config(
+                "a limit of sessions per user needs a storage with an index of users".to_owned(),
+            )),
+            _ => Ok(()),
+        }
     }
 
     fn check_lifetimes(&self) -> Result<()> {

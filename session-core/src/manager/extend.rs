@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::handle::Manager;
+use super::{handle::Manager, touch_queue::Facts};
 use crate::{Closed, Outcome, SessionId, TtlRange};
 
 impl Manager {
@@ -30,7 +30,7 @@ impl Manager {
         let answer = timeout(limit, self.storage().update_ttl(id, self.full_ttl())).await;
         let exists = matches!(answer, Ok(Ok(true)));
         if exists {
-            self.note_stored(id, now, None);
+            self.note_stored(id, now, Facts::default());
         }
         exists
     }
@@ -70,7 +70,9 @@ impl Manager {
                     closed.outcome = Outcome::Untouched;
                     return closed;
                 };
-                self.note_stored(id, now, Some(session.read_meta().ttl()));
+                let meta = session.read_meta();
+                let facts = Facts { own_ttl: Some(meta.ttl()), user: Some(meta.user()) };
+                self.note_stored(id, now, facts);
                 Some(session)
             }
             Outcome::Issued { id } if closed.ttl.is_none() && self.needs_metadata() => {

@@ -14,8 +14,9 @@ use tokio::time::{Instant, timeout};
 use super::{
     background::Background,
     failure_log::{FailureLog, StoreFailure},
-    touch_queue::{OwnTtl, TouchQueue},
+    touch_queue::{Facts, TouchQueue},
     turns::{Turn, Turns},
+    users::UserSettings,
 };
 use crate::{Error, Lifetime, Result, SessionId, Storage};
 
@@ -63,6 +64,7 @@ pub(super) struct Shared {
     pub(super) unknown_claims: AtomicU64,
     pub(super) failures: FailureLog,
     pub(super) turns: Turns,
+    pub(super) users: UserSettings,
 }
 
 impl Manager {
@@ -327,15 +329,15 @@ impl Manager {
     }
 
     /// Records that a session was used now. Returns whether to send a persistent cookie again.
-    pub(crate) fn note_used(&self, id: &SessionId, now: Instant, own_ttl: OwnTtl) -> bool {
-        let roll = self.0.touches.used(id, now, own_ttl);
+    pub(crate) fn note_used(&self, id: &SessionId, now: Instant, facts: Facts<'_>) -> bool {
+        let roll = self.0.touches.used(id, now, facts);
         self.0.background.ensure_running();
         roll
     }
 
     /// Records that a write begun at `since` has restarted a session's time to live.
-    pub(crate) fn note_stored(&self, id: &SessionId, since: Instant, own_ttl: OwnTtl) {
-        self.0.touches.stored(id, since, own_ttl);
+    pub(crate) fn note_stored(&self, id: &SessionId, since: Instant, facts: Facts<'_>) {
+        self.0.touches.stored(id, since, facts);
     }
 
     /// Returns whether a session that requests only write to is to be looked at.

@@ -14,10 +14,12 @@ mod sweep;
 mod touch_queue;
 mod touch_writer;
 mod turns;
+mod users;
 
 pub use builder::ManagerBuilder;
 pub use failure_log::StoreFailure;
 pub(crate) use handle::IdFn;
 pub use handle::Manager;
-pub(crate) use touch_queue::OwnTtl;
+pub(crate) use touch_queue::{Facts, OwnTtl};
 pub(crate) use turns::Turn;
+pub use users::{UserSession, WhenFull};

@@ -1,10 +1,11 @@
 //! `memory`: sessions in this process.
 //!
 //! Arrows: `storage` (the trait) -> `shard` (a part of the sessions) -> `bound` (how much may be
-//! kept).
+//! kept). `users`: which sessions a user has.
 
 mod bound;
 mod shard;
 mod storage;
+mod users;
 
 pub use storage::MemoryStorage;

@@ -16,10 +16,11 @@ use tokio::{
 use super::{
     bound::{Bound, Full, Space},
     shard::{self, Entry, Shard},
+    users::Users,
 };
 use crate::{
     Changes, Error, RenameOptions, Result, SessionId, SetOptions, Snapshot, Storage, TtlRange,
-    Written,
+    UserIndex, Written,
 };
 
 // Many shards, so that neither the sweep nor a growing map blocks others for long: with ten million
@@ -48,6 +49,7 @@ pub struct MemoryStorage {
     // Not the hasher of the maps: ids that share a shard would also collide in its map.
     hasher: RandomState,
     limit: Option<Limit>,
+    users: Users,
 }
 
 struct Limit {
@@ -71,7 +73,7 @@ impl MemoryStorage {
     #[must_use]
     pub fn new() -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Self { shards, hasher: RandomState::new(), limit: None }
+        Self { shards, hasher: RandomState::new(), limit: None, users: Users::new() }
     }
 
     /// Sets the maximum number of sessions.
@@ -174,8 +176,9 @@ impl MemoryStorage {
         let Some((items, ttl)) = options.apply(changes, stored) else {
             return Ok(Written::Refused);
         };
+        let written = Written::saved(&items);
         shard.insert(id, Entry { items, expires: now + ttl }, self.bound())?;
-        Ok(Written::Saved)
+        Ok(written)
     }
 
     fn try_rename(
@@ -266,8 +269,13 @@ impl Storage for MemoryStorage {
 
     /// Sweeps one shard at a time. Yields to other tasks after each shard, and sleeps after each
     /// batch, because other threads may need the processor.
+    fn users(&self) -> Option<&dyn UserIndex> {
+        Some(&self.users)
+    }
+
     async fn sweep(&self) -> Result<()> {
-        for batch in self.shards.chunks(SWEEP_BATCH) {
+        for (number, batch) in self.shards.chunks(SWEEP_BATCH).enumerate() {
+            self.users.sweep(number);
             for shard in batch {
                 lock(shard).sweep(Instant::now(), self.bound());
                 yield_now().await;

@@ -142,8 +142,8 @@ impl Session {
         let now = Instant::now();
         match state.noted {
             Some(at) if now.duration_since(at) < manager.touch_interval() => state.rolls,
-            Some(_) => manager.note_used(id, now, state.own_ttl()) | state.rolls,
-            None => manager.note_used(id, now, state.own_ttl()),
+            Some(_) => manager.note_used(id, now, state.facts()) | state.rolls,
+            None => manager.note_used(id, now, state.facts()),
         }
     }
 }

@@ -164,7 +164,7 @@ impl Session {
     }
 
     /// Returns the metadata, which is read unless it is known.
-    async fn known_metadata(&self) -> Result<Option<Meta>> {
+    pub(super) async fn known_metadata(&self) -> Result<Option<Meta>> {
         loop {
             self.choose_claim(Access::Read).await?;
             let Some(id) = self.checked_id(Access::Read)? else { return Ok(None) };

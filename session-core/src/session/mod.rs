@@ -1,6 +1,7 @@
 //! The session of one request.
 //!
-//! Arrows: `open`, `read`, `write`, `update`, `renew`, `lifetime`, `close` -> `store` (calls of the storage
+//! Arrows: `open`, `read`, `write`, `update`, `renew`, `lifetime`, `login`,
+//! `close` -> `store` (calls of the storage
 //! within the wait budget) -> `handle` ([`Session`]) -> `state` -> `outcome`. `write` also uses `keys`,
 //! and `close` `upkeep`.
 
@@ -8,6 +9,7 @@ mod close;
 mod handle;
 mod keys;
 mod lifetime;
+mod login;
 mod open;
 mod outcome;
 mod read;

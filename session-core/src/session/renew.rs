@@ -5,7 +5,7 @@ use super::{
     state::{Failure, Phase},
     wait::Access,
 };
-use crate::{Changes, RenameOptions, Result, SessionId, SetOptions, Written};
+use crate::{Changes, RenameOptions, Result, SessionId, SetOptions};
 
 impl Session {
     /// Moves the session to a new id at once. The old id is invalid when this returns.
@@ -91,8 +91,19 @@ impl Session {
                 return Ok(self.renew_unstored());
             };
             let new = self.generate_id();
+            let user = self.user_in_index().await?;
+            if let Some(user) = &user {
+                Box::pin(self.enter_new(user, &old, &new)).await?;
+            }
             if self.move_or_copy(&old, &new, old_id).await? {
+                if let Some(user) = &user {
+                    let has_moved = matches!(old_id, OldId::Removed);
+                    Box::pin(self.leave_old(user, &old, &new, has_moved)).await?;
+                }
                 return self.renewed(&old, new, old_id).map(Some);
+            }
+            if let Some(user) = &user {
+                Box::pin(self.forget_entry(user, &new)).await;
             }
             if !self.explain_not_renewed(&old).await? {
                 return Ok(None);
@@ -150,7 +161,7 @@ impl Session {
         let create = SetOptions::create(lifetime.ttl).lifetime(lifetime);
         let set = self.storage().set_session(new, &items, create);
         let written = self.wait_for(Access::Write, set).await?;
-        Ok(written != Written::Refused)
+        Ok(written.is_saved())
     }
 
     /// Determines why a renewal was refused: the old session does not exist, or the new id is taken.

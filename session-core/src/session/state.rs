@@ -11,7 +11,7 @@ use super::{
 use crate::{
     Changes, Error, Lifetime, Result, SessionId, Snapshot,
     error::StorageError,
-    manager::{IdFn, OwnTtl},
+    manager::{Facts, IdFn, OwnTtl},
     snapshot::{Meta, MetaChange},
 };
 
@@ -163,6 +163,18 @@ impl State {
     /// Returns the session's own time to live, with what this request has set.
     pub(super) fn own_ttl(&self) -> OwnTtl {
         self.new_ttl.or_else(|| self.metadata().map(|meta| meta.and_then(Meta::ttl)))
+    }
+
+    /// Returns what is known of the session.
+    pub(super) fn facts(&self) -> Facts<'_> {
+        let user = self.metadata().map(|meta| meta.and_then(Meta::user));
+        Facts { own_ttl: self.own_ttl(), user }
+    }
+
+    /// Notes a change of metadata that is stored.
+    pub(super) fn note_changed(&mut self, change: &MetaChange) {
+        let before = self.meta.take().flatten().map(|meta| *meta).unwrap_or_default();
+        self.meta = Some(Some(Box::new(change.apply(&before).unwrap_or(before))));
     }
 
     /// Returns how long the session lives after this request, unless that depends on metadata that is

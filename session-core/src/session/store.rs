@@ -12,6 +12,7 @@ use super::{
 use crate::{
     Changes, Granularity, Result, SessionId, SetOptions, Snapshot, Storage, Written,
     lifetime::now_millis,
+    manager::Facts,
     snapshot::{Meta, MetaChange},
 };
 
@@ -131,6 +132,9 @@ impl Session {
         if meta.ttl().is_some() {
             self.manager().note_own_ttl();
         }
+        if meta.user().is_some() {
+            self.manager().note_user();
+        }
         self.manager().lifetime().ttl_by(&meta).is_some()
     }
 
@@ -164,7 +168,7 @@ impl Session {
         if !state.passive && state.noted.is_none() {
             let now = Instant::now();
             state.noted = Some(now);
-            state.rolls = self.0.manager.note_used(id, now, state.own_ttl());
+            state.rolls = self.0.manager.note_used(id, now, state.facts());
         }
     }
 
@@ -190,7 +194,7 @@ impl Session {
                 }
             };
             let Some(id) = id else { return self.create(changes).await };
-            if self.write(&id, changes, seen.as_ref()).await? == Written::Saved {
+            if self.write(&id, changes, seen.as_ref()).await?.is_saved() {
                 return Ok(());
             }
             self.explain_refused(&id).await?;
@@ -226,8 +230,11 @@ impl Session {
         let mut state = self.state();
         // A late answer must not bring back an id that this request has renewed or ended, nor reopen
         // a closed session.
-        if written == Written::Saved && state.is_current(id) {
-            self.0.manager.note_stored(id, began, state.own_ttl());
+        if written.is_saved() && state.is_current(id) {
+            if let Written::SavedOfUser(session) = &written {
+                state.note_metadata(Some(session));
+            }
+            self.0.manager.note_stored(id, began, state.facts());
             state.used = true;
             state.stored = true;
             state.set_known(id.clone(), None);
@@ -236,7 +243,7 @@ impl Session {
     }
 
     async fn create(&self, changes: &Changes) -> Result<()> {
-        if !changes.sets_items() {
+        if !changes.creates() {
             return Ok(());
         }
         if self.is_renewed().await? {
@@ -248,7 +255,7 @@ impl Session {
         };
         let id = new_id.unwrap_or_else(|| self.generate_id());
         let created = self.manager().needs_creation().then(now_millis);
-        let meta = MetaChange { created, ttl: new_ttl, issued: None };
+        let meta = MetaChange { created, ttl: new_ttl, ..MetaChange::default() };
         let mut changes = Cow::Borrowed(changes);
         if !meta.is_empty() {
             changes.to_mut().extend(Changes::of_meta(meta.clone()));
@@ -257,10 +264,11 @@ impl Session {
         let create = SetOptions::create(lifetime.ttl).lifetime(lifetime);
         let set = self.storage().set_session(&id, &changes, create);
         let written = self.wait_for(Access::Write, set).await?;
-        if written == Written::Refused {
+        if !written.is_saved() {
             return Err(self.state().fail(Failure::IdTaken));
         }
-        self.0.manager.note_stored(&id, began, Some(new_ttl.flatten()));
+        let facts = Facts { own_ttl: Some(new_ttl.flatten()), user: Some(None) };
+        self.0.manager.note_stored(&id, began, facts);
         let mut state = self.state();
         state.check(Access::Write)?;
         state.note_new(&meta);

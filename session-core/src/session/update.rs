@@ -191,7 +191,7 @@ impl Session {
                 ItemSwap::Saved => {
                     let mut state = self.state();
                     state.check(Access::Write)?;
-                    self.manager().note_stored(id, began, state.own_ttl());
+                    self.manager().note_stored(id, began, state.facts());
                     state.used = true;
                     state.stored = true;
                     state.set_known(id.clone(), None);

@@ -9,7 +9,7 @@ use super::{
     state::{Phase, State},
 };
 use crate::{
-    Changes, Error, RenameOptions, Result, SessionId, SetOptions, Written,
+    Changes, Error, RenameOptions, Result, SessionId, SetOptions,
     lifetime::{millis, now_millis},
     snapshot::{Issue, MetaChange},
 };
@@ -94,12 +94,27 @@ impl Session {
         let new = id.derived(salt.as_str());
         let options = RenameOptions::grace(self.manager().grace()).salt(salt.as_str());
         let began = Instant::now();
+        let user = self.state().facts().user.flatten().map(ToOwned::to_owned);
+        let user = self.storage().users().zip(user);
+        let entry = self.manager().new_entry(self.state().own_ttl());
+        if let Some((index, user)) = &user
+            && self.attempt(index.add(user, &new, entry.renewing(id))).await != Some(true)
+        {
+            return;
+        }
         if self.attempt(self.storage().rename(id, &new, options)).await != Some(true) {
+            return;
+        }
+        if let Some((index, user)) = &user
+            && self.attempt(index.add(user, &new, entry.renewed(id))).await == Some(false)
+        {
+            // Ended meanwhile, by somebody who knew the old id only.
+            self.attempt(self.storage().remove_all(&new, None)).await;
             return;
         }
         self.manager().note_ended(id);
         let mut state = self.state();
-        self.manager().note_stored(&new, began, state.own_ttl());
+        self.manager().note_stored(&new, began, state.facts());
         state.stored = true;
         state.set_known(new, None);
     }
@@ -122,15 +137,15 @@ impl Session {
             (Changes::of_meta(change.clone()), SetOptions::update(lifetime.ttl).lifetime(lifetime));
         let began = Instant::now();
         let written = self.attempt(self.storage().set_session(id, &changes, update)).await;
-        let is_stored = written == Some(Written::Saved);
+        let is_stored = written.is_some_and(|written| written.is_saved());
         if is_stored {
-            self.manager().note_stored(id, began, self.state().own_ttl());
+            self.manager().note_stored(id, began, self.state().facts());
         }
         is_stored
     }
 
     /// Waits for a storage operation within the time that is left, and returns its answer, if any.
-    async fn attempt<T>(&self, operation: impl Future<Output = Result<T>>) -> Option<T> {
+    pub(super) async fn attempt<T>(&self, operation: impl Future<Output = Result<T>>) -> Option<T> {
         let left = self.state().wait_budget.left();
         let answer = timeout(left, operation).await.unwrap_or(Err(Error::Timeout));
         self.manager().note_result(&answer);

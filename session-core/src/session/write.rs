@@ -144,7 +144,11 @@ impl Session {
         let _transition = self.transition(Access::Write).await?;
         while let Some(id) = self.checked_id(Access::Write)? {
             if self.wait_for(Access::Write, self.storage().remove_all(&id, None)).await? {
+                let user = self.state().facts().user.flatten().map(ToOwned::to_owned);
                 self.ended(&id);
+                if let Some(user) = user {
+                    Box::pin(self.forget_entry(&user, &id)).await;
+                }
                 break;
             }
             // The session's new id, or the next claim, if there is one.
@@ -232,7 +236,7 @@ impl Session {
                         self.explain_refused(&id).await?;
                     }
                 }
-                Written::Saved => return Ok(()),
+                Written::Saved | Written::SavedOfUser(_) => return Ok(()),
             }
         }
     }

@@ -13,6 +13,8 @@ pub(crate) const META_KEY: &str = "$meta";
 pub(crate) const NO_META: &str = "{}";
 /// How the metadata of a marker begins, which nothing else's does.
 pub(crate) const MARKER_START: &str = r#"{"renewed":"#;
+/// What the metadata of a user's session contains.
+pub(crate) const LOGIN_PART: &str = r#""login":"#;
 
 /// A session's metadata. Times are in milliseconds, since 1970 if they are moments.
 ///
@@ -32,9 +34,26 @@ pub(crate) struct Meta {
     /// The session's own time to live.
     #[serde(skip_serializing_if = "Option::is_none")]
     ttl: Option<u64>,
+    /// Whose session it is: a [`Login`], or its encrypted form.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    login: Option<Value>,
     /// What other versions have noted.
     #[serde(flatten)]
     rest: BTreeMap<String, Value>,
+}
+
+/// Whose session it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Login {
+    pub(crate) user: Box<str>,
+    /// When the user has logged in, in milliseconds since 1970.
+    pub(crate) at: u64,
+}
+
+impl Login {
+    pub(crate) fn to_value(&self) -> Value {
+        serde_json::to_value(self).expect("strings and numbers are always JSON")
+    }
 }
 
 impl Meta {
@@ -47,7 +66,7 @@ impl Meta {
     /// Writes the metadata; `None` if it says nothing.
     pub(crate) fn write(&self) -> Option<String> {
         let text = serde_json::to_string(self).expect("numbers and JSON are always JSON");
-        (text != NO_META).then_some(text)
+        (text != NO_META).then(|| escape_braces(text))
     }
 
     pub(crate) fn created(&self) -> Option<u64> {
@@ -62,6 +81,22 @@ impl Meta {
     /// Returns the session's own time to live.
     pub(crate) fn ttl(&self) -> Option<Duration> {
         self.ttl.map(Duration::from_millis)
+    }
+
+    /// Returns whose session it is, if it is a user's.
+    pub(crate) fn login(&self) -> Option<Login> {
+        Login::deserialize(self.login.as_ref()?).ok()
+    }
+
+    /// Returns whose session it is.
+    pub(crate) fn user(&self) -> Option<&str> {
+        self.login.as_ref()?.get("user")?.as_str()
+    }
+
+    /// Changes whose session it is, or how that is written.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn map_login(&mut self, map: impl FnOnce(Value) -> Option<Value>) {
+        self.login = self.login.take().and_then(map);
     }
 
     /// Returns what leads from a marker to the new id.
@@ -79,6 +114,10 @@ pub(crate) struct MetaChange {
     pub(crate) ttl: Option<Option<Duration>>,
     /// When the id is issued.
     pub(crate) issued: Option<Issue>,
+    /// Whose session it is: a [`Login`], or its encrypted form.
+    pub(crate) login: Option<Value>,
+    /// Whether the session may begin without items.
+    pub(crate) begins: bool,
 }
 
 /// The claim to issue a new id, which only one of several requests is granted.
@@ -99,6 +138,8 @@ impl MetaChange {
         self.created = self.created.or(later.created);
         self.ttl = later.ttl.or(self.ttl);
         self.issued = later.issued.or(self.issued);
+        self.login = later.login.or_else(|| self.login.take());
+        self.begins |= later.begins;
     }
 
     /// Applies the change. `None` if another request has issued an id meanwhile.
@@ -114,8 +155,30 @@ impl MetaChange {
         if let Some(ttl) = self.ttl {
             meta.ttl = ttl.map(millis);
         }
+        if self.login.is_some() {
+            meta.login.clone_from(&self.login);
+        }
         Some(meta)
     }
+}
+
+/// Escapes the braces within strings: the scripts in Redis find the end of the metadata by counting
+/// braces.
+fn escape_braces(text: String) -> String {
+    let (mut escaped, mut in_string, mut after_backslash) = (String::new(), false, false);
+    for character in text.chars() {
+        match character {
+            '"' if !after_backslash => in_string = !in_string,
+            '{' | '}' if in_string => {
+                escaped += if character == '{' { r"\u007b" } else { r"\u007d" };
+                continue;
+            }
+            _ => {}
+        }
+        after_backslash = character == '\\' && !after_backslash;
+        escaped.push(character);
+    }
+    escaped
 }
 
 #[cfg(test)]

@@ -256,13 +256,46 @@ impl<'a> RenameOptions<'a> {
 }
 
 /// The result of a write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Written {
     /// The condition did not hold; nothing was written.
     Refused,
     /// The items and the time to live are stored.
     Saved,
+    /// They are stored, and the session is one of a user. With its metadata: a session without items.
+    SavedOfUser(Snapshot),
+}
+
+impl Written {
+    /// The result of a write that has stored this session.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::{Snapshot, Written};
+    /// let session = Snapshot::parse(r#"{"name":"bob"}"#)?.expect("it has items");
+    /// assert_eq!(Written::saved(&session), Written::Saved);
+    /// # Ok::<(), session_core::Unreadable>(())
+    /// ```
+    #[must_use]
+    pub fn saved(session: &Snapshot) -> Self {
+        if session.has_login() { Self::SavedOfUser(session.without_items()) } else { Self::Saved }
+    }
+
+    /// Returns whether the items and the time to live are stored.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::Written;
+    /// assert!(Written::Saved.is_saved());
+    /// assert!(!Written::Refused.is_saved());
+    /// ```
+    #[must_use]
+    pub const fn is_saved(&self) -> bool {
+        !matches!(self, Self::Refused)
+    }
 }
 
 /// The result of [`Storage::swap_item`](super::Storage::swap_item).

@@ -4,7 +4,7 @@
 
 use serde_json::value::RawValue;
 
-use super::{ItemSwap, RenameOptions, SetOptions, Storage, SwapOptions, Written};
+use super::{ItemSwap, RenameOptions, SetOptions, Storage, SwapOptions};
 use crate::{Changes, Lifetime, Result, SessionId, Snapshot};
 
 pub(crate) async fn get<S: Storage + ?Sized>(
@@ -61,7 +61,7 @@ pub(crate) async fn swap_item<S: Storage + ?Sized>(
             return now.get(key).map(ItemSwap::Changed);
         }
         let update = SetOptions::update_seen(&now, options.lifetime.ttl).lifetime(options.lifetime);
-        if storage.set_session(id, &changes, update).await? == Written::Saved {
+        if storage.set_session(id, &changes, update).await?.is_saved() {
             return Ok(ItemSwap::Saved);
         }
     }
@@ -82,7 +82,7 @@ pub(crate) async fn rename<S: Storage + ?Sized>(
     };
     let copy = Changes::between(None, &seen);
     let create = SetOptions::create(ttl).lifetime(Lifetime::exactly(ttl));
-    if storage.set_session(to, &copy, create).await? == Written::Refused {
+    if !storage.set_session(to, &copy, create).await?.is_saved() {
         return Ok(false);
     }
     loop {
@@ -90,7 +90,7 @@ pub(crate) async fn rename<S: Storage + ?Sized>(
             storage.remove_all(from, Some(&seen)).await?
         } else {
             let retire = SetOptions::retire(&seen, options.grace).salt(options.salt);
-            storage.set_session(from, &Changes::new(), retire).await? == Written::Saved
+            storage.set_session(from, &Changes::new(), retire).await?.is_saved()
         };
         if is_ended {
             return Ok(true);
@@ -103,7 +103,7 @@ pub(crate) async fn rename<S: Storage + ?Sized>(
         let missed = Changes::between(Some(&seen), &now);
         let ttl = storage.expires_in(from).await?.unwrap_or(ttl);
         let update = SetOptions::update(ttl).lifetime(Lifetime::exactly(ttl)).seen(&seen);
-        if storage.set_session(to, &missed, update).await? != Written::Saved {
+        if !storage.set_session(to, &missed, update).await?.is_saved() {
             // The copy is gone; `from` still has everything.
             return Ok(false);
         }

@@ -5,7 +5,8 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use serde_json::value::RawValue;
 
 use super::{
-    Granularity, ItemSwap, RenameOptions, SetOptions, Storage, SwapOptions, TtlRange, Written,
+    Granularity, ItemSwap, RenameOptions, SetOptions, Storage, SwapOptions, TtlRange, UserIndex,
+    Written,
 };
 use crate::{Changes, Result, SessionId, Snapshot};
 
@@ -55,6 +56,10 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
 
     fn cached(&self, id: &SessionId) -> Option<Snapshot> {
         (**self).cached(id)
+    }
+
+    fn users(&self) -> Option<&dyn UserIndex> {
+        (**self).users()
     }
 
     fn stored_id(&self, id: &SessionId) -> SessionId {

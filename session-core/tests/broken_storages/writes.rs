@@ -57,7 +57,7 @@ impl Fault for Resurrects {
         let before = inner.get_session(id).await?;
         yield_now().await;
         let written = inner.set_session(id, changes, options).await?;
-        match (written, before.as_ref().and_then(|before| changes.apply(Some(before)))) {
+        match (&written, before.as_ref().and_then(|before| changes.apply(Some(before)))) {
             (Written::Refused, Some(whole)) if options.mode == WriteMode::Update => {
                 let whole = Changes::between(None, &whole);
                 inner.set_session(id, &whole, SetOptions::create(options.lifetime.ttl)).await

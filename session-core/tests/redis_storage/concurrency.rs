@@ -53,7 +53,7 @@ async fn g1_concurrent_changes_of_different_keys_lose_nothing() {
             let padding = format!(r#"{{"padding":"{}"}}"#, "x".repeat(10_000));
             storages[0].set_session(&id, &changes(&padding, &[]), CREATE).await.unwrap();
             let written = write_concurrently(&storages, &id, || {}).await;
-            assert_eq!(written, [Written::Saved; WRITERS]);
+            assert_eq!(written, vec![Written::Saved; WRITERS]);
             let session = storages[0].get_session(&id).await.unwrap().unwrap();
             assert_eq!(session.len(), WRITERS + 1, "{handles} handles of {:?}", storages[0]);
         }
@@ -68,7 +68,7 @@ async fn g1_scripts_forgotten_during_writes_lose_nothing() {
         storage.set_session(&id, &changes(r#"{"a":1}"#, &[]), CREATE).await.unwrap();
         let flush = || drop(server.cli(&["SCRIPT", "FLUSH"]));
         let written = write_concurrently(from_ref(&storage), &id, flush).await;
-        assert_eq!(written, [Written::Saved; WRITERS]);
+        assert_eq!(written, vec![Written::Saved; WRITERS]);
         assert_eq!(storage.get_session(&id).await.unwrap().unwrap().len(), WRITERS + 1);
     }
 }
@@ -135,7 +135,7 @@ async fn writers_of_one_session_queue_after_a_conflict() {
     storage.set_session(&id, &changes(r#"{"b":1}"#, &[]), UPDATE).await.unwrap();
     proxy.reset();
     let written = write_concurrently(from_ref(&storage), &id, || {}).await;
-    assert_eq!(written, [Written::Saved; WRITERS]);
+    assert_eq!(written, vec![Written::Saved; WRITERS]);
     // One read and two attempts each. Without the queue there are over a thousand attempts.
     let commands = proxy.commands().len();
     assert!(commands <= 3 * WRITERS + 10, "{commands} commands");
@@ -161,7 +161,7 @@ async fn writers_dropped_in_the_queue_do_not_block_later_ones() {
         dropped.shutdown().await;
     }
     let written = write_concurrently(from_ref(&storage), &id, || {}).await;
-    assert_eq!(written, [Written::Saved; WRITERS]);
+    assert_eq!(written, vec![Written::Saved; WRITERS]);
 }
 
 /// Runs `operation` over a delayed connection, and calls `meanwhile` after it has read and before

@@ -1,9 +1,10 @@
 //! One session in the queue.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
+use super::facts::Facts;
 use crate::lifetime::MIN_TTL;
 
 /// The pause after the first failure. It doubles with each further one, up to the interval.
@@ -22,9 +23,6 @@ pub(super) struct Times {
     /// The minimum time between two writes of a session.
     pub(super) interval: Duration,
 }
-
-/// A session's own time to live; the outer `None` if it is not known whether it has one.
-pub(crate) type OwnTtl = Option<Option<Duration>>;
 
 impl Times {
     /// Returns the times of a session with a time to live of its own.
@@ -60,6 +58,10 @@ impl Slots {
 pub(super) struct Entry {
     /// The session's own time to live, if it has one.
     pub(super) own_ttl: Option<Duration>,
+    /// Whose session it is, if it is known to be a user's.
+    pub(super) user: Option<Arc<str>>,
+    /// The last use that the index of users knows of.
+    indexed: Option<Instant>,
     /// The last use on this node.
     pub(super) used: Instant,
     /// The last use that the store knows of; `None` before the first write by this node.
@@ -106,14 +108,16 @@ pub(super) enum Visit {
 
 impl Entry {
     /// Creates the entry of a session whose first use on this node is owed at once.
-    pub(super) fn used(now: Instant, times: Times, own_ttl: OwnTtl) -> Self {
+    pub(super) fn used(now: Instant, times: Times, facts: Facts<'_>) -> Self {
         // The store may keep the session for only a moment longer: nothing here tells.
         let lead = times.interval * FIRST_USE_LEAD;
         let place = Place::Scheduled(now.checked_sub(lead).unwrap_or(now));
-        let own_ttl = own_ttl.flatten();
+        let (own_ttl, user) = (facts.own_ttl.flatten(), facts.owned_user());
         let rolled = Some(now);
         Self {
             own_ttl,
+            user,
+            indexed: None,
             used: now,
             stored: None,
             rolled,
@@ -125,11 +129,22 @@ impl Entry {
     }
 
     /// Creates the entry of a session that a request has stored.
-    pub(super) fn stored(since: Instant, times: Times, own_ttl: OwnTtl) -> Self {
-        let own_ttl = own_ttl.flatten();
+    pub(super) fn stored(since: Instant, times: Times, facts: Facts<'_>) -> Self {
+        let (own_ttl, user) = (facts.own_ttl.flatten(), facts.owned_user());
         let due = since + times.with(own_ttl).interval;
         let (stored, place) = (Some(since), Place::Scheduled(due));
-        Self { own_ttl, used: since, stored, rolled: None, looked: None, due, place, failing: None }
+        Self {
+            own_ttl,
+            user,
+            indexed: None,
+            used: since,
+            stored,
+            rolled: None,
+            looked: None,
+            due,
+            place,
+            failing: None,
+        }
     }
 
     /// Returns the times of this session.
@@ -197,8 +212,15 @@ impl Entry {
         self.due = now + times.interval;
     }
 
+    /// Records that the index of users knows of a use.
+    pub(super) fn note_indexed(&mut self, used: Instant) {
+        self.indexed = self.indexed.max(Some(used));
+    }
+
+    /// Returns whether the store, or the index of users, does not know of the last use.
     pub(super) fn is_owed(&self) -> bool {
-        self.stored.is_none_or(|stored| stored < self.used)
+        let is_before = |known: Option<Instant>| known.is_none_or(|known| known < self.used);
+        is_before(self.stored) || self.user.is_some() && is_before(self.indexed)
     }
 
     pub(super) fn is_failing(&self) -> bool {

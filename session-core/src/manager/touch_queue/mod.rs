@@ -4,12 +4,13 @@
 //! `entry` (one session).
 
 mod entry;
+mod facts;
 mod queue;
 mod shard;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use entry::OwnTtl;
+pub(crate) use facts::{Facts, OwnTtl};
 pub(super) use entry::Slots;
 pub(super) use queue::TouchQueue;
 pub(super) use shard::Owed;

@@ -11,7 +11,8 @@ use std::{
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
-    entry::{Entry, OwnTtl, Slots, Times, time_left},
+    entry::{Entry, Slots, Times, time_left},
+    facts::Facts,
     shard::{Owed, Shard},
 };
 use crate::{Lifetime, SessionId, TtlRange};
@@ -61,30 +62,58 @@ impl TouchQueue {
     /// again.
     ///
     /// Takes one lock, and allocates only for a session without an entry.
-    pub(in crate::manager) fn used(&self, id: &SessionId, now: Instant, own_ttl: OwnTtl) -> bool {
+    pub(in crate::manager) fn used(&self, id: &SessionId, now: Instant, facts: Facts<'_>) -> bool {
         let mut shard = self.shard(id);
-        if shard.set_own_ttl(id, own_ttl, now, self.times) {
+        if shard.learn(id, facts, now, self.times) {
             self.sooner.notify_one();
         }
         if let Some(entry) = shard.by_id.get_mut(id) {
             return entry.note_used(now, self.times);
         }
-        shard.insert(id, Entry::used(now, self.times, own_ttl));
+        shard.insert(id, Entry::used(now, self.times, facts));
         drop(shard);
         self.sooner.notify_one();
         true
     }
 
     /// Records that the full time to live, counted from `since`, has been stored.
-    pub(in crate::manager) fn stored(&self, id: &SessionId, since: Instant, own_ttl: OwnTtl) {
+    pub(in crate::manager) fn stored(&self, id: &SessionId, since: Instant, facts: Facts<'_>) {
         let mut shard = self.shard(id);
-        if shard.set_own_ttl(id, own_ttl, since, self.times) {
+        if shard.learn(id, facts, since, self.times) {
             self.sooner.notify_one();
         }
         match shard.by_id.get_mut(id) {
             Some(entry) => entry.note_stored(since, self.times),
-            None => shard.insert(id, Entry::stored(since, self.times, own_ttl)),
+            None => shard.insert(id, Entry::stored(since, self.times, facts)),
         }
+    }
+
+    /// Records whose session it is, and that the index of users knows of a use of it.
+    pub(in crate::manager) fn learned(&self, id: &SessionId, user: &str, used: Instant) {
+        if let Some(entry) = self.shard(id).by_id.get_mut(id) {
+            entry.user = Some(user.into());
+            entry.note_indexed(used);
+        }
+    }
+
+    /// Records that the index of users knows of a use of this session.
+    pub(in crate::manager) fn indexed(&self, id: &SessionId, used: Instant) {
+        if let Some(entry) = self.shard(id).by_id.get_mut(id) {
+            entry.note_indexed(used);
+        }
+    }
+
+    /// Returns how long an entry in the index of users lives whose session lives for `left`.
+    ///
+    /// Longer, because the session may be written until its entry is moved, and that is put off while
+    /// the index cannot be written.
+    pub(in crate::manager) fn entry_ttl(&self, left: Duration, own_ttl: Option<Duration>) -> Duration {
+        left + self.times.with(own_ttl).interval * 2
+    }
+
+    /// Returns how long the entry of an owed session lives.
+    pub(in crate::manager) fn entry_ttl_of(&self, owed: &Owed, ttl: TtlRange) -> Duration {
+        self.entry_ttl(ttl.at_least, owed.own_ttl)
     }
 
     /// Returns whether a session was not looked at for an interval, and notes that it is.

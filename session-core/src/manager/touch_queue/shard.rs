@@ -2,12 +2,16 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    sync::Arc,
     time::Duration,
 };
 
 use tokio::time::Instant;
 
-use super::entry::{Entry, OwnTtl, Place, Slots, Times, Visit, time_left};
+use super::{
+    entry::{Entry, Place, Slots, Times, Visit, time_left},
+    facts::Facts,
+};
 use crate::SessionId;
 
 /// The maximum number of entries visited under one lock: tens of microseconds.
@@ -22,6 +26,8 @@ pub(in crate::manager) struct Owed {
     /// The use that the write makes known.
     pub(in crate::manager) used: Instant,
     pub(super) own_ttl: Option<Duration>,
+    /// Whose session it is, if it is known to be a user's.
+    pub(in crate::manager) user: Option<Arc<str>>,
     /// When this write begins, or the first of those of this session that failed in a row before.
     pub(in crate::manager) since: Instant,
     /// Whether the last write of this session failed.
@@ -31,7 +37,8 @@ pub(in crate::manager) struct Owed {
 impl Owed {
     fn new(id: SessionId, entry: &Entry, now: Instant) -> Self {
         let since = entry.failing_since().unwrap_or(now);
-        Self { id, used: entry.used, own_ttl: entry.own_ttl, since, is_retry: entry.is_failing() }
+        let (own_ttl, user) = (entry.own_ttl, entry.user.clone());
+        Self { id, used: entry.used, own_ttl, user, since, is_retry: entry.is_failing() }
     }
 }
 
@@ -65,17 +72,23 @@ impl Shard {
         }
     }
 
-    /// Notes a session's own time to live, if it is known, and visits the session sooner if that is
-    /// shorter. Returns whether it is to be visited sooner.
-    pub(super) fn set_own_ttl(
+    /// Notes what is known of a session. Visits it sooner if its own time to live is shorter, and
+    /// returns whether it is to be visited sooner.
+    pub(super) fn learn(
         &mut self,
         id: &SessionId,
-        own_ttl: OwnTtl,
+        facts: Facts<'_>,
         now: Instant,
         times: Times,
     ) -> bool {
-        let Some(own_ttl) = own_ttl else { return false };
-        let Some(entry) = self.by_id.get_mut(id).filter(|entry| entry.own_ttl != own_ttl) else {
+        if facts.own_ttl.is_none() && facts.user.is_none() {
+            return false;
+        }
+        let Some(entry) = self.by_id.get_mut(id) else { return false };
+        if facts.user.is_some_and(|user| user != entry.user.as_deref()) {
+            entry.user = facts.owned_user();
+        }
+        let Some(own_ttl) = facts.own_ttl.filter(|own_ttl| entry.own_ttl != *own_ttl) else {
             return false;
         };
         entry.own_ttl = own_ttl;
@@ -166,6 +179,9 @@ impl Shard {
     pub(super) fn settled(&mut self, owed: &Owed) {
         if let Some(entry) = self.by_id.get_mut(&owed.id) {
             entry.note_known(owed.used);
+            if owed.user.is_some() {
+                entry.note_indexed(owed.used);
+            }
         }
         self.end_write(owed);
     }

@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, advance};
 
-use super::{Owed, Slots, TouchQueue};
+use super::{Facts, Owed, Slots, TouchQueue};
 use crate::{Lifetime, SessionId};
 
 const TTL: Duration = Duration::from_secs(60);
@@ -72,11 +72,11 @@ fn write_due(queue: &TouchQueue) -> Vec<u64> {
 #[tokio::test(start_paused = true)]
 async fn g9_the_first_use_is_owed_at_once_and_later_ones_when_the_interval_ends() {
     let queue = queue();
-    queue.used(&id(), Instant::now(), None);
+    queue.used(&id(), Instant::now(), Facts::default());
     assert_eq!(write_due(&queue), [60]);
 
     advance(Duration::from_secs(2)).await;
-    queue.used(&id(), Instant::now(), None);
+    queue.used(&id(), Instant::now(), Facts::default());
     let (owed, next) = queue.take_due(slots());
     assert!(owed.is_empty());
 
@@ -91,10 +91,10 @@ async fn g9_the_first_use_is_owed_at_once_and_later_ones_when_the_interval_ends(
 #[tokio::test(start_paused = true)]
 async fn a_stored_ttl_owes_nothing_until_the_next_use() {
     let queue = queue();
-    queue.stored(&id(), Instant::now(), None);
+    queue.stored(&id(), Instant::now(), Facts::default());
     assert!(queue.owed().is_empty());
     advance(Duration::from_secs(1)).await;
-    assert!(queue.used(&id(), Instant::now(), None), "the cookie was never sent");
+    assert!(queue.used(&id(), Instant::now(), Facts::default()), "the cookie was never sent");
     assert!(take_due(&queue).is_empty(), "an interval has not passed since it was stored");
     assert_eq!(queue.owed(), [id()]);
     assert_eq!(ttls(&queue, &[queue.take(&id()).unwrap()]), [60]);
@@ -103,7 +103,7 @@ async fn a_stored_ttl_owes_nothing_until_the_next_use() {
 #[tokio::test(start_paused = true)]
 async fn g9_the_ttl_is_computed_when_it_is_written() {
     let queue = queue();
-    queue.used(&id(), Instant::now(), None);
+    queue.used(&id(), Instant::now(), Facts::default());
     let owed = take_due(&queue);
     advance(Duration::from_secs(20)).await;
     assert_eq!(ttls(&queue, &owed), [40]);
@@ -114,10 +114,10 @@ async fn g9_the_ttl_is_computed_when_it_is_written() {
 #[tokio::test(start_paused = true)]
 async fn a_use_while_a_write_is_in_flight_is_owed_when_the_interval_ends() {
     let queue = queue();
-    queue.used(&id(), Instant::now(), None);
+    queue.used(&id(), Instant::now(), Facts::default());
     let owed = take_due(&queue);
     advance(Duration::from_secs(1)).await;
-    queue.used(&id(), Instant::now(), None);
+    queue.used(&id(), Instant::now(), Facts::default());
     assert!(take_due(&queue).is_empty(), "one write at a time");
     queue.settled(&owed[0]);
     assert_eq!(queue.owed(), [id()]);
@@ -130,9 +130,9 @@ async fn a_use_while_a_write_is_in_flight_is_owed_when_the_interval_ends() {
 async fn a_session_that_requests_store_again_and_again_needs_no_further_write() {
     let queue = queue();
     for _ in 0..20 {
-        queue.stored(&id(), Instant::now(), None);
+        queue.stored(&id(), Instant::now(), Facts::default());
         advance(Duration::from_millis(10)).await;
-        queue.used(&id(), Instant::now(), None);
+        queue.used(&id(), Instant::now(), Facts::default());
         advance(Duration::from_secs(2)).await;
         assert!(take_due(&queue).is_empty());
     }
@@ -142,7 +142,7 @@ async fn a_session_that_requests_store_again_and_again_needs_no_further_write() 
 #[tokio::test(start_paused = true)]
 async fn a_failed_write_is_owed_again_until_the_session_has_expired() {
     let queue = queue();
-    queue.used(&id(), Instant::now(), None);
+    queue.used(&id(), Instant::now(), Facts::default());
     let began = Instant::now();
     let mut tried = Vec::new();
     while began.elapsed() < TTL {
@@ -173,11 +173,11 @@ async fn a_failed_write_is_owed_again_until_the_session_has_expired() {
 #[tokio::test(start_paused = true)]
 async fn a_session_that_was_stored_after_its_write_failed_is_not_failing() {
     let queue = queue();
-    queue.used(&id(), Instant::now(), None);
+    queue.used(&id(), Instant::now(), Facts::default());
     queue.failed(&take_due(&queue)[0]);
-    queue.stored(&id(), Instant::now(), None);
+    queue.stored(&id(), Instant::now(), Facts::default());
     advance(Duration::from_secs(1)).await;
-    queue.used(&id(), Instant::now(), None);
+    queue.used(&id(), Instant::now(), Facts::default());
     advance(INTERVAL).await;
     assert!(!take_due(&queue)[0].is_retry);
 }
@@ -185,10 +185,10 @@ async fn a_session_that_was_stored_after_its_write_failed_is_not_failing() {
 #[tokio::test(start_paused = true)]
 async fn g8_a_failing_session_waits_for_a_slot_without_holding_up_others() {
     let queue = queue();
-    queue.used(&numbered(1), Instant::now(), None);
+    queue.used(&numbered(1), Instant::now(), Facts::default());
     queue.failed(&take_due(&queue)[0]);
     advance(Duration::from_secs(1)).await;
-    queue.used(&numbered(2), Instant::now(), None);
+    queue.used(&numbered(2), Instant::now(), Facts::default());
     let owed = take_with(&queue, || Slots { fresh: 9, failing: 0, put_off: false });
     assert_eq!(owed.len(), 1);
     assert_eq!(owed[0].id, numbered(2));
@@ -201,14 +201,14 @@ async fn g8_a_failing_session_waits_for_a_slot_without_holding_up_others() {
 async fn g9_first_uses_are_written_before_an_overdue_rest() {
     let queue = queue();
     for number in 0..1000 {
-        queue.used(&numbered(number), Instant::now(), None);
+        queue.used(&numbered(number), Instant::now(), Facts::default());
     }
     write_due(&queue);
     for number in 0..1000 {
-        queue.used(&numbered(number), Instant::now(), None);
+        queue.used(&numbered(number), Instant::now(), Facts::default());
     }
     advance(INTERVAL).await;
-    queue.used(&numbered(1000), Instant::now(), None);
+    queue.used(&numbered(1000), Instant::now(), Facts::default());
     let (owed, _) = queue.take_due(slots());
     assert!(owed.iter().any(|owed| owed.id == numbered(1000)));
 }
@@ -218,9 +218,9 @@ async fn g9_with_few_slots_the_sessions_that_wait_longest_are_written_first() {
     let queue = queue();
     let count = 1000;
     for number in 0..count {
-        queue.stored(&numbered(number), Instant::now(), None);
+        queue.stored(&numbered(number), Instant::now(), Facts::default());
         advance(Duration::from_millis(1)).await;
-        queue.used(&numbered(number), Instant::now(), None);
+        queue.used(&numbered(number), Instant::now(), Facts::default());
     }
     advance(INTERVAL).await;
     let (owed, _) = queue.take_due(Slots { fresh: 50, failing: 0, put_off: false });
@@ -234,13 +234,13 @@ async fn g8_after_an_outage_each_session_is_owed_once_and_spread_over_an_interva
     let queue = queue();
     let count = 10_000;
     for number in 0..count {
-        queue.stored(&numbered(number), Instant::now(), None);
+        queue.stored(&numbered(number), Instant::now(), Facts::default());
     }
     advance(Duration::from_secs(1)).await;
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(20) {
         for number in 0..count {
-            queue.used(&numbered(number), Instant::now(), None);
+            queue.used(&numbered(number), Instant::now(), Facts::default());
         }
         for _ in 0..10 {
             put_off(&queue);
@@ -260,9 +260,9 @@ async fn g8_after_an_outage_each_session_is_owed_once_and_spread_over_an_interva
 #[tokio::test(start_paused = true)]
 async fn g8_a_session_that_is_put_off_is_visited_before_it_expires_in_the_store() {
     let queue = queue();
-    queue.stored(&id(), Instant::now(), None);
+    queue.stored(&id(), Instant::now(), Facts::default());
     advance(Duration::from_secs(1)).await;
-    queue.used(&id(), Instant::now(), None);
+    queue.used(&id(), Instant::now(), Facts::default());
     let expiry = Instant::now() + TTL - Duration::from_secs(1);
     loop {
         let left = expiry - Instant::now();
@@ -279,7 +279,7 @@ async fn g8_a_session_that_is_put_off_is_visited_before_it_expires_in_the_store(
 async fn g8_a_store_that_is_down_is_probed_with_fresh_sessions_first_and_each_time_another() {
     let queue = queue();
     for number in 0..100 {
-        queue.used(&numbered(number), Instant::now(), None);
+        queue.used(&numbered(number), Instant::now(), Facts::default());
     }
     let owed = take_due(&queue);
     for (n, owed) in owed.iter().enumerate() {
@@ -287,7 +287,7 @@ async fn g8_a_store_that_is_down_is_probed_with_fresh_sessions_first_and_each_ti
     }
     advance(Duration::from_millis(1)).await;
     for owed in owed {
-        queue.used(&owed.id, Instant::now(), None);
+        queue.used(&owed.id, Instant::now(), Facts::default());
     }
     for is_retry in [false, true] {
         let mut probed = Vec::new();
@@ -304,7 +304,7 @@ async fn g8_a_store_that_is_down_is_probed_with_fresh_sessions_first_and_each_ti
 #[tokio::test(start_paused = true)]
 async fn g2_an_ended_session_owes_nothing() {
     let queue = queue();
-    queue.used(&id(), Instant::now(), None);
+    queue.used(&id(), Instant::now(), Facts::default());
     queue.ended(&id());
     assert!(take_due(&queue).is_empty());
     assert!(queue.owed().is_empty());
@@ -316,7 +316,7 @@ async fn g2_an_ended_session_owes_nothing() {
 async fn g2_a_session_that_ends_while_a_write_is_in_flight_stays_ended() {
     for end in [TouchQueue::settled, TouchQueue::absent, TouchQueue::failed] {
         let queue = queue();
-        queue.used(&id(), Instant::now(), None);
+        queue.used(&id(), Instant::now(), Facts::default());
         let owed = take_due(&queue);
         queue.ended(&id());
         end(&queue, &owed[0]);
@@ -328,11 +328,11 @@ async fn g2_a_session_that_ends_while_a_write_is_in_flight_stays_ended() {
 async fn an_entry_goes_when_the_store_has_no_such_session_unless_it_was_stored_meanwhile() {
     for (is_stored, left) in [(false, (0, 0)), (true, (1, 1))] {
         let queue = queue();
-        queue.used(&id(), Instant::now(), None);
+        queue.used(&id(), Instant::now(), Facts::default());
         let owed = take_due(&queue);
         advance(Duration::from_secs(1)).await;
         if is_stored {
-            queue.stored(&id(), Instant::now(), None);
+            queue.stored(&id(), Instant::now(), Facts::default());
         }
         queue.absent(&owed[0]);
         assert_eq!(queue.len(), left);
@@ -347,10 +347,10 @@ async fn a_flush_that_takes_a_write_in_flight_again_leaves_one_entry() {
         for second in ends {
             for swap in [false, true] {
                 let queue = queue();
-                queue.used(&id(), Instant::now(), None);
+                queue.used(&id(), Instant::now(), Facts::default());
                 let due = take_due(&queue).remove(0);
                 advance(Duration::from_secs(1)).await;
-                queue.used(&id(), Instant::now(), None);
+                queue.used(&id(), Instant::now(), Facts::default());
                 let flushed = queue.take(&id()).unwrap();
                 let order = if swap { [&flushed, &due] } else { [&due, &flushed] };
                 first(&queue, order[0]);
@@ -367,8 +367,8 @@ async fn a_cookie_rolls_once_an_interval() {
     let queue = queue();
     let mut rolls = Vec::new();
     for _ in 0..8 {
-        rolls.push(queue.used(&id(), Instant::now(), None));
-        assert!(!queue.used(&id(), Instant::now(), None), "a second time in one request");
+        rolls.push(queue.used(&id(), Instant::now(), Facts::default()));
+        assert!(!queue.used(&id(), Instant::now(), Facts::default()), "a second time in one request");
         advance(Duration::from_secs(2)).await;
     }
     assert_eq!(rolls, [true, false, false, true, false, false, true, false]);
@@ -377,9 +377,9 @@ async fn a_cookie_rolls_once_an_interval() {
 #[tokio::test(start_paused = true)]
 async fn the_time_left_counts_from_the_last_use_here() {
     let queue = queue();
-    queue.stored(&id(), Instant::now(), None);
+    queue.stored(&id(), Instant::now(), Facts::default());
     advance(Duration::from_secs(5)).await;
-    queue.used(&id(), Instant::now(), None);
+    queue.used(&id(), Instant::now(), Facts::default());
     advance(Duration::from_secs(1)).await;
     assert_eq!(queue.remaining(&id()), Some(Duration::from_secs(59)));
 }
@@ -394,7 +394,7 @@ async fn sessions_are_spread_over_the_shards() {
     for name in names {
         let queue = queue();
         for number in 0..6400 {
-            queue.used(&name(number), Instant::now(), None);
+            queue.used(&name(number), Instant::now(), Facts::default());
         }
         let largest = queue.largest_shard();
         assert!(largest < 200, "{largest} of 6400 in one of 64 shards");

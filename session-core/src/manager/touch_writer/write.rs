@@ -1,12 +1,12 @@
 //! One write of a time to live.
 
-use std::{sync::Arc, time::Duration};
+use std::{slice, sync::Arc, time::Duration};
 
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::time::{Instant, timeout};
 
 use super::super::touch_queue::{Owed, TouchQueue};
-use crate::{Error, Result, SessionId, Storage, TtlRange, error::chain};
+use crate::{Error, NewEntry, Result, SessionId, Storage, TtlRange, error::chain};
 
 /// The result of a write.
 #[derive(Debug)]
@@ -66,8 +66,35 @@ impl Claim {
         let Some(ttl) = self.queue.ttl_of(&self.owed) else {
             return self.record(Ok(false));
         };
-        let update = timeout(limit, storage.update_ttl(&self.owed.id, ttl)).await;
+        let update = timeout(limit, self.extend(&*storage, ttl)).await;
         self.record(update.unwrap_or(Err(Error::Timeout)))
+    }
+
+    /// Extends the session, and before it its entry in the index of users. Returns whether the session
+    /// exists.
+    async fn extend(&self, storage: &dyn Storage, ttl: TtlRange) -> Result<bool> {
+        let (queue, Owed { id, user, used, .. }) = (&self.queue, &self.owed);
+        let Some(index) = storage.users() else { return storage.update_ttl(id, ttl).await };
+        let entry = NewEntry::ttl(queue.entry_ttl_of(&self.owed, ttl));
+        if let Some(user) = user {
+            index.add(user, id, entry).await?;
+            let exists = storage.update_ttl(id, ttl).await?;
+            if !exists {
+                index.remove(user, slice::from_ref(id)).await?;
+            }
+            return Ok(exists);
+        }
+        let Some(session) = storage.update_ttl_with_metadata(id, ttl).await? else {
+            return Ok(false);
+        };
+        // A request on this node has used the session without reading its metadata.
+        if let Some(user) = session.has_login().then(|| session.read_meta()).as_ref()
+            && let Some(user) = user.user()
+        {
+            index.add(user, id, entry).await?;
+            queue.learned(id, user, *used);
+        }
+        Ok(true)
     }
 
     fn record(mut self, exists: Result<bool>) -> Written {

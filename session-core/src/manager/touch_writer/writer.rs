@@ -197,6 +197,7 @@ mod tests {
     use tokio::time::sleep;
 
     use super::*;
+    use super::super::super::touch_queue::Facts;
     use crate::{Changes, Lifetime, MemoryStorage, SessionId, SetOptions};
 
     const TTL: Duration = Duration::from_secs(60);
@@ -215,7 +216,7 @@ mod tests {
             if number % 2 == 0 {
                 storage.set_session(&id, &changes, SetOptions::create(TTL)).await.unwrap();
             }
-            queue.used(&id, Instant::now(), None);
+            queue.used(&id, Instant::now(), Facts::default());
         }
         sleep(Duration::from_millis(20)).await;
         assert_eq!(queue.len(), (500, 500), "half of them are no sessions of the store");

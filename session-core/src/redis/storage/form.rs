@@ -42,17 +42,12 @@ impl Form {
         ttl: TtlRange,
     ) -> Result<Option<Snapshot>> {
         let range = [ttl.at_least, ttl.at_most.max(ttl.at_least)].map(millis);
-        let Value::Array(answer) = self.run_clamp(operation, range, ttl.lifetime, true).await?
-        else {
-            return Ok(None);
-        };
-        let meta = answer.into_iter().nth(1).and_then(|meta| match meta {
-            Value::BulkString(text) => String::from_utf8(text).ok(),
+        Ok(match self.run_clamp(operation, range, ttl.lifetime, true).await? {
+            Value::Array(answer) => Some(metadata_of(answer.into_iter().nth(1))),
+            // Without metadata.
+            Value::Int(_) => Some(Snapshot::of_meta(None)),
             _ => None,
-        });
-        // It goes into a JSON text.
-        let meta = meta.filter(|meta| serde_json::from_str::<&RawValue>(meta).is_ok());
-        Ok(Some(Snapshot::of_meta(meta.as_deref())))
+        })
     }
 
     /// Returns the time left. One round trip.
@@ -111,6 +106,16 @@ impl Form {
 
 /// Returns a lifetime as the scripts take it: the time to live and, unless it is exact, a comma; with
 /// an absolute one also that and the time now.
+pub(super) fn metadata_of(text: Option<Value>) -> Snapshot {
+    let text = text.and_then(|text| match text {
+        Value::BulkString(text) => String::from_utf8(text).ok(),
+        _ => None,
+    });
+    // It goes into a JSON text.
+    let text = text.filter(|text| serde_json::from_str::<&RawValue>(text).is_ok());
+    Snapshot::of_meta(text.as_deref())
+}
+
 pub(super) fn lifetime_text(lifetime: Lifetime) -> String {
     let ttl = millis(lifetime.ttl);
     match lifetime.absolute {

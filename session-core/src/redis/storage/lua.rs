@@ -146,6 +146,10 @@ pub(super) static WRITE_FIELDS: LazyLock<Script> = LazyLock::new(|| {
 if type(meta) == 'table' then return meta end
 local ttl = ttl_of(meta, ARGV[2])
 if is_marker(meta) or not ttl then return false end
+local function answer(written)
+  local is_login = written == 1 and meta and meta:find('\"login\":', 1, true)
+  return is_login and {meta} or written
+end
 local mode, expected = ARGV[1]:match('^(%a+)(.*)$')
 if expected ~= '' and expected ~= (meta and '=' .. meta or '-') then return 0 end
 local last = 3 + ARGV[3]
@@ -156,12 +160,12 @@ if mode == 'update' and last > 3 and last == #ARGV and last < 4000 then
     redis.call('UNLINK', KEYS[1])
     return false
   end
-  return redis.pcall('PEXPIRE', KEYS[1], ttl)
+  return answer(redis.pcall('PEXPIRE', KEYS[1], ttl))
 end
 local size = redis.pcall('HLEN', KEYS[1])
 if type(size) == 'table' then return size end
 if (size == 0) ~= (mode == 'create') then return false end
-return write(4, last, ttl)",
+return answer(write(4, last, ttl))",
     ))
 });
 
@@ -256,7 +260,7 @@ macro_rules! metadata {
     if size == 1 and is_marker(meta) then return nil end
     return meta
   end
-  local text = redis.pcall('GETRANGE', KEYS[1], 0, 1023)
+  local text = redis.pcall('GETRANGE', KEYS[1], 0, 2047)
   if type(text) == 'table' then return nil, text end
   if #text <= 2 then return nil end
   local meta, rest = text:match('^{"%$meta":(%b{})(.?)')
@@ -292,7 +296,7 @@ end
 if left then least, most = math.min(least, left), math.min(most, left) end
 if now < least then now = redis.pcall('PEXPIRE', KEYS[1], least)
 elseif now > most then now = redis.pcall('PEXPIRE', KEYS[1], most) end
-if ARGV[5] and type(now) == 'number' then return {now, meta} end
+if ARGV[5] and meta and type(now) == 'number' then return {now, meta} end
 return now",
     ))
 });

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::{
     super::{
         super::client::{Effect, Operation},
-        form::{grace_millis, lifetime_text, millis},
+        form::{self, grace_millis, lifetime_text, millis},
         lua,
     },
     field,
@@ -118,7 +118,8 @@ async fn update_with_metadata(
         let condition = format!("update{expected}");
         match run_write(operation, changes, &condition, lifetime, Some(meta)).await? {
             Value::Int(0) => {}
-            answer => return Ok(written(answer)),
+            Value::Nil => return Ok(Written::Refused),
+            _ => return Ok(Written::saved(&Snapshot::of_meta(Some(meta)))),
         }
     }
 }
@@ -150,6 +151,8 @@ async fn run_write(
 fn written(answer: Value) -> Written {
     match answer {
         Value::Int(_) => Written::Saved,
+        // With the metadata of a user's session.
+        Value::Array(answer) => Written::saved(&form::metadata_of(answer.into_iter().next())),
         _ => Written::Refused,
     }
 }
@@ -234,7 +237,7 @@ pub(super) async fn update_seen(
         let call = lua::WRITE_FIELDS_IF_SEEN.call(&[key], &args);
         let answer = operation.run(call, Effect::Once).await?;
         if answer == Value::Int(1) {
-            return Ok(Written::Saved);
+            return Ok(Written::saved(&new));
         }
     }
 }

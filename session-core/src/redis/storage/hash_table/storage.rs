@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Changes, Granularity, ItemSwap, Lifetime, RenameOptions, Result, SessionId, SetOptions,
-    Snapshot, Storage, SwapOptions, TtlRange, WriteMode, Written, snapshot::META_KEY,
+    Snapshot, Storage, SwapOptions, TtlRange, UserIndex, WriteMode, Written, snapshot::META_KEY,
     storage::provided,
 };
 
@@ -229,6 +229,10 @@ impl Storage for RedisHashTableStorage {
             swap::swap_item(&redis.operation(&id), &key, items, lifetime).await
         };
         self.redis.client().on_large_thread(swap).await
+    }
+
+    fn users(&self) -> Option<&dyn UserIndex> {
+        Some(&self.redis)
     }
 
     async fn rename(

@@ -15,8 +15,8 @@ use super::{
     write_queue::WriteQueues,
 };
 use crate::{
-    Changes, RenameOptions, Result, SessionId, SetOptions, Snapshot, Storage, TtlRange, WriteMode,
-    Written, storage::provided,
+    Changes, RenameOptions, Result, SessionId, SetOptions, Snapshot, Storage, TtlRange, UserIndex,
+    WriteMode, Written, storage::provided,
 };
 
 /// Stores each session as one Redis string: the JSON object of its items, with sorted keys.
@@ -140,6 +140,10 @@ impl Storage for RedisKeyValueStorage {
 
     fn max_latency(&self) -> Option<Duration> {
         Some(self.redis.client().response_timeout())
+    }
+
+    fn users(&self) -> Option<&dyn UserIndex> {
+        Some(&self.redis)
     }
 
     async fn rename(

@@ -17,12 +17,12 @@ pub(super) async fn create(
     string.operation.note_size(new.stored().len());
     loop {
         if string.create(&new, ttl).await? {
-            return Ok(Written::Saved);
+            return Ok(Written::saved(&new));
         }
         // An empty session must not block its id.
         let Some(empty) = string.empty_session().await? else { return Ok(Written::Refused) };
         if let Swap::Done = string.swap(&empty, Some(&new), ttl).await? {
-            return Ok(Written::Saved);
+            return Ok(Written::saved(&new));
         }
     }
 }
@@ -39,8 +39,9 @@ pub(super) async fn update(
     let writer = match queues.join(string.id) {
         Some(writer) => writer,
         None => {
-            match attempt(string, changes, base, lifetime).await?.0 {
-                Swap::Done => return Ok(Written::Saved),
+            let (swap, new) = attempt(string, changes, base, lifetime).await?;
+            match swap {
+                Swap::Done => return Ok(saved(new.as_ref())),
                 Swap::Gone => return Ok(Written::Refused),
                 Swap::Changed(now) => base = Some(now),
             }
@@ -60,7 +61,7 @@ pub(super) async fn replace_seen(
     while let Some((new, ttl)) = options.apply(changes, stored.as_ref()) {
         let old = stored.as_ref().map_or("", Snapshot::stored).as_bytes();
         match string.swap(old, Some(&new), ttl).await? {
-            Swap::Done => return Ok(Written::Saved),
+            Swap::Done => return Ok(Written::saved(&new)),
             Swap::Gone => break,
             // Perhaps the same items in another text, edited by hand.
             Swap::Changed(now) => stored = Some(now),
@@ -87,8 +88,9 @@ async fn update_in_turn(
         let (swap, new) = attempt(string, changes, base, lifetime).await?;
         match swap {
             Swap::Done => {
+                let written = saved(new.as_ref());
                 *latest = new;
-                return Ok(Written::Saved);
+                return Ok(written);
             }
             Swap::Gone => return Ok(Written::Refused),
             Swap::Changed(now) => base = Some(now),
@@ -110,4 +112,9 @@ async fn attempt(
     let (Some(old), Some((new, ttl))) = (base, applied) else { return Ok((Swap::Gone, None)) };
     let swap = string.swap(old.stored().as_bytes(), Some(&new), ttl).await?;
     Ok((swap, Some(new)))
+}
+
+/// Returns the result of an attempt that has stored this session.
+fn saved(new: Option<&Snapshot>) -> Written {
+    new.map_or(Written::Saved, Written::saved)
 }

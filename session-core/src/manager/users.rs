@@ -1,0 +1,313 @@
+//! The sessions of a user: listing, ending and limiting them.
+
+use std::{
+    cmp::Reverse,
+    collections::HashSet,
+    slice,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::time::{Instant, timeout};
+
+use super::{handle::Manager, touch_queue::OwnTtl};
+use crate::{
+    Error, NewEntry, Result, SessionId, Snapshot, Storage, UserIndex, snapshot::Meta,
+};
+
+/// The most sessions of a user that are read or ended at the same time.
+const AT_ONCE: usize = 16;
+
+/// What a login does if the user has as many sessions as are allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum WhenFull {
+    /// Ends those whose login is the longest ago.
+    EndOldest,
+    /// Fails with [`Error::TooManySessions`].
+    Refuse,
+}
+
+/// A session of a user, as [`Manager::sessions_of`] lists it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct UserSession {
+    /// What can be shown in place of the id. [`Session::fingerprint`](crate::Session::fingerprint) is
+    /// the same for the session of a request.
+    pub fingerprint: String,
+    /// When the session was created.
+    pub created: SystemTime,
+    /// When the user has logged in.
+    pub authenticated: SystemTime,
+    /// When the session was last used, exact to a [touch interval](Manager::touch_interval). `None` if
+    /// that cannot be told, because the session is close to its absolute end.
+    pub last_used: Option<SystemTime>,
+    /// When the session ends unless it is used before, exact to a touch interval.
+    pub expires: SystemTime,
+    /// The items of the session.
+    pub items: Snapshot,
+    id: SessionId,
+}
+
+pub(super) struct UserSettings {
+    max: Option<(usize, WhenFull)>,
+    /// Whether a session of a user was seen.
+    were_seen: AtomicBool,
+}
+
+impl UserSettings {
+    pub(super) fn new(max: Option<(usize, WhenFull)>) -> Self {
+        Self { max, were_seen: AtomicBool::new(max.is_some()) }
+    }
+}
+
+impl Manager {
+    /// Lists the sessions of a user, the one with the latest login first.
+    ///
+    /// Reads every session of the user: two round trips for each, 16 at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`] if the storage has no [index of users](Storage::users);
+    /// [`Error::Storage`] or [`Error::Timeout`] if the store fails.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
+    /// let session = manager.open(None);
+    /// session.set("browser", "Firefox").await?;
+    /// session.login("bob").await?;
+    ///
+    /// let sessions = manager.sessions_of("bob").await?;
+    /// assert_eq!(sessions[0].items.get("browser")?, Some("Firefox".to_owned()));
+    /// # Ok(()) }
+    /// ```
+    pub async fn sessions_of(&self, user: &str) -> Result<Vec<UserSession>> {
+        let entries = self.limited(self.index()?.list(user)).await?;
+        let mut sessions: Vec<UserSession> = stream::iter(entries)
+            .map(|entry| async { self.session_of(user, entry.id).await })
+            .buffer_unordered(AT_ONCE)
+            .try_filter_map(async |session| Ok(session))
+            .try_collect()
+            .await?;
+        sessions.sort_by_key(|session| Reverse((session.authenticated, session.id.clone())));
+        Ok(sessions)
+    }
+
+    /// Ends one session of a user. Returns whether there was one with this fingerprint.
+    ///
+    /// It has ended on every node when this returns; a node with a near cache may serve reads of it for
+    /// as long as that keeps an entry, a second at most.
+    ///
+    /// # Errors
+    ///
+    /// As [`sessions_of`](Self::sessions_of).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
+    /// # let session = manager.open(None);
+    /// session.login("bob").await?;
+    /// let fingerprint = session.fingerprint().await?.expect("there is a session");
+    /// assert!(manager.end("bob", &fingerprint).await?);
+    /// assert!(!manager.end("bob", &fingerprint).await?);
+    /// # Ok(()) }
+    /// ```
+    pub async fn end(&self, user: &str, fingerprint: &str) -> Result<bool> {
+        Ok(self.end_where(user, |id| id.fingerprint() == fingerprint).await? > 0)
+    }
+
+    /// Ends all sessions of a user but the one with this fingerprint. Returns how many have ended.
+    ///
+    /// # Errors
+    ///
+    /// As [`sessions_of`](Self::sessions_of).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
+    /// # let [session, stolen] = [manager.open(None), manager.open(None)];
+    /// # session.login("bob").await?;
+    /// # stolen.login("bob").await?;
+    /// // The user has changed the password.
+    /// let fingerprint = session.fingerprint().await?.expect("there is a session");
+    /// assert_eq!(manager.end_others("bob", &fingerprint).await?, 1);
+    /// # Ok(()) }
+    /// ```
+    pub async fn end_others(&self, user: &str, fingerprint: &str) -> Result<usize> {
+        self.end_where(user, |id| id.fingerprint() != fingerprint).await
+    }
+
+    /// Ends all sessions of a user. Returns how many have ended.
+    ///
+    /// No session that was the user's when this was called lives when it returns, on any node, under
+    /// whatever id it has been renewed meanwhile. A login that overlaps it may come after it. If it
+    /// fails, some sessions may have ended; call it again.
+    ///
+    /// # Errors
+    ///
+    /// As [`sessions_of`](Self::sessions_of).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
+    /// # let session = manager.open(None);
+    /// session.login("bob").await?;
+    /// assert_eq!(manager.end_all("bob").await?, 1);
+    /// assert!(manager.sessions_of("bob").await?.is_empty());
+    /// # Ok(()) }
+    /// ```
+    #[doc(alias = "logoutOtherDevices")]
+    pub async fn end_all(&self, user: &str) -> Result<usize> {
+        self.end_where(user, |_| true).await
+    }
+
+    /// Ends the sessions of a user that are selected by their ids in the store.
+    ///
+    /// Each is marked before it is removed, so that it cannot move to another id unseen: a renewal adds
+    /// its new id before, and looks for the mark after. Whatever was added meanwhile is ended as well.
+    async fn end_where(&self, user: &str, selects: impl Fn(&SessionId) -> bool) -> Result<usize> {
+        let (index, mut seen, mut ended) = (self.index()?, HashSet::new(), 0);
+        loop {
+            let entries = self.limited(index.list(user)).await?;
+            let new = entries.into_iter().map(|entry| entry.id);
+            let new: Vec<_> = new.filter(|id| selects(id) && seen.insert(id.clone())).collect();
+            if new.is_empty() {
+                return Ok(ended);
+            }
+            self.limited(index.end(user, &new)).await?;
+            let removed: Vec<SessionId> = stream::iter(new)
+                .map(|id| async {
+                    let removed = self.limited(self.stored().remove_all(&id, None)).await?;
+                    Ok::<_, Error>(removed.then_some(id))
+                })
+                .buffer_unordered(AT_ONCE)
+                .try_filter_map(async |id| Ok(id))
+                .try_collect()
+                .await?;
+            ended += removed.len();
+            // Those without a session stay: they may have been renewed a moment ago.
+            self.limited(index.remove(user, &removed)).await?;
+        }
+    }
+
+    /// Returns how many other sessions a user may have at a login, if that is refused otherwise.
+    pub(crate) fn max_others(&self) -> Option<usize> {
+        match self.0.users.max {
+            Some((max, WhenFull::Refuse)) => Some(max - 1),
+            _ => None,
+        }
+    }
+
+    /// Ends the oldest sessions of a user that are too many.
+    pub(crate) async fn end_oldest(&self, user: &str) -> Result<()> {
+        let Some((max, WhenFull::EndOldest)) = self.0.users.max else { return Ok(()) };
+        let entries = self.limited(self.index()?.list(user)).await?;
+        if entries.len() <= max {
+            return Ok(());
+        }
+        let sessions = self.sessions_of(user).await?;
+        let oldest: HashSet<_> = sessions.into_iter().skip(max).map(|session| session.id).collect();
+        self.end_where(user, |id| oldest.contains(id)).await.map(drop)
+    }
+
+    /// Removes the entries of a user that have no session, so that they count as none.
+    pub(crate) async fn remove_stale(&self, user: &str) -> Result<()> {
+        let index = self.index()?;
+        for entry in self.limited(index.list(user)).await? {
+            let is_stale = !entry.is_ended
+                && self.limited(self.stored().expires_in(&entry.id)).await?.is_none();
+            if is_stale {
+                self.limited(index.remove(user, slice::from_ref(&entry.id))).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns an entry of the index for a session that is used now.
+    pub(crate) fn new_entry(&self, own_ttl: OwnTtl) -> NewEntry<'static> {
+        let own_ttl = own_ttl.flatten();
+        NewEntry::ttl(self.0.touches.entry_ttl(own_ttl.unwrap_or(self.ttl()), own_ttl))
+    }
+
+    /// Records that the index knows of a use of this session.
+    pub(crate) fn note_indexed(&self, id: &SessionId, used: Instant) {
+        self.0.touches.indexed(id, used);
+    }
+
+    /// Records that a session is one of a user.
+    pub(crate) fn note_user(&self) {
+        if !self.0.users.were_seen.load(Ordering::Relaxed) {
+            self.0.users.were_seen.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Returns whether a session of a user was seen.
+    pub(crate) fn has_users(&self) -> bool {
+        self.0.users.were_seen.load(Ordering::Relaxed)
+    }
+
+    /// Returns the storage that takes ids as the store knows them.
+    fn stored(&self) -> &dyn Storage {
+        self.storage().by_stored_id().unwrap_or(self.storage())
+    }
+
+    fn index(&self) -> Result<&dyn UserIndex> {
+        let missing = || Error::Config("the storage has no index of users".to_owned());
+        self.stored().users().ok_or_else(missing)
+    }
+
+    async fn session_of(&self, user: &str, id: SessionId) -> Result<Option<UserSession>> {
+        let found = self.limited(self.stored().get_session(&id)).await?;
+        let left = self.limited(self.stored().expires_in(&id)).await?;
+        let Some((items, left)) = found.zip(left) else { return Ok(None) };
+        let meta = items.read_meta();
+        let (Some(login), Some(ttl)) = (meta.login(), self.lifetime().ttl_by(&meta)) else {
+            return Ok(None);
+        };
+        if *login.user != *user {
+            return Ok(None);
+        }
+        let (now, left) = (SystemTime::now(), left.min(ttl));
+        Ok(Some(UserSession {
+            fingerprint: id.fingerprint(),
+            created: moment(meta.created().unwrap_or(login.at)),
+            authenticated: moment(login.at),
+            last_used: self.idle_time(&meta, left).and_then(|idle| now.checked_sub(idle)),
+            expires: now + left,
+            items,
+            id,
+        }))
+    }
+
+    /// Returns how long a session was not used, unless its absolute end is nearer than its expiry.
+    fn idle_time(&self, meta: &Meta, left: Duration) -> Option<Duration> {
+        let lifetime = self.lifetime();
+        let ttl = meta.ttl().unwrap_or(lifetime.ttl);
+        let is_capped = lifetime.left_of_absolute(meta).is_some_and(|end| end <= left);
+        (!is_capped || left == ttl).then(|| ttl.saturating_sub(left))
+    }
+
+    async fn limited<T>(&self, operation: impl Future<Output = Result<T>>) -> Result<T> {
+        let answer = timeout(self.0.timeout, operation).await.unwrap_or(Err(Error::Timeout));
+        self.note_result(&answer);
+        answer
+    }
+}
+
+fn moment(millis: u64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(millis)
+}

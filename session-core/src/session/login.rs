@@ -1,0 +1,278 @@
+//! Whose session it is.
+
+use std::{
+    slice,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use tokio::time::Instant;
+
+use super::{handle::Session, state::Failure, wait::Access};
+use crate::{
+    Changes, Error, Result, SessionId,
+    lifetime::now_millis,
+    snapshot::{Login, Meta, MetaChange},
+};
+
+/// The longest name of a user, in bytes. The scripts in Redis look for metadata at the beginning of a
+/// session.
+const MAX_USER: usize = 255;
+
+impl Session {
+    /// Makes this the session of a user, under a new id, as OWASP requires.
+    ///
+    /// The name is what the application knows the user by, such as a number or an address: 1 to 255
+    /// bytes without control characters. The items stay, unless another user is logged in: then the
+    /// session ends, and a new one begins. A login of the same user again renews the id and the
+    /// [time](Self::authenticated_at), as for re-authentication.
+    ///
+    /// Stored when it returns. Costs as many round trips as
+    /// [`regenerate_id`](Self::regenerate_id), and two more: one for the index of users, if the storage
+    /// has one, and one for the session.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidUser`] for another name; [`Error::TooManySessions`] if the user has as many
+    /// sessions as are [allowed](crate::ManagerBuilder::max_sessions_per_user) and further logins are
+    /// refused; otherwise as described [above](Self).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
+    /// # let session = manager.open(None);
+    /// // The password is right.
+    /// session.login("bob").await?;
+    /// assert_eq!(session.user().await?.as_deref(), Some("bob"));
+    /// # Ok(()) }
+    /// ```
+    pub async fn login(&self, user: &str) -> Result<()> {
+        if user.is_empty() || user.len() > MAX_USER || user.chars().any(char::is_control) {
+            return Err(Error::InvalidUser);
+        }
+        self.manager().note_user();
+        let before = self.known_login().await?;
+        if before.is_some_and(|login| *login.user != *user) {
+            self.logout().await?;
+        }
+        self.regenerate_id().await?;
+        // It exists before its entry in the index, so whoever finds the entry can end it.
+        let id = self.begin().await?;
+        let began = Instant::now();
+        self.enter(user, &id).await?;
+        let now = now_millis();
+        let login = Login { user: user.into(), at: now }.to_value();
+        let change =
+            MetaChange { created: Some(now), login: Some(login), ..MetaChange::default() };
+        let changes = Changes::of_meta(change.clone());
+        {
+            let _transition = self.transition(Access::Write).await?;
+            self.store_locked(&changes).await?;
+            self.state().note_changed(&change);
+        }
+        let facts_of = |session: &Self| {
+            let state = session.state();
+            session.manager().note_stored(&id, began, state.facts());
+        };
+        facts_of(self);
+        self.manager().note_indexed(&id, Instant::now());
+        self.manager().end_oldest(user).await.map_err(|error| self.state().record(Access::Write, error))
+    }
+
+    /// Ends the session of a user, like [`remove_all`](Self::remove_all), and its entry in the index of
+    /// users.
+    ///
+    /// # Errors
+    ///
+    /// As described [above](Self).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
+    /// # let session = manager.open(None);
+    /// session.login("bob").await?;
+    /// session.logout().await?;
+    /// assert_eq!(session.user().await?, None);
+    /// # Ok(()) }
+    /// ```
+    pub async fn logout(&self) -> Result<()> {
+        self.known_login().await?;
+        self.remove_all().await
+    }
+
+    /// Returns whose session it is, or `None` if it is nobody's or there is no session.
+    ///
+    /// Is a use of the session, like the read of an item, and costs as much.
+    ///
+    /// # Errors
+    ///
+    /// As described [above](Self).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
+    /// # let session = manager.open(None);
+    /// assert_eq!(session.user().await?, None);
+    /// # Ok(()) }
+    /// ```
+    pub async fn user(&self) -> Result<Option<String>> {
+        Ok(self.known_login().await?.map(|login| login.user.into()))
+    }
+
+    /// Returns when the user has logged in, or `None` if it is nobody's session.
+    ///
+    /// For pages that ask for the password again, if that was long ago. Costs as much as
+    /// [`user`](Self::user).
+    ///
+    /// # Errors
+    ///
+    /// As described [above](Self).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
+    /// # let session = manager.open(None);
+    /// use std::time::Duration;
+    ///
+    /// session.login("bob").await?;
+    /// let at = session.authenticated_at().await?.expect("bob has logged in");
+    /// assert!(at.elapsed().is_ok_and(|ago| ago < Duration::from_secs(15 * 60)));
+    /// # Ok(()) }
+    /// ```
+    pub async fn authenticated_at(&self) -> Result<Option<SystemTime>> {
+        let login = self.known_login().await?;
+        Ok(login.map(|login| UNIX_EPOCH + Duration::from_millis(login.at)))
+    }
+
+    /// Returns what can be shown in place of the session's id, or `None` if there is no session.
+    ///
+    /// It tells which of the [sessions of a user](crate::Manager::sessions_of) this is.
+    ///
+    /// # Errors
+    ///
+    /// As [`id`](Self::id).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
+    /// # let session = manager.open(None);
+    /// assert_eq!(session.fingerprint().await?, None);
+    /// # Ok(()) }
+    /// ```
+    pub async fn fingerprint(&self) -> Result<Option<String>> {
+        Ok(self.id().await?.map(|id| self.storage().stored_id(&id).fingerprint()))
+    }
+
+    async fn known_login(&self) -> Result<Option<Login>> {
+        if self.is_whole() {
+            self.load(Access::Read).await?;
+        }
+        let meta = self.metadata_as_use().await?;
+        Ok(meta.and_then(|meta| meta.login()))
+    }
+
+    /// Stores a session, if there is none yet. Returns its id.
+    async fn begin(&self) -> Result<SessionId> {
+        let _transition = self.transition(Access::Write).await?;
+        self.save_locked().await?;
+        let is_known = self.state().is_known();
+        if !is_known {
+            let created = Some(now_millis());
+            let begins = MetaChange { created, begins: true, ..MetaChange::default() };
+            self.store_locked(&Changes::of_meta(begins.clone())).await?;
+            self.state().note_changed(&begins);
+        }
+        self.checked_id(Access::Write)?.ok_or(Error::Vanished)
+    }
+
+    /// Adds the session to the index of users.
+    async fn enter(&self, user: &str, id: &SessionId) -> Result<()> {
+        let Some(index) = self.storage().users() else { return Ok(()) };
+        let entry = self.manager().new_entry(self.state().own_ttl());
+        let limited = entry.max_others(self.manager().max_others());
+        if self.wait_for(Access::Write, index.add(user, id, limited)).await? {
+            return Ok(());
+        }
+        // Entries without a session do not count: those of a process that died, or of sessions that
+        // were removed by hand.
+        let cleared = self.wait_for(Access::Write, self.manager().remove_stale(user));
+        Box::pin(cleared).await?;
+        if self.wait_for(Access::Write, index.add(user, id, limited)).await? {
+            return Ok(());
+        }
+        Err(Error::TooManySessions)
+    }
+
+    /// Returns the user whose session is to be renewed, if the index has to know of it.
+    pub(super) async fn user_in_index(&self) -> Result<Option<String>> {
+        if self.storage().users().is_none() {
+            return Ok(None);
+        }
+        let is_read = self.state().metadata().is_some();
+        if is_read || self.manager().has_users() {
+            let meta = Box::pin(self.known_metadata()).await?;
+            return Ok(meta.and_then(|meta| meta.user().map(ToOwned::to_owned)));
+        }
+        Ok(None)
+    }
+
+    /// Adds the new id of a session to the index before it is renewed.
+    pub(super) async fn enter_new(&self, user: &str, old: &SessionId, new: &SessionId) -> Result<()> {
+        let Some(index) = self.storage().users() else { return Ok(()) };
+        let entry = self.manager().new_entry(self.state().own_ttl()).renewing(old);
+        if self.wait_for(Access::Write, index.add(user, new, entry)).await? {
+            return Ok(());
+        }
+        Err(self.state().fail(Failure::Vanished))
+    }
+
+    /// Removes the old id from the index, if the session has moved, and the new session, if the old one
+    /// was ended meanwhile.
+    pub(super) async fn leave_old(
+        &self,
+        user: &str,
+        old: &SessionId,
+        new: &SessionId,
+        has_moved: bool,
+    ) -> Result<()> {
+        let Some(index) = self.storage().users() else { return Ok(()) };
+        let entry = self.manager().new_entry(self.state().own_ttl());
+        let entry = if has_moved { entry.renewed(old) } else { entry.renewing(old) };
+        if self.wait_for(Access::Write, index.add(user, new, entry)).await? {
+            return Ok(());
+        }
+        self.wait_for(Access::Write, self.storage().remove_all(new, None)).await?;
+        Err(self.state().fail(Failure::Vanished))
+    }
+
+    /// Removes an entry of the index, as far as that succeeds: it expires in any case.
+    pub(super) async fn forget_entry(&self, user: &str, id: &SessionId) {
+        if let Some(index) = self.storage().users() {
+            self.attempt(index.remove(user, slice::from_ref(id))).await;
+        }
+    }
+
+    async fn metadata_as_use(&self) -> Result<Option<Meta>> {
+        let meta = self.known_metadata().await?;
+        let mut state = self.state();
+        if let Some(id) = state.id().filter(|_| meta.is_some()) {
+            self.note_use(&mut state, &id);
+            state.mark_known(id);
+        }
+        Ok(meta)
+    }
+}
