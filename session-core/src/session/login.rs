@@ -59,10 +59,14 @@ impl Session {
         }
         self.regenerate_id().await?;
         // It exists before its entry in the index, so whoever finds the entry can end it.
-        let id = self.begin().await?;
-        let began = Instant::now();
-        self.enter(user, &id).await?;
-        let now = now_millis();
+        let (id, is_new) = self.begin().await?;
+        let (began, now) = (Instant::now(), now_millis());
+        if !self.enter(user, &id).await? {
+            if is_new {
+                self.remove_all().await?;
+            }
+            return Err(Error::TooManySessions);
+        }
         let login = Login { user: user.into(), at: now }.to_value();
         let change =
             MetaChange { created: Some(now), login: Some(login), ..MetaChange::default() };
@@ -72,13 +76,12 @@ impl Session {
             self.store_locked(&changes).await?;
             self.state().note_changed(&change);
         }
-        let facts_of = |session: &Self| {
-            let state = session.state();
-            session.manager().note_stored(&id, began, state.facts());
-        };
-        facts_of(self);
-        self.manager().note_indexed(&id, Instant::now());
-        self.manager().end_oldest(user).await.map_err(|error| self.state().record(Access::Write, error))
+        {
+            let state = self.state();
+            self.manager().note_stored(&id, began, state.facts());
+            self.manager().note_indexed(&id, began);
+        }
+        self.wait_for(Access::Write, self.manager().end_oldest(user)).await
     }
 
     /// Ends the session of a user, like [`remove_all`](Self::remove_all), and its entry in the index of
@@ -185,8 +188,8 @@ impl Session {
         Ok(meta.and_then(|meta| meta.login()))
     }
 
-    /// Stores a session, if there is none yet. Returns its id.
-    async fn begin(&self) -> Result<SessionId> {
+    /// Stores a session, if there is none yet. Returns its id, and whether it begins here.
+    async fn begin(&self) -> Result<(SessionId, bool)> {
         let _transition = self.transition(Access::Write).await?;
         self.save_locked().await?;
         let is_known = self.state().is_known();
@@ -196,25 +199,23 @@ impl Session {
             self.store_locked(&Changes::of_meta(begins.clone())).await?;
             self.state().note_changed(&begins);
         }
-        self.checked_id(Access::Write)?.ok_or(Error::Vanished)
+        let id = self.checked_id(Access::Write)?.ok_or(Error::Vanished)?;
+        Ok((id, !is_known))
     }
 
-    /// Adds the session to the index of users.
-    async fn enter(&self, user: &str, id: &SessionId) -> Result<()> {
-        let Some(index) = self.storage().users() else { return Ok(()) };
+    /// Adds the session to the index of users. Returns whether the user may have one more.
+    async fn enter(&self, user: &str, id: &SessionId) -> Result<bool> {
+        let Some(index) = self.storage().users() else { return Ok(true) };
         let entry = self.manager().new_entry(self.state().own_ttl());
         let limited = entry.max_others(self.manager().max_others());
         if self.wait_for(Access::Write, index.add(user, id, limited)).await? {
-            return Ok(());
+            return Ok(true);
         }
         // Entries without a session do not count: those of a process that died, or of sessions that
         // were removed by hand.
         let cleared = self.wait_for(Access::Write, self.manager().remove_stale(user));
         Box::pin(cleared).await?;
-        if self.wait_for(Access::Write, index.add(user, id, limited)).await? {
-            return Ok(());
-        }
-        Err(Error::TooManySessions)
+        self.wait_for(Access::Write, index.add(user, id, limited)).await
     }
 
     /// Returns the user whose session is to be renewed, if the index has to know of it.

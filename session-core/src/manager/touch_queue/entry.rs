@@ -180,9 +180,14 @@ impl Entry {
     /// Records that a request has stored the full time to live, counted from `since`.
     pub(super) fn note_stored(&mut self, since: Instant, times: Times) {
         let times = self.times(times);
+        let owes_index = self.owes_index();
         self.used = self.used.max(since);
         self.note_known(since);
-        self.due = self.due.max(since + times.interval);
+        // A request does not tell the index, so that it is told once an interval however often the
+        // session is stored.
+        if !owes_index {
+            self.due = self.due.max(since + times.interval);
+        }
     }
 
     /// Records that the store knows of a use.
@@ -219,8 +224,11 @@ impl Entry {
 
     /// Returns whether the store, or the index of users, does not know of the last use.
     pub(super) fn is_owed(&self) -> bool {
-        let is_before = |known: Option<Instant>| known.is_none_or(|known| known < self.used);
-        is_before(self.stored) || self.user.is_some() && is_before(self.indexed)
+        self.stored.is_none_or(|stored| stored < self.used) || self.owes_index()
+    }
+
+    fn owes_index(&self) -> bool {
+        self.user.is_some() && self.indexed.is_none_or(|indexed| indexed < self.used)
     }
 
     pub(super) fn is_failing(&self) -> bool {

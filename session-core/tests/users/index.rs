@@ -1,0 +1,135 @@
+//! The index has every session of a user, and nothing is left of it.
+
+use session_core::UserEntry;
+
+use crate::*;
+
+const SHORT: Duration = Duration::from_secs(2);
+
+async fn entries(manager: &Manager) -> Vec<UserEntry> {
+    manager.storage().users().unwrap().list("bob").await.unwrap()
+}
+
+#[tokio::test]
+async fn g17_the_index_leaks_nothing() {
+    let Places { places, server, _directory } = Places::new();
+    for place in &places {
+        let manager = place.builder().ttl(SHORT).grace(Duration::ZERO).build().unwrap();
+        for number in 0..50 {
+            log_in(&manager, &format!("user {}", number % 7)).await;
+        }
+    }
+    let keys = || server.cli(&["DBSIZE"]);
+    assert_ne!(keys(), "0");
+    // Without a sweep, and without any use.
+    tokio::time::sleep(SHORT + SHORT / 2).await;
+    assert_eq!(keys(), "0", "{}", server.cli(&["KEYS", "*"]));
+}
+
+#[tokio::test]
+async fn g17_files_of_the_index_are_swept_when_they_have_expired() {
+    let places = Places::new();
+    let place = &places.places[1];
+    let manager = place.builder().ttl(SHORT).build().unwrap();
+    for number in 0..10 {
+        log_in(&manager, &format!("user {number}")).await;
+    }
+    let files = || {
+        let files = std::fs::read_dir(places._directory.path()).unwrap();
+        files.filter(|file| {
+            file.as_ref().unwrap().file_name().to_string_lossy().starts_with('@')
+        }).count()
+    };
+    assert_eq!(files(), 10);
+    tokio::time::sleep(SHORT + SHORT / 2).await;
+    manager.storage().sweep().await.unwrap();
+    assert_eq!(files(), 0);
+}
+
+#[tokio::test]
+async fn g17_a_session_in_use_stays_in_the_index_whatever_uses_it() {
+    for place in Places::new().places {
+        // Sessions that the second node does not know to be a user's when it uses them.
+        for how in ["read", "write", "update", "touch"] {
+            let builder = || place.builder().ttl(SHORT).touch_interval(Duration::from_millis(100));
+            let id = log_in(&builder().build().unwrap(), "bob").await;
+            let node = builder().build().unwrap();
+            let began = std::time::Instant::now();
+            while began.elapsed() < SHORT * 2 {
+                let session = node.open(Some(id.clone()));
+                match how {
+                    "read" => drop(session.get::<u8>("a").await.unwrap()),
+                    "write" => session.set("b", 1).await.unwrap(),
+                    "update" => drop(session.update_or("n", 0, |n| n + 1).await.unwrap()),
+                    _ => drop(session.contains("a").await.unwrap()),
+                }
+                assert!(session.close().await.failure.is_none());
+                tokio::time::sleep(Duration::from_millis(70)).await;
+            }
+            assert_eq!(count(&node, "bob").await, 1, "{}: {how}", place.name);
+            assert_eq!(node.end_all("bob").await.unwrap(), 1, "{}: {how}", place.name);
+            assert_eq!(user_of(&node, &id).await, None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_regenerated_id_takes_its_place_in_the_index() {
+    for place in Places::new().places {
+        let [one, other] = place.nodes();
+        let id = log_in(&one, "bob").await;
+        let session = other.open(Some(id));
+        session.regenerate_id().await.unwrap();
+        let new = issued(&session).await;
+        eventually("the index has the new id", async || count(&one, "bob").await == 1).await;
+        assert_eq!(one.end_all("bob").await.unwrap(), 1, "{}", place.name);
+        assert_eq!(user_of(&other, &new).await, None, "{}", place.name);
+        eventually("no entry is left alive", async || {
+            entries(&one).await.iter().all(|entry| entry.is_ended)
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn keys_that_rotate_lose_no_entry() {
+    let memory = Arc::new(MemoryStorage::new());
+    let [old, new] = [EncryptionKey::random(), EncryptionKey::random()];
+    let open = |keys: &[&EncryptionKey]| {
+        let keys = KeyRing::new(keys.iter().map(|key| (*key).clone())).unwrap();
+        Manager::builder(Sealed::new(memory.clone(), keys)).ttl(TTL).build().unwrap()
+    };
+    let before = open(&[&old]);
+    let ids = [log_in(&before, "bob").await, log_in(&before, "bob").await];
+    let both = open(&[&new, &old]);
+    assert_eq!(count(&both, "bob").await, 2);
+    // A write encrypts the session, and with it whose it is, under the new key.
+    let session = both.open(Some(ids[0].clone()));
+    session.set("a", 2).await.unwrap();
+    assert!(session.close().await.failure.is_none());
+    eventually("the entry has moved", async || {
+        open(&[&new]).sessions_of("bob").await.unwrap().len() == 1
+    })
+    .await;
+    assert_eq!(user_of(&open(&[&new]), &ids[0]).await.as_deref(), Some("bob"));
+    assert_eq!(both.end_all("bob").await.unwrap(), 2);
+    for id in &ids {
+        assert_eq!(user_of(&both, id).await, None);
+    }
+}
+
+#[tokio::test]
+async fn sessions_whose_ids_are_hashed_from_now_on_can_be_ended() {
+    let memory = Arc::new(MemoryStorage::new());
+    let plain = Manager::builder(memory.clone()).ttl(TTL).build().unwrap();
+    let ids = [log_in(&plain, "bob").await, log_in(&plain, "bob").await];
+    let hashed = HashedIds::new(memory).move_plain_ids(TTL);
+    let hashed = Manager::builder(hashed).ttl(TTL).build().unwrap();
+    // One of them has moved.
+    assert_eq!(user_of(&hashed, &ids[0]).await.as_deref(), Some("bob"));
+    assert_eq!(count(&hashed, "bob").await, 2);
+    assert_eq!(hashed.end_all("bob").await.unwrap(), 2);
+    for id in &ids {
+        assert_eq!(user_of(&hashed, id).await, None);
+    }
+}
