@@ -147,7 +147,8 @@ impl Session {
             };
             let seen = match &session {
                 Some(session) => session.get(key)?,
-                None if self.manager().needs_metadata() => {
+                // The update restarts the time to live, of which the index of users has to know.
+                None if self.manager().needs_metadata() || self.storage().users().is_some() => {
                     let read = self.storage().get_with_metadata(&id, key);
                     let found = self.wait_for(Access::Write, read).await?;
                     let marker = found.as_ref().filter(|found| found.is_marker());
