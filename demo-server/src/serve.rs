@@ -5,12 +5,12 @@ use std::{io, process, time::Duration};
 use actix_rt::time::timeout;
 use actix_web::{App, HttpServer, dev::ServerHandle, web};
 use session_actix::SessionMiddleware;
-use session_core::Manager;
+use session_core::{Manager, WhenFull};
 
 use crate::{
     advice::Advice,
     redis_commands, routes,
-    settings::{Problem, Settings},
+    settings::{self, Problem, Settings},
     signals::Signals,
     storage,
 };
@@ -58,12 +58,19 @@ pub(crate) async fn serve(settings: &Settings) -> Result<(), Problem> {
 }
 
 fn manager(settings: &Settings) -> Result<Manager, Problem> {
-    let manager = Manager::builder(storage::open(settings)?)
+    let mut manager = Manager::builder(storage::open(settings)?)
         .ttl(settings.session.max_age)
         .absolute_ttl(settings.session.absolute_max_age)
         .renew_after(settings.session.renew_after)
         .grace(settings.session.grace)
         .touch_interval(settings.session.touch_interval);
+    if settings.session.max_per_user > 0 {
+        let when_full = match settings.session.when_full {
+            settings::WhenFull::EndOldest => WhenFull::EndOldest,
+            settings::WhenFull::Refuse => WhenFull::Refuse,
+        };
+        manager = manager.max_sessions_per_user(settings.session.max_per_user as usize, when_full);
+    }
     let keys = [
         "session.max_age",
         "session.absolute_max_age",

@@ -20,5 +20,16 @@ pub(super) fn is_form(request: &HttpRequest) -> bool {
 /// Redirects a browser without scripts to the page, which shows the result. Reloading the page
 /// does not submit the form again.
 pub(super) fn redirect_to_page() -> HttpResponse {
-    HttpResponse::SeeOther().insert_header((header::LOCATION, "/plain")).finish()
+    redirect("/plain")
+}
+
+/// Redirects a browser to a page.
+pub(super) fn redirect(path: &'static str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((header::LOCATION, path)).finish()
+}
+
+/// Returns whether a page of another site has made the browser send the request.
+pub(super) fn is_cross_site(request: &HttpRequest) -> bool {
+    let site = request.headers().get("sec-fetch-site");
+    site.is_some_and(|site| site == "cross-site" || site == "same-site")
 }

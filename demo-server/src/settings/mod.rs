@@ -78,6 +78,12 @@ pub(crate) struct Session {
     #[serde(deserialize_with = "file_name")]
     encryption_keys_file: Option<PathBuf>,
     pub(crate) require_encryption: bool,
+    /// The most sessions of a user; 0 for any number.
+    #[serde(deserialize_with = "number::<_, _, 0, { u32::MAX }>")]
+    pub(crate) max_per_user: u32,
+    /// What a login does if the user has as many.
+    pub(crate) when_full: WhenFull,
+    /// The header that may carry the id.
     pub(crate) header: Option<String>,
     pub(crate) cookie: Cookie,
 }
@@ -90,6 +96,14 @@ pub(crate) enum Backend {
     File,
     RedisKeyValue,
     RedisHashTable,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum WhenFull {
+    #[default]
+    EndOldest,
+    Refuse,
 }
 
 #[derive(Debug, Deserialize, PartialEq, SmartDefault)]

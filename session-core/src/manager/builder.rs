@@ -18,7 +18,7 @@ use super::{
     touch_queue::TouchQueue,
     touch_writer::TouchWriter,
     turns::Turns,
-    users::{UserSettings, WhenFull},
+    users::WhenFull,
 };
 use crate::{
     Error, IntoStorage, Lifetime, Result, SessionId, Storage,
@@ -312,7 +312,7 @@ impl ManagerBuilder {
             unknown_claims: AtomicU64::new(0),
             failures: FailureLog::default(),
             turns: Turns::default(),
-            users: UserSettings::new(self.max_per_user),
+            max_per_user: self.max_per_user,
         })))
     }
 

@@ -16,7 +16,7 @@ use super::{
     failure_log::{FailureLog, StoreFailure},
     touch_queue::{Facts, TouchQueue},
     turns::{Turn, Turns},
-    users::UserSettings,
+    users::WhenFull,
 };
 use crate::{Error, Lifetime, Result, SessionId, Storage};
 
@@ -64,7 +64,7 @@ pub(super) struct Shared {
     pub(super) unknown_claims: AtomicU64,
     pub(super) failures: FailureLog,
     pub(super) turns: Turns,
-    pub(super) users: UserSettings,
+    pub(super) max_per_user: Option<(usize, WhenFull)>,
 }
 
 impl Manager {

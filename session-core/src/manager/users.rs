@@ -4,7 +4,6 @@ use std::{
     cmp::Reverse,
     collections::HashSet,
     slice,
-    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -48,18 +47,6 @@ pub struct UserSession {
     /// The items of the session.
     pub items: Snapshot,
     id: SessionId,
-}
-
-pub(super) struct UserSettings {
-    max: Option<(usize, WhenFull)>,
-    /// Whether a session of a user was seen.
-    were_seen: AtomicBool,
-}
-
-impl UserSettings {
-    pub(super) fn new(max: Option<(usize, WhenFull)>) -> Self {
-        Self { max, were_seen: AtomicBool::new(max.is_some()) }
-    }
 }
 
 impl Manager {
@@ -206,7 +193,7 @@ impl Manager {
 
     /// Returns how many other sessions a user may have at a login, if that is refused otherwise.
     pub(crate) fn max_others(&self) -> Option<usize> {
-        match self.0.users.max {
+        match self.0.max_per_user {
             Some((max, WhenFull::Refuse)) => Some(max - 1),
             _ => None,
         }
@@ -214,7 +201,7 @@ impl Manager {
 
     /// Ends the oldest sessions of a user that are too many.
     pub(crate) async fn end_oldest(&self, user: &str) -> Result<()> {
-        let Some((max, WhenFull::EndOldest)) = self.0.users.max else { return Ok(()) };
+        let Some((max, WhenFull::EndOldest)) = self.0.max_per_user else { return Ok(()) };
         let entries = self.limited(self.index()?.list(user)).await?;
         if entries.len() <= max {
             return Ok(());
@@ -246,18 +233,6 @@ impl Manager {
     /// Records that the index knows of a use of this session.
     pub(crate) fn note_indexed(&self, id: &SessionId, used: Instant) {
         self.0.touches.indexed(id, used);
-    }
-
-    /// Records that a session is one of a user.
-    pub(crate) fn note_user(&self) {
-        if !self.0.users.were_seen.load(Ordering::Relaxed) {
-            self.0.users.were_seen.store(true, Ordering::Relaxed);
-        }
-    }
-
-    /// Returns whether a session of a user was seen.
-    pub(crate) fn has_users(&self) -> bool {
-        self.0.users.were_seen.load(Ordering::Relaxed)
     }
 
     /// Returns the storage that takes ids as the store knows them.

@@ -52,7 +52,6 @@ impl Session {
         if user.is_empty() || user.len() > MAX_USER || user.chars().any(char::is_control) {
             return Err(Error::InvalidUser);
         }
-        self.manager().note_user();
         let before = self.known_login().await?;
         if before.is_some_and(|login| *login.user != *user) {
             self.logout().await?;
@@ -223,12 +222,8 @@ impl Session {
         if self.storage().users().is_none() {
             return Ok(None);
         }
-        let is_read = self.state().metadata().is_some();
-        if is_read || self.manager().has_users() {
-            let meta = Box::pin(self.known_metadata()).await?;
-            return Ok(meta.and_then(|meta| meta.user().map(ToOwned::to_owned)));
-        }
-        Ok(None)
+        let meta = Box::pin(self.known_metadata()).await?;
+        Ok(meta.and_then(|meta| meta.user().map(ToOwned::to_owned)))
     }
 
     /// Adds the new id of a session to the index before it is renewed.

@@ -132,9 +132,6 @@ impl Session {
         if meta.ttl().is_some() {
             self.manager().note_own_ttl();
         }
-        if meta.user().is_some() {
-            self.manager().note_user();
-        }
         self.manager().lifetime().ttl_by(&meta).is_some()
     }
 

@@ -11,7 +11,7 @@ use crate::common::{
     *,
 };
 use futures_util::future::join_all;
-use session_core::{RedisBuilder, conformance};
+use session_core::{NewEntry, RedisBuilder, conformance};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -123,7 +123,11 @@ async fn use_once(storage: &dyn Storage) -> Result<()> {
     let last = SessionId::random();
     storage.set_session(&last, &changes(r#"{"a":1}"#, &[]), CREATE).await?;
     assert!(storage.remove_all(&last, None).await?);
-    Ok(())
+    let index = storage.users().expect("Redis has an index of users");
+    assert!(index.add("bob", &last, NewEntry::ttl(TTL)).await?);
+    index.end("bob", std::slice::from_ref(&last)).await?;
+    index.list("bob").await?;
+    index.remove("bob", &[last]).await
 }
 
 async fn assert_conformance(user: User, redis: RedisBuilder) {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use super::status::{CurrentSession, Status, Store};
+use crate::routes::escape::escape;
 
 const PAGE: &str = include_str!("page.html");
 
@@ -151,20 +152,6 @@ fn format_duration(milliseconds: u64) -> String {
         }
     }
     if parts.is_empty() { "0 s".to_owned() } else { parts.join(" ") }
-}
-
-fn escape(text: &str) -> String {
-    let mut html = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => html.push_str("&amp;"),
-            '<' => html.push_str("&lt;"),
-            '>' => html.push_str("&gt;"),
-            '"' => html.push_str("&quot;"),
-            _ => html.push(character),
-        }
-    }
-    html
 }
 
 #[cfg(test)]

@@ -48,7 +48,8 @@ async fn plain(
     document(html::render(&about.status(&request, &manager).await, View::Complete))
 }
 
-fn document(html: String) -> HttpResponse {
+/// Returns a page.
+pub(super) fn document(html: String) -> HttpResponse {
     HttpResponse::Ok()
         .content_type(ContentType::html())
         .insert_header((header::CONTENT_SECURITY_POLICY, POLICY))
