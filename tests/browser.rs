@@ -8,9 +8,9 @@ mod support;
 
 use std::{fs, process::Command};
 
-use browser::{Browser, wait_until};
+use browser::{Browser, assert_accessible, wait_until};
 use demo::{server::Server, store::Store};
-use serde_json::{Value, json};
+use serde_json::json;
 use thirtyfour::Key;
 
 const SET: &str = "form[action='/set'] button";
@@ -301,24 +301,6 @@ fn focus(browser: &Browser) -> String {
     let found = browser.script(script);
     assert!(found[1] == true || found[1] == "solid 3px", "the focus is not visible: {found}");
     found[0].as_str().expect("a text").to_owned()
-}
-
-/// Panics if axe finds serious violations.
-fn assert_accessible(browser: &Browser, state: &str) {
-    if browser.script("return !window.axe") == true {
-        browser.script(include_str!("vendor/axe-core/axe.min.js"));
-    }
-    let found = browser.script_async(
-        "axe.run(document, { resultTypes: ['violations'] }).then(
-            ({ violations, passes }) => arguments[0]({ violations, passed: passes.length }),
-            (error) => arguments[0]({ violations: [{ impact: 'critical', id: String(error) }] }))",
-    );
-    let violations = found["violations"].as_array().expect("a list");
-    let serious =
-        |violation: &&Value| matches!(violation["impact"].as_str(), Some("serious" | "critical"));
-    let serious: Vec<_> = violations.iter().filter(serious).collect();
-    assert!(serious.is_empty(), "{state}: {serious:#?}");
-    assert!(found["passed"].as_u64() > Some(20), "{state}: axe found too little to check: {found}");
 }
 
 #[test]

@@ -84,9 +84,9 @@ impl SessionId {
     /// Reads the name of a place in a store: that of a session, or of a user's index.
     #[cfg(feature = "file")]
     pub(crate) fn of_store(name: &str) -> Option<Self> {
-        let is_index = name.strip_prefix(INDEX_START).is_some_and(|hash| {
-            hash.len() == HASH_LENGTH && hash.bytes().all(is_base32)
-        });
+        let is_index = name
+            .strip_prefix(INDEX_START)
+            .is_some_and(|hash| hash.len() == HASH_LENGTH && hash.bytes().all(is_base32));
         if is_index { Some(Self(name.into())) } else { Self::parse(name).ok() }
     }
 

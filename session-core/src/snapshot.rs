@@ -8,7 +8,9 @@ use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
 
 use serde::de::DeserializeOwned;
 
-pub(crate) use self::meta::{Issue, LOGIN_PART, Login, MARKER_START, META_KEY, Meta, MetaChange, NO_META};
+pub(crate) use self::meta::{
+    Issue, LOGIN_PART, Login, MARKER_START, META_KEY, Meta, MetaChange, NO_META,
+};
 use self::{
     entry::{Entry, Key, range},
     parse::members,

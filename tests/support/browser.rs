@@ -1,5 +1,7 @@
 //! A real browser: Chromium, driven through WebDriver.
 
+#![allow(dead_code, reason = "each test uses only some of it")]
+
 use std::{
     io::{BufRead, BufReader},
     path::Path,
@@ -39,14 +41,22 @@ pub(crate) struct Browser {
     driver: Option<WebDriver>,
     process: Child,
     _profile: tempfile::TempDir,
-    _turn: MutexGuard<'static, ()>,
+    _turn: Option<MutexGuard<'static, ()>>,
 }
 
 impl Browser {
     /// Starts a browser once no other test has one, to save memory and processor time.
     pub(crate) fn start() -> Self {
         static TURN: Mutex<()> = Mutex::new(());
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        Self::start_in(Some(TURN.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// Starts another browser, with a profile of its own, beside this one.
+    pub(crate) fn start_other(&self) -> Self {
+        Self::start_in(None)
+    }
+
+    fn start_in(turn: Option<MutexGuard<'static, ()>>) -> Self {
         let (process, port) = start_driver();
         let profile = tempfile::tempdir().expect("a temporary directory");
         let runtime = actix_rt::Runtime::new().expect("a runtime");
@@ -195,6 +205,24 @@ impl Drop for Browser {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Panics if axe finds serious violations.
+pub(crate) fn assert_accessible(browser: &Browser, state: &str) {
+    if browser.script("return !window.axe") == true {
+        browser.script(include_str!("../vendor/axe-core/axe.min.js"));
+    }
+    let found = browser.script_async(
+        "axe.run(document, { resultTypes: ['violations'] }).then(
+            ({ violations, passes }) => arguments[0]({ violations, passed: passes.length }),
+            (error) => arguments[0]({ violations: [{ impact: 'critical', id: String(error) }] }))",
+    );
+    let violations = found["violations"].as_array().expect("a list");
+    let serious =
+        |violation: &&Value| matches!(violation["impact"].as_str(), Some("serious" | "critical"));
+    let serious: Vec<_> = violations.iter().filter(serious).collect();
+    assert!(serious.is_empty(), "{state}: {serious:#?}");
+    assert!(found["passed"].as_u64() > Some(15), "{state}: axe found too little to check: {found}");
 }
 
 /// A tab of a browser.

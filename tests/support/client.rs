@@ -64,11 +64,32 @@ impl Client {
 
     /// Requests a path. The error is the failed connection, never a status.
     pub(crate) fn try_get(&mut self, path: &str) -> Result<Answer, ureq::Error> {
-        let mut request = self.agent.get(format!("http://127.0.0.1:{}{path}", self.port));
+        self.send("GET", path, &[])
+    }
+
+    /// Sends a POST request without a body. Panics without a response.
+    pub(crate) fn post(&mut self, path: &str) -> Answer {
+        self.send("POST", path, &[]).expect("the server responds")
+    }
+
+    /// Sends a request without a body, with more headers.
+    pub(crate) fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Answer, ureq::Error> {
+        let mut request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("http://127.0.0.1:{}{path}", self.port));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
         if let Some(id) = &self.id {
             request = request.header("Cookie", format!("{COOKIE}={id}"));
         }
-        let mut response = request.call()?;
+        let request = request.body(()).expect("method, path and headers are well-formed");
+        let mut response = self.agent.run(request)?;
         let header = |name| Some(response.headers().get(name)?.to_str().ok()?.to_owned());
         let answer = Answer {
             status: response.status().as_u16(),

@@ -256,9 +256,7 @@ impl<S: Storage> Storage for Sealed<S> {
             }
         };
         Ok(match written? {
-            Written::SavedOfUser(session) => {
-                Written::SavedOfUser(self.open_metadata(id, &session))
-            }
+            Written::SavedOfUser(session) => Written::SavedOfUser(self.open_metadata(id, &session)),
             written => written,
         })
     }

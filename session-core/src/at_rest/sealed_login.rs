@@ -18,7 +18,10 @@ use crate::{
 pub(super) enum Login {
     None,
     /// With the metadata as it is without encryption.
-    Sealed { meta: String, is_of_first_key: bool },
+    Sealed {
+        meta: String,
+        is_of_first_key: bool,
+    },
     Plain,
     Unreadable,
 }

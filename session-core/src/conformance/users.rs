@@ -93,7 +93,9 @@ pub(super) async fn an_ended_entry_stays_ended(subject: Subject) -> CheckResult 
     Ok(())
 }
 
-pub(super) async fn a_renewed_entry_takes_the_place_of_the_old_one(subject: Subject) -> CheckResult {
+pub(super) async fn a_renewed_entry_takes_the_place_of_the_old_one(
+    subject: Subject,
+) -> CheckResult {
     let user = new_user();
     let old = subject.entry(&user, HOUR).await?;
     let new = SessionId::random();

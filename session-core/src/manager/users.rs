@@ -11,9 +11,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::{Instant, timeout};
 
 use super::{handle::Manager, touch_queue::OwnTtl};
-use crate::{
-    Error, NewEntry, Result, SessionId, Snapshot, Storage, UserIndex, snapshot::Meta,
-};
+use crate::{Error, NewEntry, Result, SessionId, Snapshot, Storage, UserIndex, snapshot::Meta};
 
 /// The most sessions of a user that are read or ended at the same time.
 const AT_ONCE: usize = 16;

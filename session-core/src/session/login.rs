@@ -67,8 +67,7 @@ impl Session {
             return Err(Error::TooManySessions);
         }
         let login = Login { user: user.into(), at: now }.to_value();
-        let change =
-            MetaChange { created: Some(now), login: Some(login), ..MetaChange::default() };
+        let change = MetaChange { created: Some(now), login: Some(login), ..MetaChange::default() };
         let changes = Changes::of_meta(change.clone());
         {
             let _transition = self.transition(Access::Write).await?;
@@ -227,7 +226,12 @@ impl Session {
     }
 
     /// Adds the new id of a session to the index before it is renewed.
-    pub(super) async fn enter_new(&self, user: &str, old: &SessionId, new: &SessionId) -> Result<()> {
+    pub(super) async fn enter_new(
+        &self,
+        user: &str,
+        old: &SessionId,
+        new: &SessionId,
+    ) -> Result<()> {
         let Some(index) = self.storage().users() else { return Ok(()) };
         let entry = self.manager().new_entry(self.state().own_ttl()).renewing(old);
         if self.wait_for(Access::Write, index.add(user, new, entry)).await? {

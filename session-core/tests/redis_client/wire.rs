@@ -201,7 +201,7 @@ async fn lifetimes_take_no_round_trip_of_their_own() {
     let hash: Open = |redis| Arc::new(RedisHashTableStorage::new(redis));
     let string: Open = |redis| Arc::new(RedisKeyValueStorage::new(redis));
     // Reading an item, changing it, adding to it, and reading the time left.
-    let plain: [&[&str]; 4] = [&["HGET"], &["EVALSHA"], &["HGET", "EVALSHA"], &["EVALSHA"]];
+    let plain: [&[&str]; 4] = [&["HGET"], &["EVALSHA"], &["HMGET", "EVALSHA"], &["EVALSHA"]];
     let limited: [&[&str]; 4] = [&["HMGET"], &["EVALSHA"], &["HMGET", "EVALSHA"], &["EVALSHA"]];
     let whole: [&[&str]; 4] = [&["GET"], &["GET", "EVALSHA"], &["GET", "EVALSHA"], &["EVALSHA"]];
     for (open, absolute, [get, set, update, left]) in [

@@ -36,9 +36,9 @@ async fn g17_files_of_the_index_are_swept_when_they_have_expired() {
     }
     let files = || {
         let files = std::fs::read_dir(places._directory.path()).unwrap();
-        files.filter(|file| {
-            file.as_ref().unwrap().file_name().to_string_lossy().starts_with('@')
-        }).count()
+        files
+            .filter(|file| file.as_ref().unwrap().file_name().to_string_lossy().starts_with('@'))
+            .count()
     };
     assert_eq!(files(), 10);
     tokio::time::sleep(SHORT + SHORT / 2).await;

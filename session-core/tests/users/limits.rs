@@ -93,8 +93,8 @@ async fn two_logins_at_once_both_stand_with_a_limit_of_two() {
             for round in 0..5 {
                 let nodes = [(); 2].map(|()| limited(&place, 2, when_full));
                 let user = format!("bob {round} {when_full:?}");
-                let [one, other] = tokio::join!(log_in(&nodes[0], &user), log_in(&nodes[1], &user))
-                    .into();
+                let [one, other] =
+                    tokio::join!(log_in(&nodes[0], &user), log_in(&nodes[1], &user)).into();
                 for id in [one, other] {
                     let found = user_of(&nodes[0], &id).await;
                     assert_eq!(found.as_ref(), Some(&user), "{}", place.name);

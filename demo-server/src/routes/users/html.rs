@@ -88,13 +88,15 @@ fn buttons(count: usize) -> String {
 
 /// Names a browser by its user agent, or shows that.
 fn browser(agent: &str) -> &str {
-    let known = [("Edg/", "Edge"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari")];
+    let known =
+        [("Edg/", "Edge"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome"), ("Safari/", "Safari")];
     let found = known.into_iter().find(|(part, _)| agent.contains(part));
     found.map_or(agent, |(_, name)| name)
 }
 
 fn time(seconds: u64) -> String {
-    let time = i64::try_from(seconds).ok().and_then(|time| OffsetDateTime::from_unix_timestamp(time).ok());
+    let time =
+        i64::try_from(seconds).ok().and_then(|time| OffsetDateTime::from_unix_timestamp(time).ok());
     let Some(time) = time else { return "unknown".to_owned() };
     let machine = time.format(&Rfc3339).unwrap_or_default();
     let (hour, minute, second) = time.to_hms();

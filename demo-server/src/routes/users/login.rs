@@ -26,7 +26,8 @@ pub(super) async fn login(
     body: web::Bytes,
 ) -> Result<HttpResponse, Error> {
     let body = if is_form(request.headers()) { body } else { web::Bytes::new() };
-    let Some(user) = user_in(request.query_string()).or_else(|| user_in(str::from_utf8(&body).ok()?))
+    let Some(user) =
+        user_in(request.query_string()).or_else(|| user_in(str::from_utf8(&body).ok()?))
     else {
         return Ok(HttpResponse::BadRequest().body("The parameter user is needed once.\n"));
     };
@@ -42,8 +43,10 @@ pub(super) async fn login(
     let agent = request.headers().get(header::USER_AGENT);
     let agent = agent.map(|agent| String::from_utf8_lossy(agent.as_bytes()));
     let agent = agent.map(|agent| agent.chars().take(LONGEST_AGENT).collect());
-    let items: BTreeMap<&str, String> =
-        [(ADDRESS, address), (AGENT, agent)].into_iter().filter_map(|(k, v)| Some((k, v?))).collect();
+    let items: BTreeMap<&str, String> = [(ADDRESS, address), (AGENT, agent)]
+        .into_iter()
+        .filter_map(|(k, v)| Some((k, v?)))
+        .collect();
     session.set_map(items).await?;
     Ok(done(&request))
 }
@@ -69,5 +72,9 @@ fn is_form(headers: &HeaderMap) -> bool {
 }
 
 fn done(request: &HttpRequest) -> HttpResponse {
-    if browser::is_form(request) { browser::redirect("/sessions") } else { HttpResponse::Ok().body("ok") }
+    if browser::is_form(request) {
+        browser::redirect("/sessions")
+    } else {
+        HttpResponse::Ok().body("ok")
+    }
 }

@@ -10,7 +10,7 @@ mod shard;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use facts::{Facts, OwnTtl};
 pub(super) use entry::Slots;
+pub(crate) use facts::{Facts, OwnTtl};
 pub(super) use queue::TouchQueue;
 pub(super) use shard::Owed;

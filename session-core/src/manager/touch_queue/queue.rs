@@ -107,7 +107,11 @@ impl TouchQueue {
     ///
     /// Longer, because the session may be written until its entry is moved, and that is put off while
     /// the index cannot be written.
-    pub(in crate::manager) fn entry_ttl(&self, left: Duration, own_ttl: Option<Duration>) -> Duration {
+    pub(in crate::manager) fn entry_ttl(
+        &self,
+        left: Duration,
+        own_ttl: Option<Duration>,
+    ) -> Duration {
         left + self.times.with(own_ttl).interval * 2
     }
 

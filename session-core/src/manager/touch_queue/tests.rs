@@ -368,7 +368,10 @@ async fn a_cookie_rolls_once_an_interval() {
     let mut rolls = Vec::new();
     for _ in 0..8 {
         rolls.push(queue.used(&id(), Instant::now(), Facts::default()));
-        assert!(!queue.used(&id(), Instant::now(), Facts::default()), "a second time in one request");
+        assert!(
+            !queue.used(&id(), Instant::now(), Facts::default()),
+            "a second time in one request"
+        );
         advance(Duration::from_secs(2)).await;
     }
     assert_eq!(rolls, [true, false, false, true, false, false, true, false]);

@@ -196,8 +196,8 @@ mod tests {
     use serde_json::value::to_raw_value;
     use tokio::time::sleep;
 
-    use super::*;
     use super::super::super::touch_queue::Facts;
+    use super::*;
     use crate::{Changes, Lifetime, MemoryStorage, SessionId, SetOptions};
 
     const TTL: Duration = Duration::from_secs(60);

@@ -96,7 +96,12 @@ impl Redis {
         operation.run(script.call(&[operation.key()], args), effect).await
     }
 
-    async fn run_with_ids(&self, script: &'static Script, user: &str, ids: &[SessionId]) -> Result<()> {
+    async fn run_with_ids(
+        &self,
+        script: &'static Script,
+        user: &str,
+        ids: &[SessionId],
+    ) -> Result<()> {
         if ids.is_empty() {
             return Ok(());
         }
