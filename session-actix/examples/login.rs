@@ -31,7 +31,7 @@ impl Credentials {
 }
 
 async fn home(session: Session) -> Result<HttpResponse> {
-    let page = match session.get::<String>("user").await? {
+    let page = match session.user().await? {
         Some(user) => format!("<p>Hello, {user}!</p>\n{LOGOUT}"),
         None => LOGIN.to_owned(),
     };
@@ -44,14 +44,13 @@ async fn login(session: Session, credentials: web::Form<Credentials>) -> Result<
     }
     // A new id whenever rights change, so that an attacker who knows the old one gains nothing. The
     // session keeps its items.
-    session.regenerate_id().await?;
-    session.set("user", &credentials.name).await?;
+    session.login(&credentials.name).await?;
     Ok(redirect("/"))
 }
 
 async fn logout(session: Session) -> Result<HttpResponse> {
     // Final: no request still in flight can bring the session back.
-    session.remove_all().await?;
+    session.logout().await?;
     Ok(redirect("/"))
 }
 

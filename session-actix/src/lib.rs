@@ -52,13 +52,12 @@
 //!
 //! async fn login(session: Session) -> Result<&'static str> {
 //!     // ... the password was right:
-//!     session.regenerate_id().await?; // the old id is dead
-//!     session.set("user", "bob").await?;
+//!     session.login("bob").await?; // under a new id; the old one is dead
 //!     Ok("welcome")
 //! }
 //!
 //! async fn logout(session: Session) -> Result<&'static str> {
-//!     session.remove_all().await?; // final, also for requests still in flight
+//!     session.logout().await?; // final, also for requests still in flight
 //!     Ok("bye")
 //! }
 //! ```
@@ -177,7 +176,7 @@ pub use session_core::MemoryStorage;
 pub use session_core::{
     Changes, Error, Granularity, HashedIds, IntoStorage, Keys, MAX_TTL, Manager, ManagerBuilder,
     RenameOptions, Result, SessionId, SetOptions, Snapshot, Storage, StorageError, TtlRange,
-    WriteMode, Written,
+    UserSession, WhenFull, WriteMode, Written,
 };
 #[cfg(feature = "encryption")]
 pub use session_core::{EncryptionKey, KeyRing, Sealed};

@@ -92,6 +92,39 @@ fn login_issues_a_new_id_that_is_valid_until_the_logout() {
 }
 
 #[test]
+fn account_lists_and_ends_the_sessions_of_a_user() {
+    let account = Example::start("account");
+    let (mut phone, mut laptop) = (Browser::new(), Browser::new());
+    let wrong = [("name", "bob"), ("password", "guessed")];
+    assert_eq!(phone.post(&account, "/login", &wrong).0, 401);
+    let right = [("name", "bob"), ("password", "secret")];
+    assert_eq!(phone.post(&account, "/login", &right).1, "welcome\n");
+    let remembered = [right[0], right[1], ("remember", "true")];
+    assert_eq!(laptop.post(&account, "/login", &remembered).1, "welcome\n");
+    assert_eq!(laptop.get(&account, "/"), "Hello, bob!\n");
+    let devices = phone.get(&account, "/devices");
+    assert_eq!(devices.matches("\"agent\":\"ureq").count(), 2, "{devices}");
+    assert_eq!(devices.matches("\"is_this_one\":true").count(), 1, "{devices}");
+
+    assert_eq!(phone.post(&account, "/password", &[("new", "better")]).1, "changed\n");
+    assert_eq!(laptop.get(&account, "/"), "please log in\n", "it may be the thief's");
+    laptop.post(&account, "/login", &right);
+    assert_eq!(phone.post(&account, "/logout-everywhere", &[]).0, 200);
+    for browser in [&mut phone, &mut laptop] {
+        assert_eq!(browser.get(&account, "/"), "please log in\n");
+    }
+}
+
+#[test]
+fn account_asks_for_the_password_before_a_sensitive_action() {
+    let account = Example::start_with("account", &[("RECENT_SECONDS", "0")]);
+    let mut browser = Browser::new();
+    let right = [("name", "bob"), ("password", "secret")];
+    browser.post(&account, "/login", &right);
+    assert_eq!(browser.post(&account, "/password", &[]), (403, "log in once more\n".to_owned()));
+}
+
+#[test]
 fn cart_keeps_the_articles_put_into_it() {
     let cart = Example::start("cart");
     let mut browser = Browser::new();
