@@ -131,6 +131,26 @@ fn use_session(server: &Server) -> Vec<String> {
     secrets.extend(ended.id.clone());
     ended.get_ok("/del");
     assert_eq!(secrets.len(), 7);
+    secrets.extend(use_users(server));
+    assert_eq!(secrets.len(), 11);
+    secrets
+}
+
+/// Logs a user in, lists the sessions and ends some. Returns the ids and the name.
+fn use_users(server: &Server) -> Vec<String> {
+    let [mut one, mut other, mut last] = [(); 3].map(|()| server.client());
+    let mut secrets = vec!["cheshire-cat".to_owned()];
+    for client in [&mut one, &mut other, &mut last] {
+        client.get_ok("/login?user=cheshire-cat");
+        secrets.extend(client.id.clone());
+    }
+    let json = [("Accept", "application/json")];
+    let list = one.send("GET", "/sessions", &json).unwrap().body;
+    assert_eq!(list.matches("fingerprint").count(), 3, "{list}");
+    assert_eq!(other.post("/sessions/end?others=true").body, r#"{"ended":2}"#);
+    other.get_ok("/logout");
+    let mut stays = server.client();
+    stays.get_ok("/login?user=cheshire-cat");
     secrets
 }
 

@@ -76,6 +76,8 @@
 //!   no request in flight, and nothing leads from an id before a login to the one after it.
 //! - **Atomic updates.** [`Session::update`] and [`take`](Session::take) are atomic against every other
 //!   request: of a thousand concurrent increments none is lost.
+//! - **Users' sessions end together.** [`Manager::end_all`] ends every session of a user, on every
+//!   node, whatever requests are in flight. The index behind it leaks nothing.
 //! - **Unreadable records count as no session.** A record edited by hand or of another type is
 //!   logged and left as it is.
 //! - **Nothing readable at rest.** With [`HashedIds`] and `Sealed`, the store is shown neither an id nor
@@ -115,7 +117,6 @@ mod changes;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
-#[cfg(any(feature = "file", feature = "memory"))]
 #[cfg(feature = "file")]
 mod file;
 mod finite;

@@ -6,6 +6,7 @@
 mod lifetimes;
 mod renames;
 mod ttls;
+mod users;
 mod writes;
 
 use std::{collections::HashMap, fmt::Debug, sync::Mutex, time::Duration};
