@@ -191,7 +191,9 @@ impl<S: Storage> Storage for Hashing<S> {
     }
 
     async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {
-        with_hash!(self, id, |found| !found, |storage| storage.update_ttl(id, ttl))
+        // It follows a use of the session, which has moved it. One that has ended since is not asked for
+        // under its plain id, which the store would be shown.
+        self.0.storage.update_ttl(&id.hashed(), ttl).await
     }
 
     async fn update_ttl_with_metadata(
@@ -199,7 +201,7 @@ impl<S: Storage> Storage for Hashing<S> {
         id: &SessionId,
         ttl: TtlRange,
     ) -> Result<Option<Snapshot>> {
-        with_hash!(self, id, Option::is_none, |storage| storage.update_ttl_with_metadata(id, ttl))
+        self.0.storage.update_ttl_with_metadata(&id.hashed(), ttl).await
     }
 
     async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {

@@ -30,7 +30,7 @@ async fn g18_a_session_is_stored_under_the_sha_256_of_its_id() {
 #[tokio::test]
 async fn a_plain_id_moves_at_its_next_use_whatever_that_is() {
     type Use = fn(Arc<dyn Storage>) -> tokio::task::JoinHandle<bool>;
-    let uses: [Use; 8] = [
+    let uses: [Use; 7] = [
         |storage| {
             tokio::spawn(async move { storage.get_session(&id("bob")).await.unwrap().is_some() })
         },
@@ -41,10 +41,6 @@ async fn a_plain_id_moves_at_its_next_use_whatever_that_is() {
         |storage| tokio::spawn(async move { storage.get_size(&id("bob")).await.unwrap() == 1 }),
         |storage| {
             tokio::spawn(async move { storage.expires_in(&id("bob")).await.unwrap().is_some() })
-        },
-        |storage| {
-            let range = session_core::TtlRange::at_least(TTL);
-            tokio::spawn(async move { storage.update_ttl(&id("bob"), range).await.unwrap() })
         },
         |storage| {
             let write =
