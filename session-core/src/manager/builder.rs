@@ -19,8 +19,11 @@ use super::{
     touch_writer::TouchWriter,
     turns::Turns,
 };
+#[cfg(feature = "metrics")]
+use crate::meters;
 use crate::{
-    Error, IntoStorage, Lifetime, Result, SessionId, Storage,
+    Error, IntoStorage, Lifetime, Listener, Result, SessionId, Storage,
+    events::Events,
     lifetime::{self, MIN_TTL},
 };
 
@@ -58,6 +61,7 @@ pub struct ManagerBuilder {
     /// `None` uses the storage's maximum latency, or else [`DEFAULT_TIMEOUT`].
     timeout: Option<Duration>,
     id_fn: IdFn,
+    events: Events,
 }
 
 impl ManagerBuilder {
@@ -71,6 +75,7 @@ impl ManagerBuilder {
             renew_after: None,
             timeout: None,
             id_fn: Arc::new(SessionId::random),
+            events: Events::default(),
         }
     }
 
@@ -238,6 +243,24 @@ impl ManagerBuilder {
         self
     }
 
+    /// Sets the listener that is told what happens, instead of the [log](crate::LogListener).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// let audit = |event: &Event<'_>| println!("{event:?}");
+    /// // Beside the log lines that operators know.
+    /// let builder = Manager::builder(MemoryStorage::new()).listener((LogListener, audit));
+    /// let manager = builder.build()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn listener(mut self, listener: impl Listener) -> Self {
+        self.events = Events::new(listener);
+        self
+    }
+
     /// Builds the manager and starts its background tasks.
     ///
     /// # Errors
@@ -268,11 +291,14 @@ impl ManagerBuilder {
         };
         let touch_interval = self.touch_interval.min(self.ttl / 10);
         let lifetime = Lifetime::idle(self.ttl).absolute(self.absolute_ttl);
+        let (storage, events) = (instrument(self.storage), self.events);
         let touches = Arc::new(TouchQueue::new(lifetime, touch_interval));
-        let writer = TouchWriter::new(touches.clone(), self.storage.clone(), timeout);
-        let background = Background::start(&runtime, writer, self.storage.clone(), self.ttl);
+        let writer =
+            TouchWriter::new(touches.clone(), storage.clone(), timeout).events(events.clone());
+        let background =
+            Background::start(&runtime, writer, storage.clone(), self.ttl, events.clone());
         Ok(Manager(Arc::new(Shared {
-            storage: self.storage,
+            storage,
             lifetime,
             touch_interval,
             grace: self.grace,
@@ -281,6 +307,7 @@ impl ManagerBuilder {
             id_fn: self.id_fn,
             touches,
             background,
+            events,
             has_own_ttls: AtomicBool::new(false),
             unknown_claims: AtomicU64::new(0),
             failures: FailureLog::default(),
@@ -303,6 +330,18 @@ impl ManagerBuilder {
             _ => Ok(()),
         }
     }
+}
+
+/// Adds the metrics of the storage, if there are any.
+#[cfg(feature = "metrics")]
+fn instrument(storage: Arc<dyn Storage>) -> Arc<dyn Storage> {
+    meters::describe();
+    meters::measured(storage)
+}
+
+#[cfg(not(feature = "metrics"))]
+fn instrument(storage: Arc<dyn Storage>) -> Arc<dyn Storage> {
+    storage
 }
 
 impl fmt::Debug for ManagerBuilder {

@@ -10,7 +10,8 @@ use super::{
     wait::Access,
 };
 use crate::{
-    Changes, Granularity, Result, SessionId, SetOptions, Snapshot, Storage, Written,
+    Changes, EndedBy, Event, EventSession, Granularity, Result, SessionId, SetOptions, Snapshot,
+    Storage, Written,
     lifetime::now_millis,
     snapshot::{Meta, MetaChange},
 };
@@ -261,6 +262,7 @@ impl Session {
             return Err(self.state().fail(Failure::IdTaken));
         }
         self.0.manager.note_stored(&id, began, Some(new_ttl.flatten()));
+        self.0.manager.emit(Event::Created { session: EventSession::new(&id) });
         let mut state = self.state();
         state.check(Access::Write)?;
         state.note_new(&meta);
@@ -299,6 +301,8 @@ impl Session {
     /// Records that this request has ended the session.
     pub(super) fn ended(&self, id: &SessionId) {
         self.0.manager.note_ended(id);
+        let session = EventSession::new(id);
+        self.0.manager.emit(Event::Ended { session, by: EndedBy::Request });
         let mut state = self.state();
         state.stored = true;
         state.ended = true;

@@ -9,7 +9,8 @@ use super::{
     state::{Phase, State},
 };
 use crate::{
-    Changes, Error, RenameOptions, Result, SessionId, SetOptions, Written,
+    Changes, Error, Event, EventSession, RenameOptions, Renewal, Result, SessionId, SetOptions,
+    StoreOperation, Written,
     lifetime::{millis, now_millis},
     snapshot::{Issue, MetaChange},
 };
@@ -98,6 +99,8 @@ impl Session {
             return;
         }
         self.manager().note_ended(id);
+        let ([session, before], renewal) = ([&new, id].map(EventSession::new), Renewal::ByItself);
+        self.manager().emit(Event::Renewed { session, before, renewal });
         let mut state = self.state();
         self.manager().note_stored(&new, began, state.own_ttl());
         state.stored = true;
@@ -133,7 +136,7 @@ impl Session {
     async fn attempt<T>(&self, operation: impl Future<Output = Result<T>>) -> Option<T> {
         let left = self.state().wait_budget.left();
         let answer = timeout(left, operation).await.unwrap_or(Err(Error::Timeout));
-        self.manager().note_result(&answer);
+        self.manager().note_result(StoreOperation::Write, &answer);
         answer.ok()
     }
 }

@@ -57,6 +57,10 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
         (**self).cached(id)
     }
 
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+
     fn stored_id(&self, id: &SessionId) -> SessionId {
         (**self).stored_id(id)
     }
