@@ -3,17 +3,22 @@
 mod browser;
 mod health;
 mod item;
+mod metrics;
 mod page;
 mod pretty_json;
 mod query;
 mod sessions;
 
 use actix_web::web;
+use metrics_exporter_prometheus::PrometheusHandle;
 
 pub(crate) use page::About;
 
-/// Adds every route, for any method.
-pub(crate) fn register(app: &mut web::ServiceConfig) {
+/// Adds every route, for any method; that of the metrics if they are recorded.
+pub(crate) fn register(app: &mut web::ServiceConfig, metrics: Option<web::Data<PrometheusHandle>>) {
+    if let Some(metrics) = metrics {
+        app.app_data(metrics).route("/metrics", web::to(metrics::metrics));
+    }
     app.configure(page::register)
         .route("/set", web::to(sessions::set))
         .route("/get", web::to(sessions::get))
