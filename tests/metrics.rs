@@ -74,7 +74,7 @@ fn a_near_cache_is_counted() {
     for _ in 0..5 {
         browser.get_ok("/get");
     }
-    // The first one is asked for, unless the write has filled the cache.
+    // A miss in any case.
     server.client().with_id(INVENTED).get_ok("/get");
     let shown = metrics(&server);
     assert!(value(&shown, "session_near_cache_hits_total") >= 4.0, "{shown}");
