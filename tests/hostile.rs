@@ -15,7 +15,7 @@ use std::{
 };
 
 use demo::{
-    client::COOKIE,
+    client::{COOKIE, Client},
     server::{Server, files_under},
     store::Store,
 };
@@ -141,6 +141,46 @@ fn claim_everywhere(server: &Server) -> usize {
 /// Returns whether these bytes are invalid in a header or end it.
 fn is_invalid_in_header(id: &[u8]) -> bool {
     id.iter().any(|&byte| byte < b' ' && byte != b'\t' || byte == 0x7f)
+}
+
+#[test]
+fn g12_neither_the_log_nor_a_metric_shows_an_id_or_a_value() {
+    const VALUE: &str = "the-secret-of-bob";
+    for mut store in [Store::key_value(), Store::hash_table()] {
+        let renewals = [("DEMO__SESSION__GRACE", "100ms"), ("DEMO__SESSION__RENEW_AFTER", "200ms")];
+        let settings =
+            [("RUST_LOG", "session_core=trace,session_actix=trace,demo_server=trace,info")];
+        let server = store.serve(&[&settings[..], &renewals[..]].concat());
+        let mut secrets = vec![VALUE.to_owned(), INVENTED.to_owned()];
+        let mut note = |browser: &Client| secrets.extend(browser.id.clone());
+        let mut browser = server.client();
+        browser.get_ok(&format!("/set?name={VALUE}"));
+        note(&browser);
+        std::thread::sleep(Duration::from_millis(300));
+        // Renewed by itself.
+        browser.get_ok("/get");
+        note(&browser);
+        server.client().with_id(INVENTED).get_ok("/get");
+        server.client().with_id(&format!("{INVENTED}.{VALUE}")).get_ok("/get");
+        browser.get_ok("/del");
+        browser.get_ok(&format!("/set?name={VALUE}"));
+        note(&browser);
+        store.redis_mut().kill();
+        assert_eq!(browser.get("/get").status, 503);
+        assert_eq!(browser.get(&format!("/set?other={VALUE}")).status, 503);
+        let metrics = server.client().get_ok("/metrics");
+        let shown = [server.log(), metrics];
+        assert!(shown[0].contains("is unknown to"), "{}", shown[0]);
+        assert!(shown[1].contains("session_store_failures_total{"), "{}", shown[1]);
+        assert!(shown[1].contains("sessions_renewed_total{kind=\"by_itself\"} 1"), "{}", shown[1]);
+        assert_eq!(secrets.len(), 5, "a value, and four different ids");
+        for secret in &secrets {
+            for text in &shown {
+                // The log may show the beginning of an id.
+                assert!(!text.contains(&secret[..12]), "{secret} in:\n{text}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod advice;
 mod arguments;
 mod loopback;
+mod metrics;
 mod redis_commands;
 mod routes;
 mod serve;

@@ -9,7 +9,7 @@ use session_core::{Manager, WhenFull};
 
 use crate::{
     advice::Advice,
-    redis_commands, routes,
+    metrics, redis_commands, routes,
     settings::{self, Problem, Settings},
     signals::Signals,
     storage,
@@ -21,6 +21,7 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Serves until a signal, then finishes the requests in flight.
 pub(crate) async fn serve(settings: &Settings) -> Result<(), Problem> {
+    let metrics = settings.server.metrics.then(metrics::record).transpose()?.map(web::Data::new);
     let manager = manager(settings)?;
     let sessions = middleware(&manager, settings)?;
     let about = web::Data::new(routes::About::new(settings));
@@ -30,7 +31,7 @@ pub(crate) async fn serve(settings: &Settings) -> Result<(), Problem> {
             .app_data(about.clone())
             .app_data(shared.clone())
             .wrap(sessions.clone())
-            .configure(routes::register)
+            .configure(|app| routes::register(app, metrics.clone()))
     })
     .disable_signals()
     .shutdown_timeout(GRACE.as_secs());

@@ -1,6 +1,6 @@
 //! The ids that a request claims.
 
-use session_core::SessionId;
+use session_core::{ClaimRefusal, SessionId};
 
 use crate::signature::{SignatureRing, Verified};
 
@@ -12,6 +12,8 @@ pub(crate) struct Claims {
     // Allocates only for a second id, which most requests do not have.
     others: Vec<SessionId>,
     outdated: Vec<SessionId>,
+    /// Why others were refused, each reason once.
+    refused: [Option<ClaimRefusal>; 2],
 }
 
 impl Claims {
@@ -21,7 +23,11 @@ impl Claims {
 
     /// Adds the id of a header or cookie unless it is malformed, not signed or repeated.
     pub(crate) fn add(&mut self, value: &[u8], ring: Option<&SignatureRing>) {
-        let Some(Verified { id, is_outdated }) = self.verify(value, ring) else { return };
+        let Verified { id, is_outdated } = match self.verify(value, ring) {
+            Some(Ok(verified)) => verified,
+            Some(Err(reason)) => return self.refuse(reason),
+            None => return,
+        };
         if is_outdated {
             self.outdated.push(id.clone());
         }
@@ -31,17 +37,41 @@ impl Claims {
         }
     }
 
-    fn verify(&self, value: &[u8], ring: Option<&SignatureRing>) -> Option<Verified> {
-        let value = str::from_utf8(value).ok()?;
+    fn refuse(&mut self, reason: ClaimRefusal) {
+        let [first, second] = &mut self.refused;
+        if *first.get_or_insert(reason) != reason {
+            *second = Some(reason);
+        }
+    }
+
+    /// Returns an id, or why the value is refused; `None` if it is empty or repeats an id.
+    fn verify(
+        &self,
+        value: &[u8],
+        ring: Option<&SignatureRing>,
+    ) -> Option<Result<Verified, ClaimRefusal>> {
+        let Ok(value) = str::from_utf8(value) else { return Some(Err(ClaimRefusal::Malformed)) };
         // The rest is a signature, because an id contains no dot.
         let id = value.split('.').next();
-        if self.first.iter().chain(&self.others).any(|known| Some(known.as_str()) == id) {
+        let is_known = |known: &SessionId| Some(known.as_str()) == id;
+        // A client that wants to be told an id in a header sends an empty one.
+        if value.is_empty() || self.first.iter().chain(&self.others).any(is_known) {
             return None;
         }
-        match ring {
+        let verified = match ring {
             Some(ring) => ring.verify(value),
-            None => Some(Verified { id: SessionId::parse(value).ok()?, is_outdated: false }),
-        }
+            None => SessionId::parse(value).ok().map(|id| Verified { id, is_outdated: false }),
+        };
+        let is_id = || id.is_some_and(|id| SessionId::parse(id).is_ok());
+        Some(verified.ok_or_else(|| match ring {
+            Some(_) if is_id() => ClaimRefusal::Signature,
+            _ => ClaimRefusal::Malformed,
+        }))
+    }
+
+    /// Returns why claims were refused, each reason once.
+    pub(crate) fn refused(&self) -> impl Iterator<Item = ClaimRefusal> + use<> {
+        self.refused.into_iter().flatten()
     }
 
     /// Returns the ids, and those of them that were sent in a form that the client should replace.
@@ -54,6 +84,25 @@ impl Claims {
 mod tests {
     use super::*;
     use crate::signature::Keys;
+
+    #[test]
+    fn a_refused_claim_is_told_once_for_each_reason() {
+        let refused = |values: &[&[u8]], ring| {
+            let mut claims = Claims::default();
+            values.iter().for_each(|value| claims.add(value, ring));
+            claims.refused().collect::<Vec<_>>()
+        };
+        assert_eq!(refused(&[b"one", b"", b"one", b"two"], None), []);
+        assert_eq!(
+            refused(&[b"a b", b"\xff", b"one.two", b"one"], None),
+            [ClaimRefusal::Malformed]
+        );
+        let keys = Keys(vec![vec![1; 32]]);
+        let ring = SignatureRing::new(&keys, false, ("cookie", "sid")).unwrap();
+        let values = [&b"one"[..], b"one.aaaa", b"a b.aaaa"];
+        let both = [ClaimRefusal::Signature, ClaimRefusal::Malformed];
+        assert_eq!(refused(&values, Some(&ring)), both);
+    }
 
     #[test]
     fn a_signed_id_is_claimed_once_and_noted_if_another_key_has_signed_it() {

@@ -136,6 +136,7 @@
 //! | `redis` | | `Redis`, `RedisKeyValueStorage`, `RedisHashTableStorage` |
 //! | `redis-tls` | | TLS to Redis, `rediss://` |
 //! | `encryption` | | `Sealed`: items encrypted in any storage |
+//! | `metrics` | | counters, durations and gauges, by the facade crate `metrics` |
 //! | `conformance` | | the test suite for storages of your own |
 //!
 //! # Examples
@@ -174,9 +175,10 @@ pub use session_core::FileStorage;
 #[cfg(feature = "memory")]
 pub use session_core::MemoryStorage;
 pub use session_core::{
-    Changes, Error, Granularity, HashedIds, IntoStorage, Keys, MAX_TTL, Manager, ManagerBuilder,
-    RenameOptions, Result, SessionId, SetOptions, Snapshot, Storage, StorageError, TtlRange,
-    UserSession, WhenFull, WriteMode, Written,
+    Changes, ClaimRefusal, EndedBy, Error, Event, EventSession, FailureClass, Granularity,
+    HashedIds, IntoStorage, Keys, Listener, LogListener, MAX_TTL, Manager, ManagerBuilder,
+    RenameOptions, Renewal, Result, SessionId, SetOptions, Snapshot, Storage, StorageError,
+    StoreOperation, TtlRange, UserSession, WhenFull, WriteMode, Written,
 };
 #[cfg(feature = "encryption")]
 pub use session_core::{EncryptionKey, KeyRing, Sealed};

@@ -84,7 +84,9 @@ impl Slot {
             let Shared { manager, transport, .. } = &*self.0.shared;
             let headers = request.headers();
             let is_told_in_header = transport.tells_in_header(headers);
-            let (claims, outdated) = transport.claims(headers).into_parts();
+            let claims = transport.claims(headers);
+            claims.refused().for_each(|reason| manager.refuse_claim(reason));
+            let (claims, outdated) = claims.into_parts();
             Opened {
                 session: manager.open_any(claims),
                 client: Client { is_told_in_header, outdated },

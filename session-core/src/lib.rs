@@ -106,6 +106,7 @@
 //! | `redis` | | `Redis`, `RedisKeyValueStorage`, `RedisHashTableStorage` |
 //! | `redis-tls` | | TLS to Redis, for `rediss://` addresses |
 //! | `encryption` | | `Sealed`: items encrypted in any storage |
+//! | `metrics` | | counters, durations and gauges, by the facade crate `metrics` |
 //! | `conformance` | | the test suite for your own storages |
 //! | `actix-web-4` | | [`Error`] and [`Snapshot`] as actix-web responses; enabled by `session-actix` |
 #![cfg_attr(docsrs, feature(doc_cfg))]
@@ -117,6 +118,7 @@ mod changes;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 mod error;
+mod events;
 #[cfg(feature = "file")]
 mod file;
 mod finite;
@@ -125,6 +127,8 @@ mod lifetime;
 mod manager;
 #[cfg(feature = "memory")]
 mod memory;
+#[cfg(feature = "metrics")]
+mod meters;
 #[cfg(feature = "redis")]
 mod redis;
 mod session;
@@ -136,6 +140,10 @@ pub use at_rest::HashedIds;
 pub use at_rest::{EncryptionKey, KeyRing, Sealed};
 pub use changes::Changes;
 pub use error::{Error, Result, StorageError};
+pub use events::{
+    ClaimRefusal, EndedBy, Event, EventSession, FailureClass, Listener, LogListener, Renewal,
+    StoreOperation,
+};
 #[cfg(feature = "file")]
 pub use file::FileStorage;
 pub use id::SessionId;

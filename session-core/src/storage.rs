@@ -106,6 +106,11 @@ pub trait Storage: Debug + Send + Sync + 'static {
         None
     }
 
+    /// Returns the name of the storage in metrics. By default that of its type, without its path.
+    fn name(&self) -> &'static str {
+        provided::name::<Self>()
+    }
+
     /// Returns whether sessions are read and written whole or item by item.
     fn granularity(&self) -> Granularity {
         Granularity::Whole

@@ -48,6 +48,9 @@ pub(crate) struct Server {
     /// `None` means one for each core.
     #[serde(deserialize_with = "number::<_, _, 1, 1024>")]
     pub(crate) workers: Option<u32>,
+    /// Whether there is a route `/metrics`.
+    #[default = true]
+    pub(crate) metrics: bool,
 }
 
 const MAX_TTL_MS: u64 = MAX_TTL.as_millis() as u64;

@@ -228,6 +228,10 @@ impl<S: Storage> Storage for Hashing<S> {
         Some(&self.0.storage)
     }
 
+    fn name(&self) -> &'static str {
+        self.0.storage.name()
+    }
+
     fn max_latency(&self) -> Option<Duration> {
         self.0.storage.max_latency()
     }

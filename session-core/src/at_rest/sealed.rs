@@ -292,6 +292,10 @@ impl<S: Storage> Storage for Sealed<S> {
         self.storage.cached(id).and_then(|stored| self.open(id, stored))
     }
 
+    fn name(&self) -> &'static str {
+        self.storage.name()
+    }
+
     fn max_latency(&self) -> Option<Duration> {
         self.storage.max_latency()
     }

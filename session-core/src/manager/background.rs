@@ -14,7 +14,7 @@ use super::{
     sweep::{self, sweep},
     touch_writer::TouchWriter,
 };
-use crate::Storage;
+use crate::{Storage, events::Events};
 
 /// The tasks that write times to live and sweep expired sessions.
 ///
@@ -24,6 +24,7 @@ pub(super) struct Background {
     pub(super) writer: TouchWriter,
     storage: Arc<dyn Storage>,
     ttl: Duration,
+    events: Events,
     writing: Arc<AtomicBool>,
     sweeping: Arc<AtomicBool>,
     is_reported: AtomicBool,
@@ -47,11 +48,13 @@ impl Background {
         writer: TouchWriter,
         storage: Arc<dyn Storage>,
         ttl: Duration,
+        events: Events,
     ) -> Self {
         let background = Self {
             writer,
             storage,
             ttl,
+            events,
             writing: Arc::default(),
             sweeping: Arc::default(),
             is_reported: AtomicBool::new(false),
@@ -84,7 +87,9 @@ impl Background {
 
     fn start_missing(&self, runtime: &Handle, sweep_delay: Duration) {
         self.spawn(runtime, &self.writing, || self.writer.clone().run());
-        self.spawn(runtime, &self.sweeping, || sweep(self.storage.clone(), self.ttl, sweep_delay));
+        self.spawn(runtime, &self.sweeping, || {
+            sweep(self.storage.clone(), self.ttl, sweep_delay, self.events.clone())
+        });
     }
 
     fn spawn<F: Future<Output = ()> + Send + 'static>(

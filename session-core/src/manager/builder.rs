@@ -20,8 +20,11 @@ use super::{
     turns::Turns,
     users::WhenFull,
 };
+#[cfg(feature = "metrics")]
+use crate::meters;
 use crate::{
-    Error, IntoStorage, Lifetime, Result, SessionId, Storage,
+    Error, IntoStorage, Lifetime, Listener, Result, SessionId, Storage,
+    events::Events,
     lifetime::{self, MIN_TTL},
 };
 
@@ -60,6 +63,7 @@ pub struct ManagerBuilder {
     timeout: Option<Duration>,
     id_fn: IdFn,
     max_per_user: Option<(usize, WhenFull)>,
+    events: Events,
 }
 
 impl ManagerBuilder {
@@ -74,6 +78,7 @@ impl ManagerBuilder {
             timeout: None,
             id_fn: Arc::new(SessionId::random),
             max_per_user: None,
+            events: Events::default(),
         }
     }
 
@@ -263,6 +268,24 @@ impl ManagerBuilder {
         self
     }
 
+    /// Sets the listener that is told what happens, instead of the [log](crate::LogListener).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// let audit = |event: &Event<'_>| println!("{event:?}");
+    /// // Beside the log lines that operators know.
+    /// let builder = Manager::builder(MemoryStorage::new()).listener((LogListener, audit));
+    /// let manager = builder.build()?;
+    /// # Ok(()) }
+    /// ```
+    pub fn listener(mut self, listener: impl Listener) -> Self {
+        self.events = Events::new(listener);
+        self
+    }
+
     /// Builds the manager and starts its background tasks.
     ///
     /// # Errors
@@ -295,11 +318,14 @@ impl ManagerBuilder {
         };
         let touch_interval = self.touch_interval.min(self.ttl / 10);
         let lifetime = Lifetime::idle(self.ttl).absolute(self.absolute_ttl);
+        let (storage, events) = (instrument(self.storage), self.events);
         let touches = Arc::new(TouchQueue::new(lifetime, touch_interval));
-        let writer = TouchWriter::new(touches.clone(), self.storage.clone(), timeout);
-        let background = Background::start(&runtime, writer, self.storage.clone(), self.ttl);
+        let writer =
+            TouchWriter::new(touches.clone(), storage.clone(), timeout).events(events.clone());
+        let background =
+            Background::start(&runtime, writer, storage.clone(), self.ttl, events.clone());
         Ok(Manager(Arc::new(Shared {
-            storage: self.storage,
+            storage,
             lifetime,
             touch_interval,
             grace: self.grace,
@@ -308,6 +334,7 @@ impl ManagerBuilder {
             id_fn: self.id_fn,
             touches,
             background,
+            events,
             has_own_ttls: AtomicBool::new(false),
             unknown_claims: AtomicU64::new(0),
             failures: FailureLog::default(),
@@ -341,6 +368,18 @@ impl ManagerBuilder {
             _ => Ok(()),
         }
     }
+}
+
+/// Adds the metrics of the storage, if there are any.
+#[cfg(feature = "metrics")]
+fn instrument(storage: Arc<dyn Storage>) -> Arc<dyn Storage> {
+    meters::describe();
+    meters::measured(storage)
+}
+
+#[cfg(not(feature = "metrics"))]
+fn instrument(storage: Arc<dyn Storage>) -> Arc<dyn Storage> {
+    storage
 }
 
 impl fmt::Debug for ManagerBuilder {

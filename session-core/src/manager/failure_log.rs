@@ -1,4 +1,4 @@
-//! The log lines about operations that the store fails.
+//! What operations on sessions fail with.
 
 use std::{
     sync::{
@@ -28,7 +28,8 @@ pub struct StoreFailure {
     pub ago: Duration,
 }
 
-/// Logs a failure that lasts once for each reason, instead of with every request, and its end.
+/// Finds out what is new in a failure that lasts: each reason once, instead of with every request,
+/// and its end.
 #[derive(Debug, Default)]
 pub(super) struct FailureLog {
     /// Whether there is a failure, so that a success costs one load.
@@ -45,28 +46,27 @@ struct Failure {
 }
 
 impl FailureLog {
-    pub(super) fn failed(&self, error: &Error) {
-        if !error.is_unavailable() {
-            return;
-        }
+    /// Records a failure of the store. Returns its reason, and whether that is to be told.
+    pub(super) fn failed(&self, error: &Error) -> (String, bool) {
         let (reason, last) = (chain(error), Instant::now());
         let mut failure = self.failure();
         let Failure { reasons, last: latest } =
             failure.get_or_insert_with(|| Failure { reasons: Vec::new(), last });
         *latest = last;
-        if let Some(known) = reasons.iter().position(|known| *known == reason) {
+        let known = reasons.iter().position(|known| *known == reason);
+        let is_new = known.is_none() && reasons.len() < MAX_REASONS;
+        if let Some(known) = known {
             reasons[known..].rotate_left(1);
-        } else if reasons.len() < MAX_REASONS {
-            log::warn!("sessions cannot be read or written: {reason}");
-            reasons.push(reason);
+        } else if is_new {
+            reasons.push(reason.clone());
         }
         self.is_failing.store(true, Ordering::Relaxed);
+        (reason, is_new)
     }
 
-    pub(super) fn succeeded(&self) {
-        if self.is_failing.load(Ordering::Relaxed) {
-            self.end();
-        }
+    /// Records a success. Returns whether the failure is over now.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed) && self.end()
     }
 
     pub(super) fn last(&self) -> Option<StoreFailure> {
@@ -76,12 +76,14 @@ impl FailureLog {
     }
 
     #[cold]
-    fn end(&self) {
+    fn end(&self) -> bool {
         let is_over = |failure: &mut Failure| failure.last.elapsed() >= CALM;
-        if self.failure().take_if(is_over).is_some() {
-            log::info!("sessions are read and written again");
+        let mut failure = self.failure();
+        let is_over = failure.take_if(is_over).is_some();
+        if is_over {
             self.is_failing.store(false, Ordering::Relaxed);
         }
+        is_over
     }
 
     fn failure(&self) -> MutexGuard<'_, Option<Failure>> {
@@ -98,8 +100,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_last_failure_is_the_latest_to_occur() {
         let log = FailureLog::default();
-        log.failed(&Error::Vanished);
-        assert_eq!(log.last(), None, "it is no failure of the store");
+        assert_eq!(log.last(), None);
         for number in [1, 2, 3, 2] {
             log.failed(&Error::storage("test", format!("reason {number}")));
         }
@@ -114,10 +115,9 @@ mod tests {
         let log = FailureLog::default();
         log.failed(&Error::Timeout);
         advance(CALM / 2).await;
-        log.succeeded();
-        assert!(log.last().is_some());
+        assert!(!log.is_over() && log.last().is_some());
         advance(CALM / 2).await;
-        log.succeeded();
+        assert!(log.is_over());
         assert_eq!(log.last(), None);
     }
 

@@ -18,7 +18,10 @@ use super::{
     turns::{Turn, Turns},
     users::WhenFull,
 };
-use crate::{Error, Lifetime, Result, SessionId, Storage};
+use crate::{
+    ClaimRefusal, Error, Event, EventSession, FailureClass, Lifetime, Result, SessionId, Storage,
+    StoreOperation, events::Events,
+};
 
 /// Generates the id of a new session. Must not return an id twice.
 pub(crate) type IdFn = Arc<dyn Fn() -> SessionId + Send + Sync>;
@@ -59,6 +62,7 @@ pub(super) struct Shared {
     pub(super) id_fn: IdFn,
     pub(super) touches: Arc<TouchQueue>,
     pub(super) background: Background,
+    pub(super) events: Events,
     /// Whether a session with a time to live of its own was seen.
     pub(super) has_own_ttls: AtomicBool,
     pub(super) unknown_claims: AtomicU64,
@@ -272,12 +276,46 @@ impl Manager {
         self.0.turns.take(id).await
     }
 
-    /// Logs what an operation on a session has failed with, or that they succeed again.
-    pub(crate) fn note_result<T>(&self, result: &Result<T>) {
+    /// Records what an operation on a session has failed with, or that it has succeeded.
+    pub(crate) fn note_result<T>(&self, operation: StoreOperation, result: &Result<T>) {
         match result {
-            Ok(_) => self.0.failures.succeeded(),
-            Err(error) => self.0.failures.failed(error),
+            Ok(_) if self.0.failures.is_over() => {
+                self.emit(Event::StoreRecovered { operation });
+            }
+            Ok(_) => {}
+            Err(error) => self.note_failure(operation, error),
         }
+    }
+
+    #[cold]
+    fn note_failure(&self, operation: StoreOperation, error: &Error) {
+        let Some(class) = FailureClass::of(error) else { return };
+        let (reason, is_new) = self.0.failures.failed(error);
+        self.emit(Event::StoreFailed { operation, class, reason: &reason, is_new });
+    }
+
+    /// Tells the listener. Not under a lock, because it may call the manager.
+    pub(crate) fn emit(&self, event: Event<'_>) {
+        self.0.events.emit(event);
+    }
+
+    /// Tells the listener that the store was not asked about an id that a client has sent.
+    ///
+    /// For the integration with a web framework, which reads the ids.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
+    /// if SessionId::parse("../passwd").is_err() {
+    ///     manager.refuse_claim(ClaimRefusal::Malformed);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn refuse_claim(&self, reason: ClaimRefusal) {
+        self.emit(Event::RefusedClaim { reason });
     }
 
     /// Writes the times to live that are still owed to the store.
@@ -353,7 +391,10 @@ impl Manager {
     /// Records that a claimed id is unknown to the store.
     pub(crate) fn note_unknown(&self, id: &SessionId) {
         self.0.unknown_claims.fetch_add(1, Ordering::Relaxed);
-        log::debug!("session {id:?} is unknown to the {:?}", self.0.storage);
+        self.emit(Event::UnknownClaim {
+            session: EventSession::new(id, self.storage()),
+            storage: &*self.0.storage,
+        });
     }
 
     /// Returns how long a session still lives, counted from its last use in this process.

@@ -3,7 +3,7 @@
 //! Arrows: `builder` -> `handle` ([`Manager`]) -> `background` (tasks) -> `touch_writer` (writes
 //! times to live) and `sweep` (removes expired sessions); `touch_writer` -> `touch_queue` (which
 //! write is due when). `handle` -> `failure_log` (what operations fail with). `handle` -> `turns`
-//! (requests that update one item). No file here uses [`Session`](crate::Session).
+//! (requests that update one item). All tell `events` what happens. No file here uses [`Session`](crate::Session).
 
 mod background;
 mod builder;

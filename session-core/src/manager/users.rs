@@ -11,7 +11,10 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::{Instant, timeout};
 
 use super::{handle::Manager, touch_queue::OwnTtl};
-use crate::{Error, NewEntry, Result, SessionId, Snapshot, Storage, UserIndex, snapshot::Meta};
+use crate::{
+    EndedBy, Error, Event, EventSession, NewEntry, Result, SessionId, Snapshot, Storage,
+    StoreOperation, UserIndex, snapshot::Meta,
+};
 
 /// The most sessions of a user that are read or ended at the same time.
 const AT_ONCE: usize = 16;
@@ -177,6 +180,10 @@ impl Manager {
             let removed: Vec<SessionId> = stream::iter(new)
                 .map(|id| async {
                     let removed = self.limited(self.stored().remove_all(&id, None)).await?;
+                    if removed {
+                        let session = EventSession::of_stored(&id);
+                        self.emit(Event::Ended { session, by: EndedBy::Administration });
+                    }
                     Ok::<_, Error>(removed.then_some(id))
                 })
                 .buffer_unordered(AT_ONCE)
@@ -276,7 +283,7 @@ impl Manager {
 
     async fn limited<T>(&self, operation: impl Future<Output = Result<T>>) -> Result<T> {
         let answer = timeout(self.0.timeout, operation).await.unwrap_or(Err(Error::Timeout));
-        self.note_result(&answer);
+        self.note_result(StoreOperation::Write, &answer);
         answer
     }
 }

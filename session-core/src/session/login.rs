@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{handle::Session, state::Failure, wait::Access};
 use crate::{
-    Changes, Error, Result, SessionId,
+    Changes, Error, Event, EventSession, Result, SessionId,
     lifetime::now_millis,
     snapshot::{Login, Meta, MetaChange},
 };
@@ -79,6 +79,7 @@ impl Session {
             self.manager().note_stored(&id, began, state.facts());
             self.manager().note_indexed(&id, began);
         }
+        self.manager().emit(Event::LoggedIn { session: EventSession::new(&id, self.storage()) });
         self.wait_for(Access::Write, self.manager().end_oldest(user)).await
     }
 

@@ -5,7 +5,7 @@ use super::{
     state::{Failure, Phase},
     wait::Access,
 };
-use crate::{Changes, RenameOptions, Result, SessionId, SetOptions};
+use crate::{Changes, Event, EventSession, RenameOptions, Renewal, Result, SessionId, SetOptions};
 
 impl Session {
     /// Moves the session to a new id at once. The old id is invalid when this returns.
@@ -126,6 +126,9 @@ impl Session {
         if matches!(old_id, OldId::Removed) {
             self.manager().note_ended(old);
         }
+        let [session, before] = [&new, old].map(|id| EventSession::new(id, self.storage()));
+        let renewal = old_id.into();
+        self.manager().emit(Event::Renewed { session, before, renewal });
         let mut state = self.state();
         state.check(Access::Write)?;
         state.is_followed = false;
@@ -187,4 +190,13 @@ impl Session {
 enum OldId {
     Removed,
     Kept,
+}
+
+impl From<OldId> for Renewal {
+    fn from(old_id: OldId) -> Self {
+        match old_id {
+            OldId::Removed => Self::Explicit,
+            OldId::Kept => Self::Copy,
+        }
+    }
 }

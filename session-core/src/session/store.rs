@@ -10,7 +10,8 @@ use super::{
     wait::Access,
 };
 use crate::{
-    Changes, Granularity, Result, SessionId, SetOptions, Snapshot, Storage, Written,
+    Changes, EndedBy, Event, EventSession, Granularity, Result, SessionId, SetOptions, Snapshot,
+    Storage, Written,
     lifetime::now_millis,
     manager::Facts,
     snapshot::{Meta, MetaChange},
@@ -266,6 +267,8 @@ impl Session {
         }
         let facts = Facts { own_ttl: Some(new_ttl.flatten()), user: Some(None) };
         self.0.manager.note_stored(&id, began, facts);
+        let session = EventSession::new(&id, self.storage());
+        self.0.manager.emit(Event::Created { session });
         let mut state = self.state();
         state.check(Access::Write)?;
         state.note_new(&meta);
@@ -304,6 +307,11 @@ impl Session {
     /// Records that this request has ended the session.
     pub(super) fn ended(&self, id: &SessionId) {
         self.0.manager.note_ended(id);
+        let session = EventSession::new(id, self.storage());
+        if self.state().facts().user.flatten().is_some() {
+            self.0.manager.emit(Event::LoggedOut { session });
+        }
+        self.0.manager.emit(Event::Ended { session, by: EndedBy::Request });
         let mut state = self.state();
         state.stored = true;
         state.ended = true;

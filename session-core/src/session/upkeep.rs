@@ -9,7 +9,8 @@ use super::{
     state::{Phase, State},
 };
 use crate::{
-    Changes, Error, RenameOptions, Result, SessionId, SetOptions,
+    Changes, Error, Event, EventSession, RenameOptions, Renewal, Result, SessionId, SetOptions,
+    StoreOperation,
     lifetime::{millis, now_millis},
     snapshot::{Issue, MetaChange},
 };
@@ -113,6 +114,9 @@ impl Session {
             return;
         }
         self.manager().note_ended(id);
+        let ([session, before], renewal) =
+            ([&new, id].map(|id| EventSession::new(id, self.storage())), Renewal::ByItself);
+        self.manager().emit(Event::Renewed { session, before, renewal });
         let mut state = self.state();
         self.manager().note_stored(&new, began, state.facts());
         state.stored = true;
@@ -148,7 +152,7 @@ impl Session {
     pub(super) async fn attempt<T>(&self, operation: impl Future<Output = Result<T>>) -> Option<T> {
         let left = self.state().wait_budget.left();
         let answer = timeout(left, operation).await.unwrap_or(Err(Error::Timeout));
-        self.manager().note_result(&answer);
+        self.manager().note_result(StoreOperation::Write, &answer);
         answer.ok()
     }
 }

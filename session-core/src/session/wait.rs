@@ -11,7 +11,7 @@ use futures_util::lock::MutexGuard;
 use tokio::time::{Instant, sleep};
 
 use super::handle::Session;
-use crate::{Error, Result, SessionId, manager::Turn};
+use crate::{Error, Result, SessionId, StoreOperation, manager::Turn};
 
 /// How long a session may still wait for the store, over all its operations.
 ///
@@ -30,6 +30,15 @@ pub(super) struct WaitBudget {
 pub(super) enum Access {
     Read,
     Write,
+}
+
+impl From<Access> for StoreOperation {
+    fn from(access: Access) -> Self {
+        match access {
+            Access::Read => Self::Read,
+            Access::Write => Self::Write,
+        }
+    }
 }
 
 impl WaitBudget {
@@ -86,7 +95,7 @@ impl Session {
         let is_bounded = self.storage().max_latency().is_some_and(|latency| latency <= budget);
         let limit = (!is_bounded).then_some(budget);
         let result = self.wait_within(limit, operation).await;
-        self.manager().note_result(&result);
+        self.manager().note_result(access.into(), &result);
         result.map_err(|error| self.state().record(access, error))
     }
 

@@ -7,6 +7,13 @@ use serde_json::value::RawValue;
 use super::{ItemSwap, RenameOptions, SetOptions, Storage, SwapOptions};
 use crate::{Changes, Lifetime, Result, SessionId, Snapshot};
 
+/// Returns the name of a type without the path and the parameters.
+pub(crate) fn name<S: ?Sized>() -> &'static str {
+    let name = std::any::type_name::<S>();
+    let name = name.split('<').next().unwrap_or(name);
+    name.rsplit(':').next().unwrap_or(name)
+}
+
 pub(crate) async fn get<S: Storage + ?Sized>(
     storage: &S,
     id: &SessionId,

@@ -62,6 +62,10 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
         (**self).users()
     }
 
+    fn name(&self) -> &'static str {
+        (**self).name()
+    }
+
     fn stored_id(&self, id: &SessionId) -> SessionId {
         (**self).stored_id(id)
     }

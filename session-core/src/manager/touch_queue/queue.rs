@@ -213,6 +213,13 @@ impl TouchQueue {
         owed.into_iter().map(|(_, _, id)| id).collect()
     }
 
+    /// Counts the sessions that owe a write.
+    #[cfg(feature = "metrics")]
+    pub(in crate::manager) fn count_owed(&self) -> usize {
+        let owed = |shard: &Shard| shard.by_id.values().filter(|entry| entry.is_owed()).count();
+        self.shards.iter().map(|Aligned(shard)| owed(&lock(shard))).sum()
+    }
+
     /// Returns the range of times to live to write now, or `None` if the session has expired.
     ///
     /// Not longer than this manager's, which reaches a session written under a longer one.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::write::Written;
-use crate::error::chain;
+use crate::{Event, FailureClass, StoreOperation, error::chain};
 
 /// The number of failures in a row after which the store may be down.
 const FAILURES: u32 = 8;
@@ -28,6 +28,8 @@ pub(super) struct Outage {
     failures: u32,
     /// The last failure's reason, if the store may be down.
     suspicion: Option<String>,
+    /// Its kind.
+    class: Option<FailureClass>,
     is_down: bool,
     last_probe: Option<Instant>,
     /// The last probe with a fresh session.
@@ -38,9 +40,6 @@ impl Outage {
     pub(super) fn record(&mut self, written: &Written) {
         match &written.result {
             Ok(()) => {
-                if self.is_down {
-                    log::info!("times to live of sessions are written again");
-                }
                 *self = Self { last_success: Some(Instant::now()), ..Self::default() };
             }
             Err(error) => {
@@ -50,6 +49,7 @@ impl Outage {
                 }
                 if self.failures >= FAILURES && !self.last_success.is_some_and(recent) {
                     self.suspicion = Some(chain(error));
+                    self.class = FailureClass::of(error);
                 }
             }
         }
@@ -60,12 +60,16 @@ impl Outage {
         self.suspicion.as_deref()
     }
 
+    /// Returns the failure that raised the suspicion, as an event of this operation.
+    pub(super) fn event(&self, operation: StoreOperation) -> Option<Event<'_>> {
+        let reason = self.suspicion.as_deref()?;
+        let class = self.class.unwrap_or(FailureClass::Storage);
+        Some(Event::StoreFailed { operation, class, reason, is_new: true })
+    }
+
     /// Records that no write has succeeded since the suspicion arose.
     pub(super) fn confirm(&mut self) {
-        if let Some(reason) = &self.suspicion {
-            log::warn!("times to live of sessions cannot be written: {reason}");
-            self.is_down = true;
-        }
+        self.is_down = self.suspicion.is_some();
     }
 
     pub(super) fn is_down(&self) -> bool {

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, time::Duration};
 use tokio::time::Instant;
 
 use super::write::Written;
-use crate::{SessionId, error::chain};
+use crate::SessionId;
 
 /// The number of sessions that must fail. Fewer can have reasons of their own.
 const SESSIONS: usize = 4;
@@ -46,21 +46,20 @@ impl PartialOutage {
         }
     }
 
+    /// Returns whether a part is known to be away.
+    pub(super) fn is_reported(&self) -> bool {
+        self.is_reported
+    }
+
     /// Records a write to a store that is not down as a whole.
     pub(super) fn record(&mut self, written: &Written) {
         match &written.result {
             Ok(()) if self.failing.is_empty() => {}
             Ok(()) => self.succeeded(&written.id),
             // The first failures of a store that is down as a whole are those of a part as well.
-            Err(error) if written.is_retry && written.since.elapsed() >= LONG => {
+            Err(_) if written.is_retry && written.since.elapsed() >= LONG => {
                 self.failed(written);
-                if self.failing.len() == SESSIONS && !self.is_reported {
-                    log::warn!(
-                        "times to live of some sessions cannot be written: {}",
-                        chain(error)
-                    );
-                    self.is_reported = true;
-                }
+                self.is_reported |= self.failing.len() == SESSIONS;
             }
             Err(_) => {}
         }
@@ -69,7 +68,6 @@ impl PartialOutage {
     fn succeeded(&mut self, id: &SessionId) {
         self.failing.retain(|failing| failing.id != *id);
         if self.is_reported && self.failing.len() <= SESSIONS / 2 {
-            log::info!("times to live of all sessions are written again");
             self.failing.clear();
             self.is_reported = false;
         }

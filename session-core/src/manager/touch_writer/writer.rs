@@ -19,7 +19,9 @@ use super::{
     partial_outage::PartialOutage,
     write::{Written, probe, write},
 };
-use crate::Storage;
+#[cfg(feature = "metrics")]
+use crate::meters::OwedGauge;
+use crate::{Event, FailureClass, Storage, StoreOperation, error::chain, events::Events};
 
 /// The pause between two looks at what is due, unless the interval is shorter.
 const PAUSE: Duration = Duration::from_millis(10);
@@ -34,6 +36,7 @@ pub(in crate::manager) struct TouchWriter {
     /// Why the store takes no times to live, if that is known.
     // A std mutex: an assignment, never held across an await.
     problem: Arc<Mutex<Option<String>>>,
+    events: Events,
 }
 
 impl TouchWriter {
@@ -42,7 +45,13 @@ impl TouchWriter {
         storage: Arc<dyn Storage>,
         limit: Duration,
     ) -> Self {
-        Self { queue, storage, limit, problem: Arc::default() }
+        let (problem, events) = (Arc::default(), Events::default());
+        Self { queue, storage, limit, problem, events }
+    }
+
+    /// Sets who is told of outages.
+    pub(in crate::manager) fn events(self, events: Events) -> Self {
+        Self { events, ..self }
     }
 
     /// Returns why times to live are owed and cannot be written, if so.
@@ -60,6 +69,8 @@ impl TouchWriter {
         let (mut outage, mut in_flight) = (Outage::default(), InFlight::new(self.limit));
         let mut partial = PartialOutage::new(self.queue.interval());
         let mut next = Instant::now();
+        #[cfg(feature = "metrics")]
+        let mut gauge = OwedGauge::new();
         loop {
             if next <= Instant::now() {
                 next = self.begin_due(&mut outage, &mut in_flight);
@@ -69,6 +80,9 @@ impl TouchWriter {
             let is_down = outage.is_down();
             *self.problem() = outage.suspicion().filter(|_| is_down).map(ToOwned::to_owned);
             let is_full = in_flight.room() == 0;
+            let wake = next;
+            #[cfg(feature = "metrics")]
+            let wake = wake.min(gauge.refresh(|| self.queue.count_owed()));
             select! {
                 biased;
                 written = in_flight.next(), if !in_flight.is_empty() => {
@@ -79,14 +93,11 @@ impl TouchWriter {
                         next = next.min(Instant::now() + PAUSE);
                     }
                     if let Some(written) = written {
-                        outage.record(&written);
-                        if outage.suspicion().is_none() {
-                            partial.record(&written);
-                        }
+                        self.record(&written, &mut outage, &mut partial);
                     }
                 }
                 () = self.queue.sooner() => next = Instant::now(),
-                () = wait_until(next) => {}
+                () = wait_until(wake) => {}
             }
         }
     }
@@ -109,8 +120,32 @@ impl TouchWriter {
                 outage.record(&written);
             }
         }
-        if let Some(reason) = outage.suspicion() {
-            log::warn!("times to live of sessions cannot be written, flush ends: {reason}");
+        if let Some(event) = outage.event(StoreOperation::Flush) {
+            self.events.emit(event);
+        }
+    }
+
+    /// Records the answer to a write, and tells what it shows of the store.
+    fn record(&self, written: &Written, outage: &mut Outage, partial: &mut PartialOutage) {
+        let (was_down, was_partly_down) = (outage.is_down(), partial.is_reported());
+        outage.record(written);
+        if was_down && !outage.is_down() {
+            self.events.emit(Event::StoreRecovered { operation: StoreOperation::Extend });
+        }
+        if outage.suspicion().is_some() {
+            return;
+        }
+        partial.record(written);
+        let operation = StoreOperation::ExtendSome;
+        match (was_partly_down, partial.is_reported(), &written.result) {
+            (true, false, _) => self.events.emit(Event::StoreRecovered { operation }),
+            (false, true, Err(error)) => {
+                let class = FailureClass::of(error).unwrap_or(FailureClass::Storage);
+                let reason = &chain(error);
+                let is_new = true;
+                self.events.emit(Event::StoreFailed { operation, class, reason, is_new });
+            }
+            _ => {}
         }
     }
 
@@ -125,6 +160,9 @@ impl TouchWriter {
                 return idle;
             }
             outage.confirm();
+            if let Some(event) = outage.event(StoreOperation::Extend) {
+                self.events.emit(event);
+            }
         }
         let next = if outage.is_down() {
             self.probe(outage, in_flight, now)

@@ -11,6 +11,8 @@ use std::{
 use tokio::time::Instant;
 
 use super::shard::{Found, Shard};
+#[cfg(feature = "metrics")]
+use crate::meters::NearCacheMeters;
 use crate::{SessionId, Snapshot};
 
 const SHARDS: usize = 16;
@@ -38,6 +40,22 @@ struct Counts {
     hits: AtomicU64,
     misses: AtomicU64,
     invalidations: AtomicU64,
+    #[cfg(feature = "metrics")]
+    meters: NearCacheMeters,
+}
+
+impl Counts {
+    fn hit(&self) {
+        self.hits.fetch_add(1, Ordering::Relaxed);
+        #[cfg(feature = "metrics")]
+        self.meters.hit();
+    }
+
+    fn miss(&self) {
+        self.misses.fetch_add(1, Ordering::Relaxed);
+        #[cfg(feature = "metrics")]
+        self.meters.miss();
+    }
 }
 
 /// Statistics of a near cache, since it was built.
@@ -91,7 +109,7 @@ impl NearCache {
         let now = Instant::now();
         let shard = self.shard_of(id.as_str());
         let Found::Session(session) = shard.find(id, now) else { return None };
-        self.counts.hits.fetch_add(1, Ordering::Relaxed);
+        self.counts.hit();
         Some(session.clone())
     }
 
@@ -101,13 +119,13 @@ impl NearCache {
         let mut shard = self.shard_of(id.as_str());
         let is_busy = match shard.find(id, now) {
             Found::Session(session) => {
-                self.counts.hits.fetch_add(1, Ordering::Relaxed);
+                self.counts.hit();
                 return Lookup::Hit(session.clone());
             }
             Found::Placeholder => true,
             Found::Nothing => false,
         };
-        self.counts.misses.fetch_add(1, Ordering::Relaxed);
+        self.counts.miss();
         if is_busy { Lookup::Busy } else { Lookup::Miss(self.reserve(&mut shard, id, now, 0)) }
     }
 
