@@ -147,8 +147,8 @@ pub use redis::{NearCacheStats, Redis, RedisBuilder, RedisHashTableStorage, Redi
 pub use session::{Closed, Keys, Outcome, Session};
 pub use snapshot::{Snapshot, Unreadable};
 pub use storage::{
-    Granularity, IntoStorage, ItemSwap, MAX_TTL, RenameOptions, SetOptions, Storage, SwapOptions,
-    TtlRange, WriteMode, Written,
+    Granularity, IntoStorage, ItemSwap, MAX_TTL, Page, RenameOptions, Scan, SetOptions, Storage,
+    SwapOptions, TtlRange, WriteMode, Written,
 };
 
 /// Compiles the README's code as a doc test.

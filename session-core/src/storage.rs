@@ -2,6 +2,7 @@
 
 mod options;
 pub(crate) mod provided;
+mod scan;
 mod shared;
 mod ttl_range;
 
@@ -13,6 +14,7 @@ use serde_json::value::RawValue;
 pub use self::options::{
     Granularity, ItemSwap, RenameOptions, SetOptions, SwapOptions, WriteMode, Written,
 };
+pub use self::scan::{Page, Scan};
 pub use self::ttl_range::TtlRange;
 use crate::{Changes, Result, SessionId, Snapshot};
 
@@ -186,6 +188,13 @@ pub trait Storage: Debug + Send + Sync + 'static {
     ///
     /// For administration, which finds sessions in the store and knows no other ids.
     fn by_stored_id(&self) -> Option<&dyn Storage> {
+        None
+    }
+
+    /// Returns what lists the sessions of the store. `None` if the storage cannot.
+    ///
+    /// It lists the ids [under which the store keeps them](Self::by_stored_id).
+    fn scanner(&self) -> Option<&dyn Scan> {
         None
     }
 

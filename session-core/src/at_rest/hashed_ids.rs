@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::{
-    Changes, Granularity, IntoStorage, ItemSwap, RenameOptions, Result, SessionId, SetOptions,
-    Snapshot, Storage, SwapOptions, TtlRange, WriteMode, Written,
+    Changes, Granularity, IntoStorage, ItemSwap, RenameOptions, Result, Scan, SessionId,
+    SetOptions, Snapshot, Storage, SwapOptions, TtlRange, WriteMode, Written,
 };
 
 /// Keeps ids out of the store: a storage is given the SHA-256 of each id, in lower-case base 32.
@@ -212,6 +212,10 @@ impl<S: Storage> Storage for Hashing<S> {
 
     fn by_stored_id(&self) -> Option<&dyn Storage> {
         Some(&self.0.storage)
+    }
+
+    fn scanner(&self) -> Option<&dyn Scan> {
+        self.0.storage.scanner()
     }
 
     fn max_latency(&self) -> Option<Duration> {

@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 
 use super::key_ring::{KeyRing, Opened, Place};
 use crate::{
-    Changes, Granularity, ItemSwap, Result, SessionId, SetOptions, Snapshot, Storage, SwapOptions,
-    TtlRange, WriteMode, Written, storage::provided,
+    Changes, Granularity, ItemSwap, Result, Scan, SessionId, SetOptions, Snapshot, Storage,
+    SwapOptions, TtlRange, WriteMode, Written, storage::provided,
 };
 
 /// Keeps items unreadable in a store: each one is encrypted with AES-256-GCM-SIV (RFC 8452) before
@@ -254,6 +254,10 @@ impl<S: Storage> Storage for Sealed<S> {
 
     fn cached(&self, id: &SessionId) -> Option<Snapshot> {
         self.storage.cached(id).and_then(|stored| self.open(id, stored))
+    }
+
+    fn scanner(&self) -> Option<&dyn Scan> {
+        self.storage.scanner()
     }
 
     fn max_latency(&self) -> Option<Duration> {

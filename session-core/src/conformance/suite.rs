@@ -5,7 +5,7 @@ use std::{pin::Pin, time::Duration};
 use super::{
     concurrency, dropping,
     failures::Failures,
-    items, lifetimes, removal, rename,
+    items, lifetimes, removal, rename, scan,
     subject::{CheckResult, Subject},
     swap, ttl, writes,
 };
@@ -86,6 +86,11 @@ const CHECKS: &[(&str, Check)] = checks! {
         metadata_that_cannot_be_read_says_nothing,
         one_of_several_claims_to_issue_an_id_is_granted,
         a_marker_keeps_what_leads_to_the_new_id,
+    }
+    scan {
+        a_scan_finds_every_session,
+        a_scan_forgets_what_was_removed,
+        a_scan_changes_nothing,
     }
     concurrency {
         concurrent_writers_of_different_keys_lose_nothing,

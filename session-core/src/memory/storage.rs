@@ -18,8 +18,8 @@ use super::{
     shard::{self, Entry, Shard},
 };
 use crate::{
-    Changes, Error, RenameOptions, Result, SessionId, SetOptions, Snapshot, Storage, TtlRange,
-    Written,
+    Changes, Error, RenameOptions, Result, Scan, SessionId, SetOptions, Snapshot, Storage,
+    TtlRange, Written,
 };
 
 // Many shards, so that neither the sweep nor a growing map blocks others for long: with ten million
@@ -135,6 +135,17 @@ impl MemoryStorage {
 
     fn shard(&self, id: &SessionId) -> MutexGuard<'_, Shard> {
         lock(&self.shards[self.shard_index(id)])
+    }
+
+    /// Adds the ids in a shard to `ids`. Returns `false` if there is no such shard.
+    pub(super) fn list_shard(&self, index: usize, ids: &mut Vec<SessionId>) -> bool {
+        let Some(shard) = self.shards.get(index) else { return false };
+        ids.extend(lock(shard).ids().cloned());
+        true
+    }
+
+    pub(super) fn has_shard(&self, index: usize) -> bool {
+        index < self.shards.len()
     }
 
     /// Writes. While it is full, removes expired entries and tries again.
@@ -262,6 +273,10 @@ impl Storage for MemoryStorage {
         options: RenameOptions<'_>,
     ) -> Result<bool> {
         self.write(|| self.try_rename(from, to, options))
+    }
+
+    fn scanner(&self) -> Option<&dyn Scan> {
+        Some(self)
     }
 
     /// Sweeps one shard at a time. Yields to other tasks after each shard, and sleeps after each

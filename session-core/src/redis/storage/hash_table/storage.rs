@@ -10,12 +10,13 @@ use super::{
     super::{
         super::{client::is_large, handle::Redis},
         form::Form,
+        scan,
     },
     hash, swap,
 };
 use crate::{
-    Changes, Granularity, ItemSwap, Lifetime, RenameOptions, Result, SessionId, SetOptions,
-    Snapshot, Storage, SwapOptions, TtlRange, WriteMode, Written, snapshot::META_KEY,
+    Changes, Granularity, ItemSwap, Lifetime, Page, RenameOptions, Result, Scan, SessionId,
+    SetOptions, Snapshot, Storage, SwapOptions, TtlRange, WriteMode, Written, snapshot::META_KEY,
     storage::provided,
 };
 
@@ -242,5 +243,17 @@ impl Storage for RedisHashTableStorage {
             return client.bounded(provided::rename(self, from, to, options)).await;
         }
         Form::Hash.rename(&self.redis.operation(from), self.redis.key(to), options).await
+    }
+
+    fn scanner(&self) -> Option<&dyn Scan> {
+        Some(self)
+    }
+}
+
+/// Lists the hashes whose keys are the prefix and an id.
+#[async_trait]
+impl Scan for RedisHashTableStorage {
+    async fn scan(&self, page: Option<&str>) -> Result<Page> {
+        scan::scan(&self.redis, Form::Hash, page).await
     }
 }
