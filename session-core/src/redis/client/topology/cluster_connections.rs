@@ -9,7 +9,7 @@ use super::{
     node::{Node, NodeOpener},
     nodes::Nodes,
     refresher,
-    slot_map::{SlotMap, closed},
+    slot_map::{Masters, SlotMap, closed},
 };
 use crate::Result;
 
@@ -47,7 +47,7 @@ impl ClusterConnections {
     }
 
     /// Waits until the slot map is loaded and returns all masters, each with its first slot.
-    pub(super) async fn masters(&self) -> Result<Vec<(u16, Arc<Node>)>> {
+    pub(super) async fn masters(&self) -> Result<Masters> {
         self.loaded(SlotMap::masters).await
     }
 

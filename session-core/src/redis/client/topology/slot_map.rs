@@ -7,6 +7,9 @@ use tokio::time::Instant;
 use super::{node::Node, slot_range::SlotRange};
 use crate::{Error, Result};
 
+/// All masters, each with its first slot.
+pub(super) type Masters = Vec<(u16, Arc<Node>)>;
+
 pub(super) enum SlotMap {
     /// The first map is on its way. Requests wait, within their time.
     Loading,
@@ -34,11 +37,11 @@ impl SlotMap {
 
     /// Returns all masters in the order of their first slots, with these, or `None` while the first
     /// map is loading.
-    pub(super) fn masters(&self) -> Option<Result<Vec<(u16, Arc<Node>)>>> {
+    pub(super) fn masters(&self) -> Option<Result<Masters>> {
         match self {
             Self::Loading => None,
             Self::Loaded(ranges, _) => {
-                let mut masters: Vec<(u16, Arc<Node>)> = Vec::new();
+                let mut masters: Masters = Vec::new();
                 for (range, node) in ranges {
                     if !masters.iter().any(|(_, known)| Arc::ptr_eq(known, node)) {
                         masters.push((range.first, node.clone()));
