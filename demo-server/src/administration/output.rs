@@ -31,7 +31,7 @@ impl Output {
             let mut output = io::stdout().lock();
             output.write_all(text.as_bytes()).and_then(|()| output.flush())
         };
-        let written = spawn_blocking(write).await.unwrap_or_else(|_| Ok(()));
+        let written = spawn_blocking(write).await.unwrap_or(Ok(()));
         written.map_err(|error| match error.kind() {
             ErrorKind::BrokenPipe => Failure::OutputClosed,
             _ => Failure::Store(Problem::new(format!("the output cannot be written: {error}"))),
