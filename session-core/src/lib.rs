@@ -156,8 +156,8 @@ pub use redis::{NearCacheStats, Redis, RedisBuilder, RedisHashTableStorage, Redi
 pub use session::{Closed, Keys, Outcome, Session};
 pub use snapshot::{Snapshot, Unreadable};
 pub use storage::{
-    Granularity, IntoStorage, ItemSwap, MAX_TTL, NewEntry, RenameOptions, SetOptions, Storage,
-    SwapOptions, TtlRange, UserEntry, UserIndex, WriteMode, Written,
+    Granularity, IntoStorage, ItemSwap, MAX_TTL, NewEntry, Page, RenameOptions, Scan, SetOptions,
+    Storage, SwapOptions, TtlRange, UserEntry, UserIndex, WriteMode, Written,
 };
 
 /// Compiles the README's code as a doc test.

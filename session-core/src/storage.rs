@@ -2,6 +2,7 @@
 
 mod options;
 pub(crate) mod provided;
+mod scan;
 mod shared;
 mod ttl_range;
 #[cfg(any(feature = "file", feature = "memory"))]
@@ -17,6 +18,7 @@ pub use self::options::{
     Granularity, ItemSwap, RenameOptions, SetOptions, SwapOptions, WriteMode, Written,
 };
 pub use self::{
+    scan::{Page, Scan},
     ttl_range::TtlRange,
     users::{NewEntry, UserEntry, UserIndex},
 };
@@ -205,6 +207,13 @@ pub trait Storage: Debug + Send + Sync + 'static {
     ///
     /// For administration, which finds sessions in the store and knows no other ids.
     fn by_stored_id(&self) -> Option<&dyn Storage> {
+        None
+    }
+
+    /// Returns what lists the sessions of the store. `None` if the storage cannot.
+    ///
+    /// It lists the ids [under which the store keeps them](Self::by_stored_id).
+    fn scanner(&self) -> Option<&dyn Scan> {
         None
     }
 

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use tokio::time::Instant;
 
 use crate::{
-    Changes, Granularity, IntoStorage, ItemSwap, NewEntry, RenameOptions, Result, SessionId,
+    Changes, Granularity, IntoStorage, ItemSwap, NewEntry, RenameOptions, Result, Scan, SessionId,
     SetOptions, Snapshot, Storage, SwapOptions, TtlRange, UserIndex, WriteMode, Written,
 };
 
@@ -230,6 +230,10 @@ impl<S: Storage> Storage for Hashing<S> {
 
     fn name(&self) -> &'static str {
         self.0.storage.name()
+    }
+
+    fn scanner(&self) -> Option<&dyn Scan> {
+        self.0.storage.scanner()
     }
 
     fn max_latency(&self) -> Option<Duration> {

@@ -10,8 +10,8 @@ use super::{
     sealed_login::Login,
 };
 use crate::{
-    Changes, Granularity, ItemSwap, Result, SessionId, SetOptions, Snapshot, Storage, SwapOptions,
-    TtlRange, UserIndex, WriteMode, Written, storage::provided,
+    Changes, Granularity, ItemSwap, Result, Scan, SessionId, SetOptions, Snapshot, Storage,
+    SwapOptions, TtlRange, UserIndex, WriteMode, Written, storage::provided,
 };
 
 /// Keeps items unreadable in a store: each one is encrypted with AES-256-GCM-SIV (RFC 8452) before
@@ -294,6 +294,10 @@ impl<S: Storage> Storage for Sealed<S> {
 
     fn name(&self) -> &'static str {
         self.storage.name()
+    }
+
+    fn scanner(&self) -> Option<&dyn Scan> {
+        self.storage.scanner()
     }
 
     fn max_latency(&self) -> Option<Duration> {

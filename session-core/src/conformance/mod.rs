@@ -17,6 +17,7 @@ mod items;
 mod lifetimes;
 mod removal;
 mod rename;
+mod scan;
 mod subject;
 mod suite;
 mod swap;

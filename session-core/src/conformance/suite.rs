@@ -5,7 +5,7 @@ use std::{pin::Pin, time::Duration};
 use super::{
     concurrency, dropping,
     failures::Failures,
-    items, lifetimes, removal, rename,
+    items, lifetimes, removal, rename, scan,
     subject::{CheckResult, Subject},
     swap, ttl, users, writes,
 };
@@ -94,6 +94,11 @@ const CHECKS: &[(&str, Check)] = checks! {
         a_renewed_entry_takes_the_place_of_the_old_one,
         concurrent_additions_keep_the_limit,
         writes_tell_of_a_users_session,
+    }
+    scan {
+        a_scan_finds_every_session,
+        a_scan_forgets_what_was_removed,
+        a_scan_changes_nothing,
     }
     concurrency {
         concurrent_writers_of_different_keys_lose_nothing,

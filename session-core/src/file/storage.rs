@@ -22,8 +22,8 @@ use super::{
     sweep::Sweeper,
 };
 use crate::{
-    Changes, Error, ItemSwap, RenameOptions, Result, SessionId, SetOptions, Snapshot, Storage,
-    SwapOptions, TtlRange, UserIndex, WriteMode, Written,
+    Changes, Error, ItemSwap, Page, RenameOptions, Result, Scan, SessionId, SetOptions, Snapshot,
+    Storage, SwapOptions, TtlRange, UserIndex, WriteMode, Written,
 };
 
 /// Stores each session in a file of its own, for the processes of one machine.
@@ -271,6 +271,10 @@ impl Storage for FileStorage {
         self.exclusive(&[from, to], write).await
     }
 
+    fn scanner(&self) -> Option<&dyn Scan> {
+        Some(self)
+    }
+
     /// Removes expired sessions and the temporary files of killed writers.
     ///
     /// With very many files it rests meanwhile: calls do nothing until it has used no more than a
@@ -282,6 +286,18 @@ impl Storage for FileStorage {
     async fn sweep(&self) -> Result<()> {
         let swept = self.sweeper.sweep(&self.directory, &self.locks).await;
         swept.map(drop).map_err(|error| storage_error("sweep", error))
+    }
+}
+
+/// A page is named by the last id of the page before it.
+#[async_trait]
+impl Scan for FileStorage {
+    async fn scan(&self, page: Option<&str>) -> Result<Page> {
+        let unknown = |_| Error::storage("file", "there is no such page of sessions");
+        let last = page.map(SessionId::parse).transpose().map_err(unknown)?;
+        let directory = self.directory.clone();
+        let listed = blocking(move || directory.scan(last.as_ref())).await;
+        listed.map_err(|error| storage_error("list", error))
     }
 }
 

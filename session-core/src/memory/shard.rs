@@ -122,6 +122,11 @@ impl Shard {
         self.entries.len() < before
     }
 
+    /// Returns the ids of all entries, also of expired ones.
+    pub(super) fn ids(&self) -> impl Iterator<Item = &SessionId> {
+        self.entries.keys()
+    }
+
     /// Returns the space that all entries take.
     pub(super) fn space(&self) -> Space {
         self.entries.iter().map(|(id, entry)| entry.space(id)).fold(Space::NONE, |a, b| a + b)

@@ -19,8 +19,8 @@ use super::{
     users::Users,
 };
 use crate::{
-    Changes, Error, RenameOptions, Result, SessionId, SetOptions, Snapshot, Storage, TtlRange,
-    UserIndex, Written,
+    Changes, Error, RenameOptions, Result, Scan, SessionId, SetOptions, Snapshot, Storage,
+    TtlRange, UserIndex, Written,
 };
 
 // Many shards, so that neither the sweep nor a growing map blocks others for long: with ten million
@@ -137,6 +137,17 @@ impl MemoryStorage {
 
     fn shard(&self, id: &SessionId) -> MutexGuard<'_, Shard> {
         lock(&self.shards[self.shard_index(id)])
+    }
+
+    /// Adds the ids in a shard to `ids`. Returns `false` if there is no such shard.
+    pub(super) fn list_shard(&self, index: usize, ids: &mut Vec<SessionId>) -> bool {
+        let Some(shard) = self.shards.get(index) else { return false };
+        ids.extend(lock(shard).ids().cloned());
+        true
+    }
+
+    pub(super) fn has_shard(&self, index: usize) -> bool {
+        index < self.shards.len()
     }
 
     /// Writes. While it is full, removes expired entries and tries again.
@@ -267,12 +278,16 @@ impl Storage for MemoryStorage {
         self.write(|| self.try_rename(from, to, options))
     }
 
-    /// Sweeps one shard at a time. Yields to other tasks after each shard, and sleeps after each
-    /// batch, because other threads may need the processor.
+    fn scanner(&self) -> Option<&dyn Scan> {
+        Some(self)
+    }
+
     fn users(&self) -> Option<&dyn UserIndex> {
         Some(&self.users)
     }
 
+    /// Sweeps one shard at a time. Yields to other tasks after each shard, and sleeps after each
+    /// batch, because other threads may need the processor.
     async fn sweep(&self) -> Result<()> {
         for (number, batch) in self.shards.chunks(SWEEP_BATCH).enumerate() {
             self.users.sweep(number);

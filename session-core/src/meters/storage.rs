@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use super::names::{DURATION, FAILURES};
 use crate::{
-    Changes, FailureClass, Granularity, ItemSwap, RenameOptions, Result, SessionId, SetOptions,
-    Snapshot, Storage, SwapOptions, TtlRange, UserIndex, Written,
+    Changes, FailureClass, Granularity, ItemSwap, RenameOptions, Result, Scan, SessionId,
+    SetOptions, Snapshot, Storage, SwapOptions, TtlRange, UserIndex, Written,
 };
 
 /// The class of an operation that was dropped before it was answered: a request has run out of
@@ -109,6 +109,10 @@ macro_rules! measured {
 
             fn name(&self) -> &'static str {
                 self.storage.name()
+            }
+
+            fn scanner(&self) -> Option<&dyn Scan> {
+                self.storage.scanner()
             }
 
             fn users(&self) -> Option<&dyn UserIndex> {

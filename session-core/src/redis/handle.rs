@@ -73,6 +73,10 @@ impl Redis {
         self.0.near_cache.as_ref()
     }
 
+    pub(super) fn prefix(&self) -> &str {
+        &self.0.prefix
+    }
+
     /// Returns the key that a session is stored under.
     pub(super) fn key<'a>(&'a self, id: &'a SessionId) -> Key<'a> {
         Key { prefix: &self.0.prefix, id }

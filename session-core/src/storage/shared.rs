@@ -5,8 +5,8 @@ use std::{pin::Pin, sync::Arc, time::Duration};
 use serde_json::value::RawValue;
 
 use super::{
-    Granularity, ItemSwap, RenameOptions, SetOptions, Storage, SwapOptions, TtlRange, UserIndex,
-    Written,
+    Granularity, ItemSwap, RenameOptions, Scan, SetOptions, Storage, SwapOptions, TtlRange,
+    UserIndex, Written,
 };
 use crate::{Changes, Result, SessionId, Snapshot};
 
@@ -72,6 +72,10 @@ impl<S: Storage + ?Sized> Storage for Arc<S> {
 
     fn by_stored_id(&self) -> Option<&dyn Storage> {
         (**self).by_stored_id()
+    }
+
+    fn scanner(&self) -> Option<&dyn Scan> {
+        (**self).scanner()
     }
 
     fn max_latency(&self) -> Option<Duration> {

@@ -13,6 +13,7 @@ mod faults;
 mod idle;
 mod refusals;
 mod rights;
+mod scan;
 mod threads;
 #[cfg(feature = "redis-tls")]
 mod tls;

@@ -24,7 +24,7 @@ use super::{
 use crate::{Error, Result};
 
 /// The pause before a command that the server refused to execute is sent again.
-const BEFORE_RETRY: Duration = Duration::from_millis(50);
+pub(super) const BEFORE_RETRY: Duration = Duration::from_millis(50);
 /// How many redirections in a row are followed without a pause. Nodes that have not heard of the
 /// latest election may redirect in circles.
 const REDIRECTS: u32 = 3;

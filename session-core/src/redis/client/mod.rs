@@ -6,6 +6,7 @@
 //!   be retried, follows redirections (`exchange`), and ends by its deadline.
 //! - [`Client`]: what all operations of one handle share, among it the thread that reads and writes
 //!   large values (`large`).
+//! - `scan`: goes through the keys of all servers, for administration.
 //! - `topology`: which server holds a key, and this thread's connections to it.
 //! - `connection`: supervised connections: dialling, health checks, reconnecting; and what all
 //!   threads know about a server.
@@ -25,6 +26,7 @@ mod key;
 mod large;
 mod operation;
 mod patience;
+mod scan;
 mod schedule;
 mod script;
 mod topology;
@@ -37,5 +39,6 @@ pub(crate) use handle::Client;
 pub(crate) use key::Key;
 pub(crate) use large::is_large;
 pub(crate) use operation::Operation;
+pub(crate) use scan::Position;
 pub(crate) use script::{Call, Script};
 pub(crate) use topology::{Cluster, Servers};

@@ -23,9 +23,14 @@ pub(super) enum Form {
 impl Form {
     /// Returns the form as the scripts take it.
     fn name(self) -> &'static [u8] {
+        self.type_name().as_bytes()
+    }
+
+    /// Returns the type of the keys, as Redis calls it.
+    pub(super) fn type_name(self) -> &'static str {
         match self {
-            Self::String => b"string",
-            Self::Hash => b"hash",
+            Self::String => "string",
+            Self::Hash => "hash",
         }
     }
 

@@ -4,6 +4,7 @@
 //! - `hash_table`: a session is one hash with a field for each item.
 //! - `form`: what both share: existence, time to live, renaming.
 //! - `users`: which sessions a user has.
+//! - `scan`: lists the sessions by their keys.
 //! - `lua`: the scripts that run in the server.
 //!
 //! A storage sends commands through [`Operation`](super::client::Operation) and knows nothing of
@@ -13,6 +14,7 @@ mod form;
 mod hash_table;
 mod key_value;
 mod lua;
+mod scan;
 mod users;
 
 pub use hash_table::RedisHashTableStorage;

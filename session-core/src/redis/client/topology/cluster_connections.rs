@@ -9,7 +9,7 @@ use super::{
     node::{Node, NodeOpener},
     nodes::Nodes,
     refresher,
-    slot_map::{SlotMap, closed},
+    slot_map::{Masters, SlotMap, closed},
 };
 use crate::Result;
 
@@ -43,9 +43,18 @@ impl ClusterConnections {
 
     /// Waits until the slot map is loaded and returns the node that serves a slot.
     pub(super) async fn node(&self, slot: u16) -> Result<Arc<Node>> {
+        self.loaded(|slots| slots.node(slot)).await
+    }
+
+    /// Waits until the slot map is loaded and returns all masters, each with its first slot.
+    pub(super) async fn masters(&self) -> Result<Masters> {
+        self.loaded(SlotMap::masters).await
+    }
+
+    async fn loaded<T>(&self, answer: impl FnOnce(&SlotMap) -> Option<Result<T>>) -> Result<T> {
         let mut slots = self.slots.clone();
         let slots = slots.wait_for(|slots| !matches!(slots, SlotMap::Loading)).await;
-        slots.map_or_else(|_| Err(closed()), |slots| slots.node(slot).unwrap_or(Err(closed())))
+        slots.map_or_else(|_| Err(closed()), |slots| answer(&slots).unwrap_or(Err(closed())))
     }
 
     /// Returns whether a slot has moved away from the node `from`, which is down since `since`.

@@ -7,6 +7,9 @@ use tokio::time::Instant;
 use super::{node::Node, slot_range::SlotRange};
 use crate::{Error, Result};
 
+/// All masters, each with its first slot.
+pub(super) type Masters = Vec<(u16, Arc<Node>)>;
+
 pub(super) enum SlotMap {
     /// The first map is on its way. Requests wait, within their time.
     Loading,
@@ -28,9 +31,31 @@ impl SlotMap {
                 let range = ranges.get(index).or(ranges.first());
                 Some(range.map_or_else(|| Err(closed()), |(_, node)| Ok(node.clone())))
             }
-            Self::Unavailable(reason) => Some(Err(Error::storage("redis", reason.as_ref()))),
+            Self::Unavailable(reason) => Some(Err(unavailable(reason))),
         }
     }
+
+    /// Returns all masters in the order of their first slots, with these, or `None` while the first
+    /// map is loading.
+    pub(super) fn masters(&self) -> Option<Result<Masters>> {
+        match self {
+            Self::Loading => None,
+            Self::Loaded(ranges, _) => {
+                let mut masters: Masters = Vec::new();
+                for (range, node) in ranges {
+                    if !masters.iter().any(|(_, known)| Arc::ptr_eq(known, node)) {
+                        masters.push((range.first, node.clone()));
+                    }
+                }
+                Some(Ok(masters))
+            }
+            Self::Unavailable(reason) => Some(Err(unavailable(reason))),
+        }
+    }
+}
+
+fn unavailable(reason: &str) -> Error {
+    Error::storage("redis", reason)
 }
 
 /// The error of requests on a handle whose last clone is gone.

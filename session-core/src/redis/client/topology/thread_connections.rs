@@ -87,6 +87,14 @@ impl ThreadConnections {
         }
     }
 
+    /// Waits until the slot map is loaded and returns all masters, each with its first slot.
+    pub(crate) async fn masters(&self) -> Result<Vec<(u16, Arc<Node>)>> {
+        match self {
+            Self::Single(node) => Ok(vec![(0, node.clone())]),
+            Self::Cluster(connections) => connections.masters().await,
+        }
+    }
+
     /// Waits until the slot map is loaded and returns the node that serves a slot.
     pub(crate) async fn node(&self, slot: u16) -> Result<Arc<Node>> {
         match self {

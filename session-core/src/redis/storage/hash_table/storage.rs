@@ -10,13 +10,14 @@ use super::{
     super::{
         super::{client::is_large, handle::Redis},
         form::Form,
+        scan,
     },
     hash, swap,
 };
 use crate::{
-    Changes, Granularity, ItemSwap, Lifetime, RenameOptions, Result, SessionId, SetOptions,
-    Snapshot, Storage, SwapOptions, TtlRange, UserIndex, WriteMode, Written, snapshot::META_KEY,
-    storage::provided,
+    Changes, Granularity, ItemSwap, Lifetime, Page, RenameOptions, Result, Scan, SessionId,
+    SetOptions, Snapshot, Storage, SwapOptions, TtlRange, UserIndex, WriteMode, Written,
+    snapshot::META_KEY, storage::provided,
 };
 
 /// Stores each session as a Redis hash with a field for each item.
@@ -246,5 +247,17 @@ impl Storage for RedisHashTableStorage {
             return client.bounded(provided::rename(self, from, to, options)).await;
         }
         Form::Hash.rename(&self.redis.operation(from), self.redis.key(to), options).await
+    }
+
+    fn scanner(&self) -> Option<&dyn Scan> {
+        Some(self)
+    }
+}
+
+/// Lists the hashes whose keys are the prefix and an id.
+#[async_trait]
+impl Scan for RedisHashTableStorage {
+    async fn scan(&self, page: Option<&str>) -> Result<Page> {
+        scan::scan(&self.redis, Form::Hash, page).await
     }
 }

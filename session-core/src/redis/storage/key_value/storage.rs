@@ -8,6 +8,7 @@ use super::{
     super::{
         super::{client::is_large, handle::Redis},
         form::Form,
+        scan,
     },
     near_cache::Lookup,
     string::{SessionString, look_up},
@@ -15,8 +16,8 @@ use super::{
     write_queue::WriteQueues,
 };
 use crate::{
-    Changes, RenameOptions, Result, SessionId, SetOptions, Snapshot, Storage, TtlRange, UserIndex,
-    WriteMode, Written, storage::provided,
+    Changes, Page, RenameOptions, Result, Scan, SessionId, SetOptions, Snapshot, Storage, TtlRange,
+    UserIndex, WriteMode, Written, storage::provided,
 };
 
 /// Stores each session as one Redis string: the JSON object of its items, with sorted keys.
@@ -159,6 +160,18 @@ impl Storage for RedisKeyValueStorage {
         // Removes the old id from the near cache before the rename is acknowledged.
         let _placeholder = self.redis.near_cache().map(|cache| cache.begin_write(from));
         Form::String.rename(&self.redis.operation(from), self.redis.key(to), options).await
+    }
+
+    fn scanner(&self) -> Option<&dyn Scan> {
+        Some(self)
+    }
+}
+
+/// Lists the strings whose keys are the prefix and an id.
+#[async_trait]
+impl Scan for RedisKeyValueStorage {
+    async fn scan(&self, page: Option<&str>) -> Result<Page> {
+        scan::scan(&self.redis, Form::String, page).await
     }
 }
 
