@@ -1,6 +1,5 @@
 //! The examples that are about forms, in a real browser.
 
-#[allow(dead_code, reason = "the tests of the demo use the rest")]
 #[path = "../../tests/support/browser.rs"]
 mod browser;
 mod example;

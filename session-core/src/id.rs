@@ -14,6 +14,7 @@ const RANDOM_LENGTH: usize = 32;
 /// The characters of an id that is a hash.
 const HASH_LENGTH: usize = 52;
 /// What no id begins with.
+#[cfg(any(feature = "file", feature = "redis"))]
 const INDEX_START: char = '@';
 const FINGERPRINT_BYTES: usize = 10;
 
@@ -77,6 +78,7 @@ impl SessionId {
     }
 
     /// Returns the name of the place of a user's index, which is no id that a client can send.
+    #[cfg(any(feature = "file", feature = "redis"))]
     pub(crate) fn of_user(user: &str) -> Self {
         Self(format!("{INDEX_START}{}", base32(&Sha256::digest(user.as_bytes()))).into())
     }

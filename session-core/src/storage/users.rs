@@ -28,8 +28,8 @@ use crate::{Result, SessionId};
 pub trait UserIndex: Debug + Send + Sync {
     /// Adds an entry. One that exists lives for the new time, unless it would live longer anyway.
     ///
-    /// Returns `false`, and changes nothing, if this id or [`from`](NewEntry::from) is ended, or the
-    /// user has more other entries than [`max_others`](NewEntry::max_others), ended ones not counted.
+    /// Returns `false`, and changes nothing, if this id or [`from`](field@NewEntry::from) is ended, or the
+    /// user has more other entries than [`max_others`](field@NewEntry::max_others), ended ones not counted.
     async fn add(&self, user: &str, id: &SessionId, entry: NewEntry<'_>) -> Result<bool>;
 
     /// Returns the entries of a user, in no order.
@@ -73,20 +73,47 @@ impl<'a> NewEntry<'a> {
     }
 
     /// Sets how many other entries the user may have.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use session_core::NewEntry;
+    /// let only = NewEntry::ttl(Duration::from_secs(60)).max_others(Some(0));
+    /// assert_eq!(only.max_others, Some(0));
+    /// ```
     #[must_use]
-    pub(crate) const fn max_others(self, max_others: Option<usize>) -> Self {
+    pub const fn max_others(self, max_others: Option<usize>) -> Self {
         Self { max_others, ..self }
     }
 
     /// An entry for a session that is to be renewed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use session_core::{NewEntry, SessionId};
+    /// let old = SessionId::random();
+    /// assert_eq!(NewEntry::ttl(Duration::from_secs(60)).renewing(&old).from, Some(&old));
+    /// ```
     #[must_use]
-    pub(crate) const fn renewing(self, from: &'a SessionId) -> Self {
+    pub const fn renewing(self, from: &'a SessionId) -> Self {
         Self { from: Some(from), ..self }
     }
 
     /// An entry for a session that has been renewed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// # use session_core::{NewEntry, SessionId};
+    /// let old = SessionId::random();
+    /// assert!(NewEntry::ttl(Duration::from_secs(60)).renewed(&old).removes_from);
+    /// ```
     #[must_use]
-    pub(crate) const fn renewed(self, from: &'a SessionId) -> Self {
+    pub const fn renewed(self, from: &'a SessionId) -> Self {
         Self { from: Some(from), removes_from: true, ..self }
     }
 }
