@@ -8,7 +8,9 @@ mod ends;
 mod index;
 mod limits;
 mod logins;
+mod overtaken;
 mod rounds;
+mod unwritable;
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,0 +1,97 @@
+//! Renewals that an end of the user's sessions overtakes between two of their steps.
+
+use async_trait::async_trait;
+use session_core::{
+    Changes, Error, RenameOptions, Result, SetOptions, Snapshot, TtlRange, UserIndex, Written,
+};
+
+use crate::*;
+
+/// While a session is renamed, all of bob's sessions are ended by somebody who finds neither: the new
+/// id before the rename, and the old one after it.
+#[derive(Debug)]
+struct EndsDuringRenames(MemoryStorage);
+
+#[async_trait]
+impl Storage for EndsDuringRenames {
+    async fn get_session(&self, id: &SessionId) -> Result<Option<Snapshot>> {
+        self.0.get_session(id).await
+    }
+
+    async fn set_session(
+        &self,
+        id: &SessionId,
+        changes: &Changes,
+        options: SetOptions<'_>,
+    ) -> Result<Written> {
+        self.0.set_session(id, changes, options).await
+    }
+
+    async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {
+        self.0.update_ttl(id, ttl).await
+    }
+
+    async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
+        self.0.remove_all(id, if_seen).await
+    }
+
+    async fn expires_in(&self, id: &SessionId) -> Result<Option<Duration>> {
+        self.0.expires_in(id).await
+    }
+
+    async fn rename(
+        &self,
+        from: &SessionId,
+        to: &SessionId,
+        options: RenameOptions<'_>,
+    ) -> Result<bool> {
+        let index = self.0.users().unwrap();
+        let entries = index.list("bob").await?;
+        let ids: Vec<SessionId> = entries.into_iter().map(|entry| entry.id).collect();
+        if !ids.is_empty() {
+            assert!(ids.contains(from) && ids.contains(to), "both are in the index by now");
+            index.end("bob", &ids).await?;
+            assert!(!self.0.remove_all(to, None).await?);
+        }
+        let is_renamed = self.0.rename(from, to, options).await?;
+        if !ids.is_empty() {
+            assert!(!self.0.remove_all(from, None).await?);
+        }
+        Ok(is_renamed)
+    }
+
+    fn users(&self) -> Option<&dyn UserIndex> {
+        self.0.users()
+    }
+}
+
+fn manager() -> ManagerBuilder {
+    Manager::builder(EndsDuringRenames(MemoryStorage::new())).ttl(TTL)
+}
+
+#[tokio::test]
+async fn g17_a_renewal_that_an_end_overtakes_leaves_no_session() {
+    let manager = manager().build().unwrap();
+    let id = log_in(&manager, "bob").await;
+    let session = manager.open(Some(id.clone()));
+    assert!(matches!(session.regenerate_id().await, Err(Error::Vanished)));
+    let closed = session.close().await;
+    assert!(closed.failure.is_some() && closed.outcome == Outcome::Untouched, "{closed:?}");
+    assert_eq!(user_of(&manager, &id).await, None);
+    assert_eq!(count(&manager, "bob").await, 0);
+}
+
+#[tokio::test]
+async fn g17_a_renewal_by_itself_that_an_end_overtakes_leaves_no_session() {
+    let grace = Duration::from_millis(50);
+    let manager = manager().renew_after(grace * 2).grace(grace).build().unwrap();
+    let id = log_in(&manager, "bob").await;
+    tokio::time::sleep(grace * 3).await;
+    let session = manager.open(Some(id.clone()));
+    assert_eq!(session.user().await.unwrap().as_deref(), Some("bob"));
+    let closed = session.close().await;
+    assert!(closed.failure.is_none(), "{closed:?}");
+    assert!(!matches!(closed.outcome, Outcome::Issued { .. }), "{closed:?}");
+    assert_eq!(user_of(&manager, &id).await, None);
+    assert_eq!(count(&manager, "bob").await, 0);
+}
