@@ -146,12 +146,13 @@ fn is_invalid_in_header(id: &[u8]) -> bool {
 #[test]
 fn g12_neither_the_log_nor_a_metric_shows_an_id_or_a_value() {
     const VALUE: &str = "the-secret-of-bob";
+    const USER: &str = "user-nobody-else-knows";
     for mut store in [Store::key_value(), Store::hash_table()] {
         let renewals = [("DEMO__SESSION__GRACE", "100ms"), ("DEMO__SESSION__RENEW_AFTER", "200ms")];
         let settings =
             [("RUST_LOG", "session_core=trace,session_actix=trace,demo_server=trace,info")];
         let server = store.serve(&[&settings[..], &renewals[..]].concat());
-        let mut secrets = vec![VALUE.to_owned(), INVENTED.to_owned()];
+        let mut secrets = vec![VALUE.to_owned(), INVENTED.to_owned(), USER.to_owned()];
         let mut note = |browser: &Client| secrets.extend(browser.id.clone());
         let mut browser = server.client();
         browser.get_ok(&format!("/set?name={VALUE}"));
@@ -165,15 +166,28 @@ fn g12_neither_the_log_nor_a_metric_shows_an_id_or_a_value() {
         browser.get_ok("/del");
         browser.get_ok(&format!("/set?name={VALUE}"));
         note(&browser);
+        for path in [format!("/login?user={USER}"), "/logout".to_owned()] {
+            let mut user = server.client();
+            user.get_ok(&format!("/login?user={USER}"));
+            note(&user);
+            user.get_ok(&path);
+        }
+        let mut user = server.client();
+        user.get_ok(&format!("/login?user={USER}"));
+        note(&user);
+        assert_eq!(user.post("/sessions/end?others=true").body, r#"{"ended":1}"#);
         store.redis_mut().kill();
         assert_eq!(browser.get("/get").status, 503);
+        assert_eq!(user.get("/sessions").status, 503);
+        assert_eq!(server.client().get(&format!("/login?user={USER}")).status, 503);
         assert_eq!(browser.get(&format!("/set?other={VALUE}")).status, 503);
         let metrics = server.client().get_ok("/metrics");
         let shown = [server.log(), metrics];
         assert!(shown[0].contains("is unknown to"), "{}", shown[0]);
         assert!(shown[1].contains("session_store_failures_total{"), "{}", shown[1]);
         assert!(shown[1].contains("sessions_renewed_total{kind=\"by_itself\"} 1"), "{}", shown[1]);
-        assert_eq!(secrets.len(), 5, "a value, and four different ids");
+        assert!(shown[1].contains("sessions_logins_total 4"), "{}", shown[1]);
+        assert_eq!(secrets.len(), 9, "a value, a user, and seven ids");
         for secret in &secrets {
             for text in &shown {
                 // The log may show the beginning of an id.

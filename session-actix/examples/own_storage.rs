@@ -64,8 +64,9 @@ impl Storage for OwnStorage {
             let Some((items, ttl)) = options.apply(changes, stored) else {
                 return Written::Refused;
             };
+            let written = Written::saved(&items);
             *entry = Some(Entry { items, expires: Instant::now() + ttl });
-            Written::Saved
+            written
         })
     }
 

@@ -131,6 +131,10 @@ pub(super) async fn writes_tell_of_a_users_session(subject: Subject) -> CheckRes
     let change = MetaChange { login: Some(login.to_value()), ..MetaChange::default() };
     for changes in [Changes::of_meta(change), set(r#"{"b":2}"#)] {
         let written = subject.set_session(&id, &changes, SetOptions::update(HOUR)).await?;
+        // Without an index, nobody has to know.
+        if subject.users().is_none() && written == Written::Saved {
+            continue;
+        }
         let Written::SavedOfUser(session) = written else {
             ensure!(false, "the result of the write is {written:?}");
             return Ok(());

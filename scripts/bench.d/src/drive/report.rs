@@ -5,7 +5,7 @@ mod at_rest;
 use std::fmt::Write;
 
 use crate::{
-    against,
+    against::{self, Against},
     at_rest::AtRest,
     comparison::{Case, Outcome},
     machine,
@@ -79,21 +79,39 @@ pub(crate) fn at_rest_alone(results: &AtRest) -> String {
 }
 
 /// Returns a page with the storages beside those of another commit.
-pub(crate) fn against(comparison: &Comparison) -> String {
+pub(crate) fn against(results: &Against) -> String {
+    let comparison = &results.comparison;
     let mut page = introduction("against COMMIT") + &about(comparison);
-    page += "*before* and *after* are the server's processor time per request, in microseconds.\n\n";
-    let mut table =
-        Table::new(&["storage", "route", "before", "after", "more", "requests/s of before"]);
+    page += "*before* and *after* are the server's processor time per request, in microseconds; the \
+             allocations and commands are per request, counted in sequential ones.\n\n";
+    let mut table = Table::new(&[
+        "storage",
+        "route",
+        "before",
+        "after",
+        "more",
+        "requests/s of before",
+        "allocations",
+        "commands",
+    ]);
     let ours = |outcome: &&Outcome| Name::OURS.contains(&outcome.case.server);
     for outcome in comparison.outcomes.iter().filter(ours) {
-        let before = find(comparison, against::before(&outcome.case)).expect("it was measured");
+        let before = against::before(&outcome.case);
+        let cpu = &find(comparison, before).expect("it was measured").cpu;
+        let count = |case| {
+            let count = results.counts.iter().find(|count| count.case == case);
+            count.expect("it was counted")
+        };
+        let (old, new) = (count(before), count(outcome.case));
         table.row([
             outcome.case.server.title().to_owned(),
             outcome.case.route.title().to_owned(),
-            figure(&before.cpu, 2),
+            figure(cpu, 2),
             figure(&outcome.cpu, 2),
             figure(&outcome.over, 2),
             figure(&outcome.relative, 2),
+            format!("{:.1} → {:.1}", old.allocations, new.allocations),
+            format!("{:.2} → {:.2}", old.commands, new.commands),
         ]);
     }
     page + &table.finish()
