@@ -70,7 +70,10 @@ pub(crate) fn check(events: &[Event], faults: bool) -> Vec<(Rule, Event)> {
             let same_user = user == Some(session.user);
             // Whether it may end this session, and whether it does if it is acknowledged.
             let (may, does) = match &event.operation {
-                Operation::Login(_) | Operation::Logout => (own, own),
+                // The grace of an id that was renewed may be over: then it ends nothing.
+                Operation::Login(_) | Operation::Logout => {
+                    (own, own && session.moved.is_none_or(|moved| moved > event.end))
+                }
                 Operation::EndOne(fingerprint) => {
                     let ended = of_fingerprint.get(fingerprint);
                     (ended.is_none_or(|&it| it == number) && same_user, ended == Some(&number))
@@ -79,6 +82,15 @@ pub(crate) fn check(events: &[Event], faults: bool) -> Vec<(Rule, Event)> {
                 Operation::EndAll => (same_user, same_user),
                 _ => (false, false),
             };
+            // The id may be one to which a write has moved a session.
+            let may = may
+                || by.is_none()
+                    && event.claim.is_some()
+                    && event.status != 401
+                    && matches!(
+                        event.operation,
+                        Operation::EndOne(_) | Operation::EndOthers | Operation::EndAll
+                    );
             if may && session.may_end.is_none_or(|may_end| event.start < may_end) {
                 session.may_end = Some(event.start);
             }
@@ -155,15 +167,26 @@ fn add_renewed_ids<'a>(
                 continue;
             };
             if let Some(&session) = of_id.get(claim.as_str()) {
+                note_move(&mut sessions[session], event);
                 of_id.insert(told, session);
-                let moved = &mut sessions[session].moved;
-                *moved = Some(moved.map_or(event.start, |moved| moved.min(event.start)));
             }
         }
         if of_id.len() == known {
             break;
         }
     }
+    // An id that a write is told may also be that of a new session, of nobody.
+    for event in events.iter().filter(|event| !matches!(event.operation, Operation::Login(_))) {
+        if let (Some(claim), Some(_)) = (&event.claim, &event.told)
+            && let Some(&session) = of_id.get(claim.as_str())
+        {
+            note_move(&mut sessions[session], event);
+        }
+    }
+}
+
+fn note_move(session: &mut Session<'_>, event: &Event) {
+    session.moved = Some(session.moved.map_or(event.start, |moved| moved.min(event.start)));
 }
 
 /// Returns whether an answer shows an item or a session.
