@@ -54,6 +54,21 @@ fn g17_histories_of_users_with_killed_servers_are_consistent() {
     }
 }
 
+#[test]
+fn g17_histories_of_users_with_a_stopped_redis_are_consistent() {
+    for store in [Store::key_value(), Store::hash_table()] {
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(LENGTH / 4);
+                store.redis().pause();
+                thread::sleep(LENGTH / 4);
+                store.redis().resume();
+            });
+            run("stopped Redis", &store, &[], true);
+        });
+    }
+}
+
 /// Runs browsers against three servers, which are killed in turn if there are `kills`.
 fn run(what: &str, store: &Store, settings: &[(&str, &str)], kills: bool) {
     let mut servers: Vec<Server> = (0..3).map(|_| store.serve(settings)).collect();
