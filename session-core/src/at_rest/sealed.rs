@@ -138,8 +138,8 @@ impl<S: Storage> Sealed<S> {
                 sealed += 1;
                 is_current &= is_of_first_key;
             }
-            Login::Plain if self.accepts_plain => is_current = false,
-            Login::Plain | Login::Unreadable => is_readable = false,
+            Login::Plain => is_current = false,
+            Login::Unreadable => is_readable = false,
         }
         let plain = items.len() + usize::from(!matches!(login, Login::None)) - sealed;
         is_readable &= items.len() == stored.len();

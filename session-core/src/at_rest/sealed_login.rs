@@ -65,11 +65,11 @@ impl<S: Storage> Sealed<S> {
                     found = Login::Sealed { meta: String::new(), is_of_first_key };
                     serde_json::from_str(text.get()).ok()
                 }
-                Opened::Plain => {
+                Opened::Plain if self.accepts_plain() => {
                     found = Login::Plain;
                     Some(login)
                 }
-                Opened::Unreadable => {
+                Opened::Plain | Opened::Unreadable => {
                     found = Login::Unreadable;
                     None
                 }
@@ -83,10 +83,7 @@ impl<S: Storage> Sealed<S> {
 
     /// Decrypts the metadata of a session: a session without items. What cannot be read is left out.
     pub(super) fn open_metadata(&self, id: &SessionId, stored: &Snapshot) -> Snapshot {
-        let login = match self.open_login(id, stored.meta()) {
-            Login::Plain if !self.accepts_plain() => Login::Unreadable,
-            login => login,
-        };
+        let login = self.open_login(id, stored.meta());
         Snapshot::of_meta(login.meta(stored.meta()).as_deref())
     }
 

@@ -110,3 +110,32 @@ async fn g18_a_field_with_a_wrong_bit_or_from_another_place_is_never_served() {
     server.cli(&["HSET", "session:eve", "a", &stored]);
     assert!(storage.get(&id("eve"), "a").await.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn g18_whose_session_it_is_cannot_be_written_into_the_store() {
+    let server = RedisServer::start();
+    let [key, _] = keys();
+    let login = r#"{"login":{"user":"eve","at":1}}"#;
+    let required = sealed(&server, std::slice::from_ref(&key)).require_encryption();
+    let manager = session_core::Manager::builder(required).build().unwrap();
+    let session = manager.open(None);
+    session.set("a", 1).await.unwrap();
+    let id = session.id().await.unwrap().unwrap();
+    server.cli(&["HSET", &format!("session:{}", id.as_str()), "$meta", login]);
+    let seen = manager.open(Some(id.clone()));
+    assert_eq!(seen.user().await.unwrap(), None);
+    assert_eq!(seen.get::<u8>("a").await.unwrap(), Some(1));
+    let whole = manager.storage().get_session(&id).await.unwrap().unwrap();
+    assert!(!whole.stored().contains("eve"), "{}", whole.stored());
+
+    // Nor copied from another session.
+    let [one, other] = [manager.open(None), manager.open(None)];
+    one.login("bob").await.unwrap();
+    other.set("a", 1).await.unwrap();
+    let [from, to] = [one.id().await.unwrap().unwrap(), other.id().await.unwrap().unwrap()];
+    let copied = server.cli(&["HGET", &format!("session:{}", from.as_str()), "$meta"]);
+    assert!(copied.contains("$sealed:"), "{copied}");
+    server.cli(&["HSET", &format!("session:{}", to.as_str()), "$meta", &copied]);
+    assert_eq!(manager.open(Some(to)).user().await.unwrap(), None);
+    assert_eq!(manager.open(Some(from)).user().await.unwrap().as_deref(), Some("bob"));
+}
