@@ -52,15 +52,18 @@ impl Session {
         if user.is_empty() || user.len() > MAX_USER || user.chars().any(char::is_control) {
             return Err(Error::InvalidUser);
         }
-        let before = self.known_login().await?;
-        if before.is_some_and(|login| *login.user != *user) {
+        let before = self.known_login().await?.map(|login| login.user);
+        let is_again = before.as_deref() == Some(user);
+        if before.is_some() && !is_again {
             self.logout().await?;
         }
         self.regenerate_id().await?;
         // It exists before its entry in the index, so whoever finds the entry can end it.
         let (id, is_new) = self.begin().await?;
         let (began, now) = (Instant::now(), now_millis());
-        if !self.enter(user, &id).await? {
+        // The renewal has added the entry of the user's own session.
+        let is_entered = is_again && !is_new;
+        if !is_entered && !self.enter(user, &id).await? {
             if is_new {
                 self.remove_all().await?;
             }

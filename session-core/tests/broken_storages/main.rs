@@ -104,8 +104,12 @@ impl<F: Fault> Storage for Broken<F> {
 
 /// Asserts that the suite fails on a storage with the fault, at least in these checks.
 async fn assert_detected<F: Fault>(expected: &[&str]) {
-    let failures = match conformance::run(async || Broken::<F>::default()).await {
-        Ok(()) => panic!("{:?} was not detected", F::default()),
+    assert_fails::<Broken<F>>(expected).await;
+}
+
+async fn assert_fails<S: Storage + Default>(expected: &[&str]) {
+    let failures = match conformance::run(async || S::default()).await {
+        Ok(()) => panic!("{:?} was not detected", S::default()),
         Err(failures) => failures,
     };
     for check in expected {

@@ -9,6 +9,8 @@ use session_core::{
 };
 use tokio::task::yield_now;
 
+use super::assert_fails;
+
 /// A fault of an index. The storage works correctly.
 #[async_trait]
 trait Fault: Debug + Default + Send + Sync + 'static {
@@ -100,13 +102,7 @@ impl<F: Fault> Storage for Broken<F> {
 }
 
 async fn assert_detected<F: Fault>(expected: &[&str]) {
-    let failures = match conformance::run(async || Broken::<F>::default()).await {
-        Ok(()) => panic!("{:?} was not detected", F::default()),
-        Err(failures) => failures,
-    };
-    for check in expected {
-        assert!(failures.checks().any(|failed| failed == *check), "{check} passed\n{failures}");
-    }
+    assert_fails::<Broken<F>>(expected).await;
 }
 
 #[derive(Debug, Default)]
