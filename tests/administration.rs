@@ -17,18 +17,9 @@ const DEMO: &str = env!("CARGO_BIN_EXE_demo-server");
 
 /// Returns the command with the settings for a store.
 fn sessions(store: &Store, settings: &[(&str, &str)], arguments: &[&str]) -> Command {
-    let (backend, location) = match store {
-        Store::Memory => ("memory", None),
-        Store::File(directory) => {
-            let path = directory.path().to_str().expect("UTF-8").to_owned();
-            ("file", Some(("DEMO__FILE__PATH", path)))
-        }
-        Store::KeyValue(redis) => ("redis-key-value", Some(("DEMO__REDIS__URL", redis.url()))),
-        Store::HashTable(redis) => ("redis-hash-table", Some(("DEMO__REDIS__URL", redis.url()))),
-    };
     let mut command = Command::new(DEMO);
     command.env_clear().current_dir(std::env::temp_dir());
-    command.env("DEMO__SESSION__BACKEND", backend).envs(location);
+    command.envs(store.settings());
     command.envs(settings.iter().copied()).arg("sessions").args(arguments);
     command
 }

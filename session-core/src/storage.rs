@@ -17,6 +17,8 @@ use serde_json::value::RawValue;
 pub use self::options::{
     Granularity, ItemSwap, RenameOptions, SetOptions, SwapOptions, WriteMode, Written,
 };
+#[cfg(feature = "metrics")]
+pub(crate) use self::shared::with_async_methods;
 pub use self::{
     scan::{Page, Scan},
     ttl_range::TtlRange,

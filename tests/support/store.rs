@@ -42,6 +42,14 @@ impl Store {
         settings: &[(&str, &str)],
         start: impl FnOnce(&[(&str, &str)]) -> Server,
     ) -> Server {
+        let own = self.settings();
+        let own = own.iter().map(|(name, value)| (*name, value.as_str()));
+        let all: Vec<_> = own.chain(settings.iter().copied()).collect();
+        start(&all)
+    }
+
+    /// Returns the settings of a server that uses this store, as variables of its environment.
+    pub(crate) fn settings(&self) -> Vec<(&'static str, String)> {
         let (backend, location) = match self {
             Self::Memory => ("memory", None),
             Self::File(directory) => {
@@ -51,10 +59,8 @@ impl Store {
             Self::KeyValue(redis) => ("redis-key-value", Some(("DEMO__REDIS__URL", redis.url()))),
             Self::HashTable(redis) => ("redis-hash-table", Some(("DEMO__REDIS__URL", redis.url()))),
         };
-        let mut all = vec![("DEMO__SESSION__BACKEND", backend)];
-        all.extend(location.as_ref().map(|(name, value)| (*name, value.as_str())));
-        all.extend_from_slice(settings);
-        start(&all)
+        let backend = ("DEMO__SESSION__BACKEND", backend.to_owned());
+        [backend].into_iter().chain(location).collect()
     }
 
     /// Reads the stored text of a session without a server. `None` if nothing is stored.

@@ -10,6 +10,7 @@ use super::names::{DURATION, FAILURES};
 use crate::{
     Changes, FailureClass, Granularity, ItemSwap, RenameOptions, Result, Scan, SessionId,
     SetOptions, Snapshot, Storage, SwapOptions, TtlRange, UserIndex, Written,
+    storage::with_async_methods,
 };
 
 /// The class of an operation that was dropped before it was answered: a request has run out of
@@ -138,29 +139,7 @@ macro_rules! measured {
     };
 }
 
-measured! {
-    get_session(id: &'a SessionId) ['a] -> Option<Snapshot>;
-    set_session(id: &'a SessionId, changes: &'b Changes, options: SetOptions<'c>)
-        ['a, 'b, 'c] -> Written;
-    update_ttl(id: &'a SessionId, ttl: TtlRange) ['a] -> bool;
-    update_ttl_with_metadata(id: &'a SessionId, ttl: TtlRange) ['a] -> Option<Snapshot>;
-    remove_all(id: &'a SessionId, if_seen: Option<&'b Snapshot>) ['a, 'b] -> bool;
-    expires_in(id: &'a SessionId) ['a] -> Option<Duration>;
-    get(id: &'a SessionId, key: &'b str) ['a, 'b] -> Option<Box<RawValue>>;
-    get_with_metadata(id: &'a SessionId, key: &'b str) ['a, 'b] -> Option<Snapshot>;
-    contains(id: &'a SessionId, key: &'b str) ['a, 'b] -> bool;
-    get_size(id: &'a SessionId) ['a] -> usize;
-    swap_item(
-        id: &'a SessionId,
-        key: &'b str,
-        seen: Option<&'c RawValue>,
-        new: Option<&'d RawValue>,
-        options: SwapOptions<'e>
-    ) ['a, 'b, 'c, 'd, 'e] -> ItemSwap;
-    rename(from: &'a SessionId, to: &'b SessionId, options: RenameOptions<'c>)
-        ['a, 'b, 'c] -> bool;
-    sweep() [] -> ();
-}
+with_async_methods!(measured);
 
 /// Shows the storage alone.
 impl fmt::Debug for Measured {

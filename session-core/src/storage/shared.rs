@@ -10,6 +10,38 @@ use super::{
 };
 use crate::{Changes, Result, SessionId, Snapshot};
 
+/// Calls a macro with the signature of each async method of a storage, for those that treat all alike.
+macro_rules! with_async_methods {
+    ($callback:ident) => {
+        $callback! {
+            get_session(id: &'a SessionId) ['a] -> Option<Snapshot>;
+            set_session(id: &'a SessionId, changes: &'b Changes, options: SetOptions<'c>)
+                ['a, 'b, 'c] -> Written;
+            update_ttl(id: &'a SessionId, ttl: TtlRange) ['a] -> bool;
+            update_ttl_with_metadata(id: &'a SessionId, ttl: TtlRange) ['a] -> Option<Snapshot>;
+            remove_all(id: &'a SessionId, if_seen: Option<&'b Snapshot>) ['a, 'b] -> bool;
+            expires_in(id: &'a SessionId) ['a] -> Option<Duration>;
+            get(id: &'a SessionId, key: &'b str) ['a, 'b] -> Option<Box<RawValue>>;
+            get_with_metadata(id: &'a SessionId, key: &'b str) ['a, 'b] -> Option<Snapshot>;
+            contains(id: &'a SessionId, key: &'b str) ['a, 'b] -> bool;
+            get_size(id: &'a SessionId) ['a] -> usize;
+            swap_item(
+                id: &'a SessionId,
+                key: &'b str,
+                seen: Option<&'c RawValue>,
+                new: Option<&'d RawValue>,
+                options: SwapOptions<'e>
+            ) ['a, 'b, 'c, 'd, 'e] -> ItemSwap;
+            rename(from: &'a SessionId, to: &'b SessionId, options: RenameOptions<'c>)
+                ['a, 'b, 'c] -> bool;
+            sweep() [] -> ();
+        }
+    };
+}
+
+#[cfg(feature = "metrics")]
+pub(crate) use with_async_methods;
+
 /// Forwards async methods to the storage inside.
 ///
 /// Written as `async_trait` expands them: with the attribute, each future would be boxed twice.
@@ -30,29 +62,7 @@ macro_rules! forward {
 
 /// Forwards every method, provided ones too.
 impl<S: Storage + ?Sized> Storage for Arc<S> {
-    forward! {
-        get_session(id: &'a SessionId) ['a] -> Option<Snapshot>;
-        set_session(id: &'a SessionId, changes: &'b Changes, options: SetOptions<'c>)
-            ['a, 'b, 'c] -> Written;
-        update_ttl(id: &'a SessionId, ttl: TtlRange) ['a] -> bool;
-        update_ttl_with_metadata(id: &'a SessionId, ttl: TtlRange) ['a] -> Option<Snapshot>;
-        remove_all(id: &'a SessionId, if_seen: Option<&'b Snapshot>) ['a, 'b] -> bool;
-        expires_in(id: &'a SessionId) ['a] -> Option<Duration>;
-        get(id: &'a SessionId, key: &'b str) ['a, 'b] -> Option<Box<RawValue>>;
-        get_with_metadata(id: &'a SessionId, key: &'b str) ['a, 'b] -> Option<Snapshot>;
-        contains(id: &'a SessionId, key: &'b str) ['a, 'b] -> bool;
-        get_size(id: &'a SessionId) ['a] -> usize;
-        swap_item(
-            id: &'a SessionId,
-            key: &'b str,
-            seen: Option<&'c RawValue>,
-            new: Option<&'d RawValue>,
-            options: SwapOptions<'e>
-        ) ['a, 'b, 'c, 'd, 'e] -> ItemSwap;
-        rename(from: &'a SessionId, to: &'b SessionId, options: RenameOptions<'c>)
-            ['a, 'b, 'c] -> bool;
-        sweep() [] -> ();
-    }
+    with_async_methods!(forward);
 
     fn cached(&self, id: &SessionId) -> Option<Snapshot> {
         (**self).cached(id)

@@ -6,6 +6,7 @@ mod common;
 
 mod cluster;
 mod ends;
+mod forwarding;
 mod index;
 mod limits;
 mod logins;

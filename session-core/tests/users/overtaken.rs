@@ -1,44 +1,15 @@
 //! Renewals that an end of the user's sessions overtakes between two of their steps.
 
-use async_trait::async_trait;
-use session_core::{
-    Changes, Error, RenameOptions, Result, SetOptions, Snapshot, TtlRange, UserIndex, Written,
-};
+use session_core::{Error, RenameOptions, Result, UserIndex};
 
-use crate::*;
+use crate::{forwarding::forwarding, *};
 
 /// While a session is renamed, all of bob's sessions are ended by somebody who finds neither: the new
 /// id before the rename, and the old one after it.
 #[derive(Debug)]
 struct EndsDuringRenames(MemoryStorage);
 
-#[async_trait]
-impl Storage for EndsDuringRenames {
-    async fn get_session(&self, id: &SessionId) -> Result<Option<Snapshot>> {
-        self.0.get_session(id).await
-    }
-
-    async fn set_session(
-        &self,
-        id: &SessionId,
-        changes: &Changes,
-        options: SetOptions<'_>,
-    ) -> Result<Written> {
-        self.0.set_session(id, changes, options).await
-    }
-
-    async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {
-        self.0.update_ttl(id, ttl).await
-    }
-
-    async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
-        self.0.remove_all(id, if_seen).await
-    }
-
-    async fn expires_in(&self, id: &SessionId) -> Result<Option<Duration>> {
-        self.0.expires_in(id).await
-    }
-
+forwarding!(EndsDuringRenames {
     async fn rename(
         &self,
         from: &SessionId,
@@ -63,7 +34,7 @@ impl Storage for EndsDuringRenames {
     fn users(&self) -> Option<&dyn UserIndex> {
         self.0.users()
     }
-}
+});
 
 fn manager() -> ManagerBuilder {
     Manager::builder(EndsDuringRenames(MemoryStorage::new())).ttl(TTL)

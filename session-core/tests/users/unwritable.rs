@@ -1,11 +1,9 @@
 //! An index that cannot be written.
 
 use async_trait::async_trait;
-use session_core::{
-    Changes, Error, NewEntry, Result, SetOptions, Snapshot, TtlRange, UserEntry, UserIndex, Written,
-};
+use session_core::{Error, NewEntry, Result, UserEntry, UserIndex};
 
-use crate::*;
+use crate::{forwarding::forwarding, *};
 
 #[derive(Debug)]
 struct Unwritable(MemoryStorage);
@@ -29,37 +27,11 @@ impl UserIndex for Unwritable {
     }
 }
 
-#[async_trait]
-impl Storage for Unwritable {
-    async fn get_session(&self, id: &SessionId) -> Result<Option<Snapshot>> {
-        self.0.get_session(id).await
-    }
-
-    async fn set_session(
-        &self,
-        id: &SessionId,
-        changes: &Changes,
-        options: SetOptions<'_>,
-    ) -> Result<Written> {
-        self.0.set_session(id, changes, options).await
-    }
-
-    async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {
-        self.0.update_ttl(id, ttl).await
-    }
-
-    async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
-        self.0.remove_all(id, if_seen).await
-    }
-
-    async fn expires_in(&self, id: &SessionId) -> Result<Option<Duration>> {
-        self.0.expires_in(id).await
-    }
-
+forwarding!(Unwritable {
     fn users(&self) -> Option<&dyn UserIndex> {
         Some(self)
     }
-}
+});
 
 #[tokio::test]
 async fn g17_no_session_becomes_a_users_before_its_entry_is_written() {
