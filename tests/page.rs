@@ -9,7 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use demo::{server::Server, store::Store};
+use demo::{
+    server::{Server, eventually},
+    store::Store,
+};
 use serde_json::Value;
 
 const HTML: &str = "text/html,application/xhtml+xml,*/*;q=0.8";
@@ -170,7 +173,10 @@ fn the_page_works_while_the_store_is_down() {
     let Store::KeyValue(redis) = &mut store else { unreachable!() };
     redis.kill();
     for mut visitor in [browser, server.client()] {
-        let status: Value = serde_json::from_str(&visitor.get_ok("/status")).unwrap();
+        let mut read = || -> Value { serde_json::from_str(&visitor.get_ok("/status")).unwrap() };
+        // At first the connection is lost; only the attempt to open another one is refused.
+        eventually("the connection is refused", || !read()["store"]["start"].is_null());
+        let status = read();
         assert_eq!(status["store"]["answers"], false);
         assert_eq!(status["store"]["start"], format!("scripts/redis --port {}", redis.port()));
         assert!(visitor.get_ok("/").contains("<h1>"));

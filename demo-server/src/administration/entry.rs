@@ -45,7 +45,7 @@ impl Entry {
             items: session.len(),
             bytes: session.stored().len(),
             expires_in_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX),
-            user: metadata.user(),
+            user: metadata.login.map(|login| login.user),
             created_ms: metadata.created,
         }
     }
@@ -74,10 +74,5 @@ impl Metadata {
             serde_json::from_str(session.stored()).ok();
         let metadata = members.and_then(|members| members.get("$meta").copied());
         metadata.and_then(|text| serde_json::from_str(text.get()).ok()).unwrap_or_default()
-    }
-
-    /// Returns whose session it is, if it is a user's.
-    fn user(&self) -> Option<String> {
-        Some(self.login.as_ref()?.user.clone())
     }
 }

@@ -113,12 +113,7 @@ impl Store {
                 }
             }
         }
-        let is_hashed = self.storage.by_stored_id().is_some();
-        // With hashed ids, the fingerprint of the client's id is the beginning of the stored one.
-        let is_named = |id: &&SessionId| {
-            id.fingerprint() == name
-                || is_hashed && name.len() == 16 && id.as_str().starts_with(name)
-        };
+        let is_named = |id: &&SessionId| id.fingerprint() == name;
         let mut page = None;
         loop {
             let found = self.scanner().scan(page.as_deref()).await?;
