@@ -345,8 +345,9 @@ mod tests {
             };
             let thread = thread::spawn(waits);
             thread::sleep(Duration::from_millis(1));
-            // Fails if the writer creates a file at this moment.
-            while fs::remove_dir_all(directory.path()).is_err() {}
+            // In one step, so that a file which the writer has just created stays.
+            let cleared = tempfile::tempdir().unwrap();
+            fs::rename(directory.path(), cleared.path()).unwrap();
             // The writer that waited need not wait for the one that holds the removed file.
             let file = thread.join().unwrap();
             assert!(is_at(&path(&directory, lock_number(&id("a"))), &file));
