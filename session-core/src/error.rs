@@ -63,6 +63,15 @@ impl Error {
         Self::Storage(StorageError { storage, reason: reason.into() })
     }
 
+    /// Returns the error of a store once more, for another caller whom it concerns.
+    #[cfg(any(feature = "file", feature = "redis"))]
+    pub(crate) fn shared(&self) -> Self {
+        match self {
+            Self::Storage(error) => Self::Storage(error.clone()),
+            _ => Self::Timeout,
+        }
+    }
+
     /// Returns whether the store caused the error: it failed, refused or did not answer in time.
     ///
     /// # Examples

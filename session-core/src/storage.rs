@@ -8,6 +8,8 @@ mod ttl_range;
 #[cfg(any(feature = "file", feature = "memory"))]
 pub(crate) mod user_entries;
 mod users;
+#[cfg(any(feature = "file", feature = "redis"))]
+pub(crate) mod write_groups;
 
 use std::{fmt::Debug, sync::Arc, time::Duration};
 

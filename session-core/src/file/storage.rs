@@ -24,6 +24,7 @@ use super::{
 use crate::{
     Changes, Error, ItemSwap, Page, RenameOptions, Result, Scan, SessionId, SetOptions, Snapshot,
     Storage, SwapOptions, TtlRange, UserIndex, WriteMode, Written,
+    storage::write_groups::{self, Applied, Group, GroupedWrites, WriteGroups},
 };
 
 /// Stores each session in a file of its own, for the processes of one machine.
@@ -44,6 +45,7 @@ pub struct FileStorage {
     locks: Arc<Locks>,
     readers: Arc<ReaderPool>,
     sweeper: Arc<Sweeper>,
+    groups: Arc<WriteGroups>,
 }
 
 impl FileStorage {
@@ -83,6 +85,7 @@ impl FileStorage {
             locks: Arc::new(locks),
             readers: Arc::default(),
             sweeper: Arc::default(),
+            groups: Arc::default(),
         })
     }
 
@@ -92,6 +95,34 @@ impl FileStorage {
             directory.read_with(&id, || readers.add_reader_for_queue())
         };
         self.readers.run(read).await.map_err(|error| storage_error("read", error))
+    }
+
+    async fn write(
+        &self,
+        id: &SessionId,
+        changes: &Changes,
+        options: SetOptions<'_>,
+    ) -> Result<Written> {
+        let (session, changes) = (id.clone(), changes.clone());
+        let (mode, lifetime) = (options.mode, options.lifetime);
+        let is_compared = matches!(mode, WriteMode::UpdateSeen | WriteMode::Retire);
+        let seen = options.seen.filter(|_| is_compared).cloned();
+        let salt = options.salt.map(ToOwned::to_owned);
+        let write = move |directory: &Directory, permit: Permit| {
+            let stored = match directory.read(&session)? {
+                Entry::Unreadable => return Ok(Written::Refused),
+                entry => entry.into_snapshot(),
+            };
+            let options = SetOptions { mode, lifetime, seen: seen.as_ref(), salt: salt.as_deref() };
+            let Some((items, ttl)) = options.apply(&changes, stored.as_ref()) else {
+                return Ok(Written::Refused);
+            };
+            let written = Written::saved(&items);
+            let record = Record { expires: directory.expiry(ttl), items };
+            directory.write(&session, &record, &permit)?;
+            Ok(written)
+        };
+        self.exclusive(&[id], write).await
     }
 
     /// Runs `write` on a blocking thread, with exclusive access to these sessions among the writers
@@ -128,6 +159,42 @@ fn storage_error(verb: &str, error: io::Error) -> Error {
     Error::storage("file", format!("cannot {verb} a session: {error}"))
 }
 
+impl GroupedWrites for FileStorage {
+    const NAME: &'static str = "file";
+
+    fn groups(&self) -> &WriteGroups {
+        &self.groups
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        None
+    }
+
+    async fn write_group(
+        &self,
+        id: &SessionId,
+        group: Group,
+        _: Option<Snapshot>,
+    ) -> Option<Snapshot> {
+        let (session, group) = (id.clone(), Arc::new(group));
+        let writes = group.clone();
+        let write = move |directory: &Directory, permit: Permit| {
+            let stored = directory.read(&session)?.into_snapshot();
+            let Applied { new, answers } = writes.apply(stored.as_ref());
+            if let Some((items, ttl)) = new {
+                let record = Record { expires: directory.expiry(ttl), items };
+                directory.write(&session, &record, &permit)?;
+            }
+            Ok(answers)
+        };
+        let written = self.exclusive(&[id], write).await;
+        if let Some(group) = Arc::into_inner(group) {
+            group.answer(written);
+        }
+        None
+    }
+}
+
 #[async_trait]
 impl Storage for FileStorage {
     async fn get_session(&self, id: &SessionId) -> Result<Option<Snapshot>> {
@@ -140,26 +207,11 @@ impl Storage for FileStorage {
         changes: &Changes,
         options: SetOptions<'_>,
     ) -> Result<Written> {
-        let (session, changes) = (id.clone(), changes.clone());
-        let (mode, lifetime) = (options.mode, options.lifetime);
-        let is_compared = matches!(mode, WriteMode::UpdateSeen | WriteMode::Retire);
-        let seen = options.seen.filter(|_| is_compared).cloned();
-        let salt = options.salt.map(ToOwned::to_owned);
-        let write = move |directory: &Directory, permit: Permit| {
-            let stored = match directory.read(&session)? {
-                Entry::Unreadable => return Ok(Written::Refused),
-                entry => entry.into_snapshot(),
-            };
-            let options = SetOptions { mode, lifetime, seen: seen.as_ref(), salt: salt.as_deref() };
-            let Some((items, ttl)) = options.apply(&changes, stored.as_ref()) else {
-                return Ok(Written::Refused);
-            };
-            let written = Written::saved(&items);
-            let record = Record { expires: directory.expiry(ttl), items };
-            directory.write(&session, &record, &permit)?;
-            Ok(written)
-        };
-        self.exclusive(&[id], write).await
+        if options.mode != WriteMode::Update {
+            return self.write(id, changes, options).await;
+        }
+        let alone = async { Ok((self.write(id, changes, options).await?, None)) };
+        write_groups::update(self, id, changes, options, alone).await
     }
 
     async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {

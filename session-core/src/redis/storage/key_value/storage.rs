@@ -13,11 +13,14 @@ use super::{
     near_cache::Lookup,
     string::{SessionString, look_up},
     update,
-    write_queue::WriteQueues,
 };
 use crate::{
     Changes, Page, RenameOptions, Result, Scan, SessionId, SetOptions, Snapshot, Storage, TtlRange,
-    UserIndex, WriteMode, Written, storage::provided,
+    UserIndex, WriteMode, Written,
+    storage::{
+        provided,
+        write_groups::{self, Group, GroupedWrites, WriteGroups},
+    },
 };
 
 /// Stores each session as one Redis string: the JSON object of its items, with sorted keys.
@@ -32,7 +35,7 @@ use crate::{
 #[derive(Clone)]
 pub struct RedisKeyValueStorage {
     redis: Redis,
-    queues: Arc<WriteQueues>,
+    groups: Arc<WriteGroups>,
 }
 
 impl RedisKeyValueStorage {
@@ -48,7 +51,7 @@ impl RedisKeyValueStorage {
     /// ```
     #[must_use]
     pub fn new(redis: Redis) -> Self {
-        Self { redis, queues: Arc::default() }
+        Self { redis, groups: Arc::default() }
     }
 
     fn has_large(&self, id: &SessionId) -> bool {
@@ -66,12 +69,42 @@ impl RedisKeyValueStorage {
             // Boxed, so that the future of an update, which is far more frequent, stays small.
             WriteMode::Create => Box::pin(update::create(&string, changes, lifetime)).await,
             WriteMode::Update => {
-                update::update(&string, &self.queues, changes, options.seen, lifetime).await
+                let alone = update::update(&string, changes, options.seen, lifetime);
+                write_groups::update(self, id, changes, options, alone).await
             }
             WriteMode::UpdateSeen | WriteMode::Retire => {
                 Box::pin(update::replace_seen(&string, changes, options)).await
             }
         }
+    }
+}
+
+impl GroupedWrites for RedisKeyValueStorage {
+    const NAME: &'static str = "redis";
+
+    fn groups(&self) -> &WriteGroups {
+        &self.groups
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        self.max_latency()
+    }
+
+    async fn write_group(
+        &self,
+        id: &SessionId,
+        group: Group,
+        latest: Option<Snapshot>,
+    ) -> Option<Snapshot> {
+        if !self.has_large(id) && !is_large(group.size()) {
+            return update::write_group(&SessionString::new(&self.redis, id), group, latest).await;
+        }
+        let (redis, id) = (self.redis.clone(), id.clone());
+        let write = async move {
+            Ok(update::write_group(&SessionString::new(&redis, &id), group, latest).await)
+        };
+        // Its writers have been answered, or learn that they are not.
+        self.redis.client().on_large_thread(write).await.unwrap_or_default()
     }
 }
 

@@ -1,10 +1,10 @@
 //! Storing changes: applied to the current session again until no other writer interferes.
 
-use super::{
-    string::{SessionString, Swap},
-    write_queue::{QueuedWriter, WriteQueues},
+use super::string::{SessionString, Swap};
+use crate::{
+    Changes, Lifetime, Result, SetOptions, Snapshot, Written,
+    storage::write_groups::{Applied, Group},
 };
-use crate::{Changes, Lifetime, Result, SetOptions, Snapshot, Written};
 
 /// Stores a new session unless the id is taken.
 pub(super) async fn create(
@@ -28,27 +28,73 @@ pub(super) async fn create(
 }
 
 /// Applies changes to a session that exists. `seen` spares reading it first.
+///
+/// Returns the session as stored, too.
 pub(super) async fn update(
     string: &SessionString<'_>,
-    queues: &WriteQueues,
     changes: &Changes,
     seen: Option<&Snapshot>,
     lifetime: Lifetime,
-) -> Result<Written> {
+) -> Result<(Written, Option<Snapshot>)> {
     let mut base = seen.cloned();
-    let writer = match queues.join(string.id) {
-        Some(writer) => writer,
-        None => {
-            let (swap, new) = attempt(string, changes, base, lifetime).await?;
-            match swap {
-                Swap::Done => return Ok(saved(new.as_ref())),
-                Swap::Gone => return Ok(Written::Refused),
-                Swap::Changed(now) => base = Some(now),
-            }
-            queues.enter(string.id)
+    // Only writers of other processes interfere. Attempts are not limited: one of the writers always
+    // succeeds, and the deadline ends the loop.
+    loop {
+        let (swap, new) = attempt(string, changes, base, lifetime).await?;
+        match swap {
+            Swap::Done => return Ok((new.as_ref().map_or(Written::Saved, Written::saved), new)),
+            Swap::Gone => return Ok((Written::Refused, None)),
+            Swap::Changed(now) => base = Some(now),
         }
-    };
-    Box::pin(update_in_turn(string, &writer, changes, base, lifetime)).await
+    }
+}
+
+/// Applies the writes of a group to a session, and answers them. Returns the session as stored.
+pub(super) async fn write_group(
+    string: &SessionString<'_>,
+    group: Group,
+    latest: Option<Snapshot>,
+) -> Option<Snapshot> {
+    let base = latest.or_else(|| group.seen());
+    match Box::pin(store_group(string, &group, base)).await {
+        Ok((answers, stored)) => {
+            group.answer(Ok(answers));
+            stored
+        }
+        Err(error) => {
+            group.answer(Err(error));
+            None
+        }
+    }
+}
+
+async fn store_group(
+    string: &SessionString<'_>,
+    group: &Group,
+    mut base: Option<Snapshot>,
+) -> Result<(Vec<Written>, Option<Snapshot>)> {
+    let mut is_read = false;
+    loop {
+        if base.is_none() {
+            base = string.read().await?;
+            is_read = true;
+        }
+        let Applied { new, mut answers } = group.apply(base.as_ref());
+        // What one of them has seen may be too old to refuse another one's write.
+        if !is_read && answers.contains(&Written::Refused) {
+            base = None;
+            continue;
+        }
+        let (Some(old), Some((new, ttl))) = (base, new) else { return Ok((answers, None)) };
+        match string.swap(old.stored().as_bytes(), Some(&new), ttl).await? {
+            Swap::Done => return Ok((answers, Some(new))),
+            Swap::Gone => {
+                answers.fill(Written::Refused);
+                return Ok((answers, None));
+            }
+            Swap::Changed(now) => (base, is_read) = (Some(now), true),
+        }
+    }
 }
 
 /// Applies changes to the session, or replaces it by a marker, if it still is as it was seen.
@@ -70,34 +116,6 @@ pub(super) async fn replace_seen(
     Ok(Written::Refused)
 }
 
-/// Applies changes once the writers of this process before this one are done.
-async fn update_in_turn(
-    string: &SessionString<'_>,
-    writer: &QueuedWriter<'_>,
-    changes: &Changes,
-    mut base: Option<Snapshot>,
-    lifetime: Lifetime,
-) -> Result<Written> {
-    let mut latest = string.operation.within(writer.turn()).await?;
-    if let Some(latest) = latest.take() {
-        base = Some(latest);
-    }
-    // Only writers of other processes interfere now. Attempts are not limited: one of the writers
-    // always succeeds, and the deadline ends the loop.
-    loop {
-        let (swap, new) = attempt(string, changes, base, lifetime).await?;
-        match swap {
-            Swap::Done => {
-                let written = saved(new.as_ref());
-                *latest = new;
-                return Ok(written);
-            }
-            Swap::Gone => return Ok(Written::Refused),
-            Swap::Changed(now) => base = Some(now),
-        }
-    }
-}
-
 /// Applies changes to `base`, or to what is read, and stores the result if the session is still
 /// that. Returns the result too.
 async fn attempt(
@@ -112,9 +130,4 @@ async fn attempt(
     let (Some(old), Some((new, ttl))) = (base, applied) else { return Ok((Swap::Gone, None)) };
     let swap = string.swap(old.stored().as_bytes(), Some(&new), ttl).await?;
     Ok((swap, Some(new)))
-}
-
-/// Returns the result of an attempt that has stored this session.
-fn saved(new: Option<&Snapshot>) -> Written {
-    new.map_or(Written::Saved, Written::saved)
 }
