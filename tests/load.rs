@@ -67,10 +67,10 @@ fn run(storage: &str, store: &Store) {
             Size { connections: 2_000, at_once: 100, rate, sessions: 100_000, length: seconds(60) },
             if is_file { seconds(120) } else { seconds(30) },
         ),
-        false => (
-            Size { connections: 200, at_once: 10, rate, sessions: 2_000, length: seconds(2) },
-            seconds(8),
-        ),
+        false => {
+            let sessions = if is_file { 1_000 } else { 2_000 };
+            (Size { connections: 200, at_once: 10, rate, sessions, length: seconds(2) }, seconds(8))
+        }
     };
     let max_age = format!("{}s", ttl.as_secs());
     let server = store.serve(&[

@@ -266,3 +266,6 @@ impl Waiting {
         self.lifetime == next.lifetime && !self.changes.has_meta() && !next.changes.has_meta()
     }
 }
+
+#[cfg(test)]
+mod tests;
