@@ -101,6 +101,7 @@ impl Operation<'_> {
                     return Ok(Value::Nil);
                 }
                 Verdict::NoScript => return Err(ExchangeError::NoScript),
+                Verdict::UnknownSyntax => return Err(ExchangeError::UnknownSyntax),
                 Verdict::Refused => {
                     watch.request_check();
                     Box::pin(self.pause(&error)).await?;

@@ -16,6 +16,8 @@ pub(super) enum Verdict {
     WrongType,
     /// The server does not know the script.
     NoScript,
+    /// The server does not know the command in this form.
+    UnknownSyntax,
     /// The server did not execute the command, and may do so in a moment.
     Refused,
     /// The server was made a replica: another one may have become the master.
@@ -38,6 +40,7 @@ pub(super) fn judge(error: &RedisError) -> Verdict {
         ) => Verdict::Refused,
         ErrorKind::Server(Server::Moved) => Verdict::Redirected { for_good: true },
         ErrorKind::Server(Server::Ask) => Verdict::Redirected { for_good: false },
+        ErrorKind::Server(_) if error.detail() == Some("syntax error") => Verdict::UnknownSyntax,
         ErrorKind::Server(_) => Verdict::Failed,
         ErrorKind::Extension => match code(error) {
             Some("WRONGTYPE") => Verdict::WrongType,
@@ -62,6 +65,8 @@ fn code(error: &RedisError) -> Option<&str> {
 pub(super) enum ExchangeError {
     /// The server does not know the script: send its text.
     NoScript,
+    /// The server does not know the command in this form, and has not executed it.
+    UnknownSyntax,
     Other(Error),
 }
 
@@ -75,6 +80,7 @@ impl From<ExchangeError> for Error {
     fn from(error: ExchangeError) -> Self {
         match error {
             ExchangeError::NoScript => Error::storage("redis", "answered NOSCRIPT"),
+            ExchangeError::UnknownSyntax => Error::storage("redis", "answered ERR syntax error"),
             ExchangeError::Other(error) => error,
         }
     }

@@ -1,11 +1,15 @@
 //! One storage operation: its key, its deadline, its commands.
 
-use std::{future::Future, sync::Arc};
+use std::{
+    future::Future,
+    sync::{Arc, atomic::Ordering},
+};
 
 use deadpool_redis::redis::{Cmd, Value};
 use tokio::time::Instant;
 
 use super::{
+    connection::newest_epoch,
     effect::Effect,
     failure::ExchangeError,
     handle::Client,
@@ -43,6 +47,28 @@ impl<'a> Operation<'a> {
     /// one.
     pub(crate) async fn send(&self, command: &Cmd, effect: Effect) -> Result<Value> {
         self.exchange(command, effect).await.map_err(Error::from)
+    }
+
+    /// Sends a command that only newer servers know. Returns `None` if this one does not.
+    ///
+    /// That is found out with the first command after a connection was opened, and no command is
+    /// sent until the next one is.
+    pub(crate) async fn send_if_known(
+        &self,
+        command: impl FnOnce() -> Cmd,
+        effect: Effect,
+    ) -> Result<Option<Value>> {
+        let newest = newest_epoch();
+        if self.client.unknown_at.load(Ordering::Relaxed) == newest {
+            return Ok(None);
+        }
+        match self.exchange(&command(), effect).await {
+            Err(ExchangeError::UnknownSyntax) => {
+                self.client.unknown_at.store(newest, Ordering::Relaxed);
+                Ok(None)
+            }
+            answer => answer.map(Some).map_err(Error::from),
+        }
     }
 
     /// Runs a script. One round trip, or two if the server does not know the script yet.

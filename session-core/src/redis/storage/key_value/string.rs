@@ -82,8 +82,49 @@ impl<'a> SessionString<'a> {
         Ok(is_empty.then_some(text))
     }
 
-    /// Stores `new`, or removes the session, if `old` is what is stored. One round trip.
+    /// Stores `new`, or removes the session, if `old` is what is stored. One round trip, and another
+    /// one if it is not and the server compares by itself.
     pub(super) async fn swap(
+        &self,
+        old: &[u8],
+        new: Option<&Snapshot>,
+        ttl: Duration,
+    ) -> Result<Swap> {
+        // With a near cache the server has to track the new text in the same step.
+        if let Some(new) = new.filter(|_| self.near_cache.is_none())
+            && let Some(swap) = self.swap_natively(old, new, ttl).await?
+        {
+            return Ok(swap);
+        }
+        self.swap_by_script(old, new, ttl).await
+    }
+
+    /// Stores `new` if `old` is what is stored, if the server has a command for that: Valkey 8.1,
+    /// Redis 8.4.
+    async fn swap_natively(
+        &self,
+        old: &[u8],
+        new: &Snapshot,
+        ttl: Duration,
+    ) -> Result<Option<Swap>> {
+        let set = || {
+            let mut set = cmd("SET");
+            set.arg(self.operation.key()).arg(new.stored());
+            set.arg("IFEQ").arg(old).arg("PX").arg(millis(ttl));
+            set
+        };
+        self.operation.note_size(new.stored().len());
+        Ok(match self.operation.send_if_known(set, Effect::Once).await? {
+            None => None,
+            Some(Value::Okay) => Some(Swap::Done),
+            Some(_) => {
+                let now = Box::pin(self.fetch(Lookup::Busy)).await?;
+                Some(now.map_or(Swap::Gone, Swap::Changed))
+            }
+        })
+    }
+
+    async fn swap_by_script(
         &self,
         old: &[u8],
         new: Option<&Snapshot>,
