@@ -38,6 +38,16 @@ impl Wire {
         self.proxy.reset();
         commands
     }
+
+    /// Returns the command that compares and sets a string.
+    fn swap(&self) -> &'static str {
+        if compares_itself(&self.server) { "SET" } else { "EVALSHA" }
+    }
+}
+
+/// Returns whether the server has a command that compares and sets a string.
+fn compares_itself(server: &RedisServer) -> bool {
+    !server.cli(&["SET", "x", "1", "IFEQ", "2"]).contains("syntax error")
 }
 
 #[tokio::test]
@@ -51,12 +61,14 @@ async fn key_value_reads_with_one_command_and_writes_with_at_most_two() {
     assert_eq!(wire.sent(), ["GET"], "read");
     let update = SetOptions::update(TTL).seen(seen.as_ref());
     storage.set_session(&a, &change(r#"{"b":2}"#), update).await.unwrap();
-    assert_eq!(wire.sent(), ["EVALSHA"], "update with a current snapshot");
+    let swap = wire.swap();
+    assert_eq!(wire.sent(), [swap], "update with a current snapshot");
     storage.set_session(&a, &change(r#"{"c":3}"#), UPDATE).await.unwrap();
-    assert_eq!(wire.sent(), ["GET", "EVALSHA"], "update");
-    // `seen` is outdated by now. The answer that says so contains the current text.
+    assert_eq!(wire.sent(), ["GET", swap], "update");
+    // `seen` is outdated by now. The answer of a script that says so contains the current text.
     storage.set_session(&a, &change(r#"{"d":4}"#), update).await.unwrap();
-    assert_eq!(wire.sent(), ["EVALSHA", "EVALSHA"], "update with an outdated snapshot");
+    let expected = if swap == "SET" { &["SET", "GET", "SET"][..] } else { &[swap, swap] };
+    assert_eq!(wire.sent(), expected, "update with an outdated snapshot");
     storage.update_ttl(&a, TtlRange::at_least(TTL)).await.unwrap();
     assert_eq!(wire.sent(), ["EVALSHA"], "extension");
     storage.expires_in(&a).await.unwrap();
@@ -73,6 +85,34 @@ async fn key_value_reads_with_one_command_and_writes_with_at_most_two() {
     wire.sent();
     assert!(storage.remove_all(&b, None).await.unwrap());
     assert_eq!(wire.sent(), ["EVALSHA"], "removal");
+}
+
+#[tokio::test]
+async fn the_servers_own_comparison_is_used_if_it_has_one() {
+    let server = RedisServer::start();
+    let has_one = compares_itself(&server);
+    let proxy = Proxy::before(server.port());
+    let storage = RedisKeyValueStorage::new(Redis::builder(proxy.url()).build().unwrap());
+    let (a, change) = (id("a"), |value: usize| changes(&format!(r#"{{"a":{value}}}"#), &[]));
+    storage.set_session(&a, &change(0), CREATE).await.unwrap();
+    for connection in 0..2 {
+        proxy.reset();
+        for value in 1..=3 {
+            let seen = storage.get_session(&a).await.unwrap();
+            let update = SetOptions::update(TTL).seen(seen.as_ref());
+            let written = storage.set_session(&a, &change(value), update).await.unwrap();
+            assert_eq!(written, Written::Saved);
+        }
+        assert_eq!(json(&storage, &a).await, r#"{"a":3}"#);
+        let commands = proxy.commands();
+        let count = |name: &str| commands.iter().filter(|command| *command == name).count();
+        // A server without it is asked once for each connection.
+        assert_eq!(count("SET"), if has_one { 3 } else { 1 }, "{connection}: {commands:?}");
+        assert_eq!(count("EVALSHA"), if has_one { 0 } else { 3 }, "{connection}: {commands:?}");
+        server.cli(&["CLIENT", "KILL", "TYPE", "normal"]);
+        // The next command finds out.
+        while storage.get_session(&a).await.is_err() {}
+    }
 }
 
 #[tokio::test]
@@ -203,7 +243,8 @@ async fn lifetimes_take_no_round_trip_of_their_own() {
     // Reading an item, changing it, adding to it, and reading the time left.
     let plain: [&[&str]; 4] = [&["HGET"], &["EVALSHA"], &["HMGET", "EVALSHA"], &["EVALSHA"]];
     let limited: [&[&str]; 4] = [&["HMGET"], &["EVALSHA"], &["HMGET", "EVALSHA"], &["EVALSHA"]];
-    let whole: [&[&str]; 4] = [&["GET"], &["GET", "EVALSHA"], &["GET", "EVALSHA"], &["EVALSHA"]];
+    let swap = if compares_itself(&RedisServer::start()) { "SET" } else { "EVALSHA" };
+    let whole: [&[&str]; 4] = [&["GET"], &["GET", swap], &["GET", swap], &["EVALSHA"]];
     for (open, absolute, [get, set, update, left]) in [
         (hash, None, plain),
         (hash, Some(TTL * 10), limited),

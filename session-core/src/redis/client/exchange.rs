@@ -101,7 +101,10 @@ impl Operation<'_> {
                     return Ok(Value::Nil);
                 }
                 Verdict::NoScript => return Err(ExchangeError::NoScript),
-                Verdict::UnknownSyntax => return Err(ExchangeError::UnknownSyntax),
+                Verdict::UnknownSyntax => {
+                    supervised.note_lacks_newer_forms();
+                    return Err(ExchangeError::UnknownSyntax);
+                }
                 Verdict::Refused => {
                     watch.request_check();
                     Box::pin(self.pause(&error)).await?;
@@ -132,6 +135,13 @@ impl Operation<'_> {
     /// made for every request.
     async fn rarely<F: Future>(&self, future: F) -> Result<F::Output> {
         Box::pin(self.within(future)).await
+    }
+
+    /// Returns whether the server is known to lack the newer forms of commands.
+    pub(super) fn lacks_newer_forms(&self, effect: Effect) -> bool {
+        let node = self.connections.known_node(self.slot());
+        let role = self.role(effect);
+        node.is_some_and(|node| node.is_ok_and(|node| node.connection(role).lacks_newer_forms()))
     }
 
     fn role(&self, effect: Effect) -> ConnectionRole {

@@ -30,8 +30,6 @@ pub(crate) struct Client {
     pub(super) limits: Limits,
     pub(super) wait_replicas: usize,
     pub(super) large: LargeValues,
-    /// The newest connection when a server did not know a command's newer form. No connection is 0.
-    pub(super) unknown_at: AtomicU64,
     /// Dropped with the client, which ends the supervisors of all its connections.
     pub(super) owned: watch::Sender<()>,
 }
@@ -46,7 +44,6 @@ impl Client {
             limits,
             wait_replicas,
             large: LargeValues::default(),
-            unknown_at: AtomicU64::new(0),
             owned: watch::Sender::new(()),
         }
     }

@@ -1,15 +1,11 @@
 //! One storage operation: its key, its deadline, its commands.
 
-use std::{
-    future::Future,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{future::Future, sync::Arc};
 
 use deadpool_redis::redis::{Cmd, Value};
 use tokio::time::Instant;
 
 use super::{
-    connection::newest_epoch,
     effect::Effect,
     failure::ExchangeError,
     handle::Client,
@@ -49,24 +45,20 @@ impl<'a> Operation<'a> {
         self.exchange(command, effect).await.map_err(Error::from)
     }
 
-    /// Sends a command that only newer servers know. Returns `None` if this one does not.
+    /// Sends the newer form of a command. Returns `None` if the server does not know it.
     ///
-    /// That is found out with the first command after a connection was opened, and no command is
-    /// sent until the next one is.
+    /// That is found out by the first command after a connection was opened, and none is sent again
+    /// before the next one is.
     pub(crate) async fn send_if_known(
         &self,
         command: impl FnOnce() -> Cmd,
         effect: Effect,
     ) -> Result<Option<Value>> {
-        let newest = newest_epoch();
-        if self.client.unknown_at.load(Ordering::Relaxed) == newest {
+        if self.lacks_newer_forms(effect) {
             return Ok(None);
         }
         match self.exchange(&command(), effect).await {
-            Err(ExchangeError::UnknownSyntax) => {
-                self.client.unknown_at.store(newest, Ordering::Relaxed);
-                Ok(None)
-            }
+            Err(ExchangeError::UnknownSyntax) => Ok(None),
             answer => answer.map(Some).map_err(Error::from),
         }
     }

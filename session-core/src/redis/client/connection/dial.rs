@@ -56,6 +56,7 @@ impl Target {
         if self.listener.is_some() {
             self.track(&mut connection).await?;
         }
+        self.set_lacks_newer_forms(false);
         Ok(Dialled { connection, address: endpoint.to_string() })
     }
 

@@ -24,7 +24,7 @@ mod supervisor;
 mod target;
 
 pub(crate) use endpoint::{Endpoint, PasswordSource};
-pub(super) use multiplexed::{Connection, ConnectionWatch, newest_epoch};
+pub(super) use multiplexed::{Connection, ConnectionWatch};
 pub(crate) use sentinel::Sentinels;
 pub(crate) use server::Server;
 pub(super) use supervised::SupervisedConnection;

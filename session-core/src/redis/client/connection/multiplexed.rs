@@ -174,18 +174,12 @@ impl Connection {
     }
 }
 
-/// The number of the newest connection of this process, 0 before the first.
-static NEWEST: AtomicU64 = AtomicU64::new(0);
-
-/// Returns the number of the newest connection of this process, 0 before the first.
-pub(crate) fn newest_epoch() -> u64 {
-    NEWEST.load(Ordering::Relaxed)
-}
-
 impl ConnectionWatch {
     fn new() -> Self {
+        static EPOCHS: AtomicU64 = AtomicU64::new(1);
+
         Self {
-            epoch: NEWEST.fetch_add(1, Ordering::Relaxed) + 1,
+            epoch: EPOCHS.fetch_add(1, Ordering::Relaxed),
             confirmations: Confirmations::default(),
             is_lost: AtomicBool::new(false),
             lost: Notify::new(),

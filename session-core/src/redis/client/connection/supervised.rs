@@ -100,6 +100,16 @@ impl SupervisedConnection {
         self.target.demote();
     }
 
+    /// Returns whether the server is known to lack the newer forms of commands.
+    pub(crate) fn lacks_newer_forms(&self) -> bool {
+        self.target.lacks_newer_forms()
+    }
+
+    /// Notes that the server lacks them.
+    pub(crate) fn note_lacks_newer_forms(&self) {
+        self.target.set_lacks_newer_forms(true);
+    }
+
     /// Returns since when requests fail at once, or `None` if they do not.
     pub(crate) fn down_since(&self) -> Option<Instant> {
         self.target.down().map(|(_, since)| since)

@@ -80,6 +80,8 @@ pub(crate) struct Target {
     confirmed_writes: Pool,
     /// The server does not announce changes.
     is_silent: AtomicBool,
+    /// The server did not know the newer form of a command, and no connection was opened since.
+    lacks_newer_forms: AtomicBool,
 }
 
 impl Target {
@@ -100,6 +102,7 @@ impl Target {
             main: Pool::new(limits.main_connections),
             confirmed_writes: Pool::new(limits.confirmed_writes_connections),
             is_silent: AtomicBool::new(false),
+            lacks_newer_forms: AtomicBool::new(false),
         }
     }
 
@@ -126,6 +129,16 @@ impl Target {
     /// Returns whether the server is known to be a replica.
     pub(super) fn is_demoted(&self) -> bool {
         self.condition.borrow().is_demoted
+    }
+
+    /// Returns whether the server is known to lack the newer forms of commands.
+    pub(super) fn lacks_newer_forms(&self) -> bool {
+        self.lacks_newer_forms.load(Ordering::Relaxed)
+    }
+
+    /// Notes whether the server lacks them. Another server may be behind a new connection.
+    pub(super) fn set_lacks_newer_forms(&self, lacks: bool) {
+        self.lacks_newer_forms.store(lacks, Ordering::Relaxed);
     }
 
     /// Returns whether every thread may dial at any time.
