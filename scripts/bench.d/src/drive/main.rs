@@ -3,6 +3,7 @@
 mod against;
 mod at_rest;
 mod comparison;
+mod hot;
 mod load;
 mod machine;
 mod plan;
@@ -31,11 +32,16 @@ fn main() -> Result {
             let results = at_rest::measure(&Redis::start()?, at_rest::EFFORT)?;
             return write(directory, &report::at_rest_alone(&results), None);
         }
+        ["writes", directory] => {
+            let results = hot::measure(&Redis::start()?, hot::EFFORT)?;
+            let picture = svg::writers(&results);
+            return write(directory, &report::writes_alone(&results), Some(&picture));
+        }
         ["against", directory] => {
             let results = against::measure(&Redis::start()?)?;
             return write(directory, &report::against(&results), None);
         }
-        _ => return Err("usage: drive full|quick|smoke|at-rest|against DIRECTORY".into()),
+        _ => return Err("usage: drive full|quick|smoke|at-rest|writes|against DIRECTORY".into()),
     };
     let results = plan::run(&profile)?;
     write(directory, &report::markdown(&profile, &results), Some(&svg::picture(&results)))

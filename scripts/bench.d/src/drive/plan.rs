@@ -4,6 +4,7 @@ use crate::{
     Result,
     at_rest::{self, AtRest},
     comparison::{self, Case, Conditions, Effort, Outcome},
+    hot::{self, Hot},
     load::{self, Load, LoadOptions},
     redis::Redis,
     serial::{self, Count},
@@ -17,6 +18,8 @@ pub(crate) struct Profile {
     pub(crate) main: Effort,
     /// For everything else. `None` omits it.
     pub(crate) rest: Option<Effort>,
+    /// For writes, to many sessions and to one.
+    pub(crate) hot: Option<Effort>,
     /// For hashed ids and encrypted items.
     pub(crate) at_rest: Option<Effort>,
 }
@@ -43,6 +46,7 @@ pub(crate) struct Results {
     pub(crate) sizes: Vec<Comparison>,
     pub(crate) interference: Vec<Interference>,
     pub(crate) counts: Vec<Count>,
+    pub(crate) hot: Option<Hot>,
     pub(crate) at_rest: Option<AtRest>,
 }
 
@@ -123,7 +127,8 @@ pub(crate) const TARGETS: &[Target] = &[
     },
 ];
 
-pub(crate) const USUAL: Conditions = Conditions { workers: 1, connections: 32, sessions: Sessions::USUAL };
+pub(crate) const USUAL: Conditions =
+    Conditions { workers: 1, connections: 32, sessions: Sessions::USUAL };
 
 const SIZES: [usize; 9] = [100, 300, 1_000, 3_000, 10_000, 30_000, 100_000, 1_000_000, 10_000_000];
 
@@ -131,18 +136,19 @@ impl Profile {
     pub(crate) fn full() -> Self {
         let main = Effort { rounds: 4, seconds: 2, warms_up: true };
         let rest = Some(Effort { rounds: 2, seconds: 1, warms_up: true });
-        Self { name: "full", main, rest, at_rest: Some(at_rest::EFFORT) }
+        let (hot, at_rest) = (Some(hot::EFFORT), Some(at_rest::EFFORT));
+        Self { name: "full", main, rest, hot, at_rest }
     }
 
     pub(crate) fn quick() -> Self {
         let main = Effort { rounds: 5, seconds: 2, warms_up: true };
-        Self { name: "quick", main, rest: None, at_rest: None }
+        Self { name: "quick", main, rest: None, hot: None, at_rest: None }
     }
 
     pub(crate) fn smoke() -> Self {
         let once = Effort { rounds: 1, seconds: 1, warms_up: true };
         let at_rest = Some(Effort { warms_up: false, ..once });
-        Self { name: "smoke", main: once, rest: Some(once), at_rest }
+        Self { name: "smoke", main: once, rest: Some(once), hot: at_rest, at_rest }
     }
 }
 
@@ -190,8 +196,9 @@ pub(crate) fn run(profile: &Profile) -> Result<Results> {
             interference.push(measure_interference(&redis, storage, effort)?);
         }
     }
+    let hot = profile.hot.map(|effort| hot::measure(&redis, effort)).transpose()?;
     let at_rest = profile.at_rest.map(|effort| at_rest::measure(&redis, effort)).transpose()?;
-    Ok(Results { main, variations, sizes, interference, counts, at_rest })
+    Ok(Results { main, variations, sizes, interference, counts, hot, at_rest })
 }
 
 fn targets_and_peers() -> Vec<Case> {

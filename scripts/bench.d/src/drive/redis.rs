@@ -1,6 +1,7 @@
 //! The Redis server that the compared servers share.
 
 use std::{
+    ffi::OsStr,
     io::{BufRead, BufReader, Read, Write},
     net::TcpStream,
     process::{Command, Stdio},
@@ -20,8 +21,13 @@ pub(crate) struct Redis {
 
 impl Redis {
     pub(crate) fn start() -> Result<Self> {
+        Self::start_program(OsStr::new("redis-server"))
+    }
+
+    /// Starts a server that may be another one, such as Valkey.
+    pub(crate) fn start_program(program: &OsStr) -> Result<Self> {
         let port = free_port()?;
-        let mut command = Command::new("redis-server");
+        let mut command = Command::new(program);
         command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port"]);
         command.arg(port.to_string()).stdout(Stdio::null());
         Ok(Self { process: Process::listening(&mut command, port)?, port })

@@ -1,6 +1,7 @@
 //! Renders the results as a page.
 
 mod at_rest;
+mod hot;
 
 use std::fmt::Write;
 
@@ -8,6 +9,7 @@ use crate::{
     against::{self, Against},
     at_rest::AtRest,
     comparison::{Case, Outcome},
+    hot::Hot,
     machine,
     plan::{Comparison, Profile, Results, TARGETS},
     server::{Name, Route},
@@ -67,6 +69,9 @@ pub(crate) fn markdown(profile: &Profile, results: &Results) -> String {
     page += "Memory allocations of the server and commands to Redis per request, for sequential \
              requests on a session of 100 bytes.\n\n";
     page += &counts(results);
+    if let Some(results) = &results.hot {
+        page += &hot::section(results);
+    }
     if let Some(results) = &results.at_rest {
         page += &at_rest::section(results);
     }
@@ -76,6 +81,12 @@ pub(crate) fn markdown(profile: &Profile, results: &Results) -> String {
 /// Returns a page with the section about hashed ids and encrypted items alone.
 pub(crate) fn at_rest_alone(results: &AtRest) -> String {
     introduction("at-rest").trim_end().to_owned() + "\n" + &at_rest::section(results)
+}
+
+/// Returns a page with the section about writes alone.
+pub(crate) fn writes_alone(results: &Hot) -> String {
+    let picture = "![Processor time over the number of writers](benchmarks.svg)\n";
+    introduction("writes") + picture + &hot::section(results)
 }
 
 /// Returns a page with the storages beside those of another commit.

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::{
     comparison::Case,
+    hot::{Hot, SERVERS},
     plan::{Comparison, Results},
     server::{Name, Route},
     table::{bytes, micros},
@@ -21,15 +22,31 @@ pub(crate) fn picture(results: &Results) -> String {
     canvas.bars(&results.main);
     for route in [Route::Item, Route::Set] {
         if !results.sizes.is_empty() {
-            canvas.lines(&results.sizes, route);
+            let title = format!("{}: {COST} over session size", route.title());
+            let axis = Axis { number: |case| case.conditions.sessions.bytes, label: bytes };
+            canvas.lines(&title, &results.sizes, route, Name::OURS, axis);
         }
     }
-    let Canvas { body, height } = canvas;
-    format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
-         font-family=\"system-ui, sans-serif\" font-size=\"12\">\n\
-         <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n{body}</svg>\n"
-    )
+    if let Some(hot) = &results.hot {
+        canvas.writers(hot);
+    }
+    canvas.finish()
+}
+
+/// Draws processor time over the number of writers of one session.
+pub(crate) fn writers(results: &Hot) -> String {
+    let mut canvas = Canvas { body: String::new(), height: 16.0 };
+    canvas.writers(results);
+    canvas.finish()
+}
+
+const COST: &str = "µs of processor time (server + Redis)";
+
+/// The horizontal axis of a chart, logarithmic.
+#[derive(Clone, Copy)]
+struct Axis {
+    number: fn(&Comparison) -> usize,
+    label: fn(usize) -> String,
 }
 
 struct Canvas {
@@ -38,6 +55,21 @@ struct Canvas {
 }
 
 impl Canvas {
+    fn finish(self) -> String {
+        let Self { body, height } = self;
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
+         font-family=\"system-ui, sans-serif\" font-size=\"12\">\n\
+         <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n{body}</svg>\n"
+        )
+    }
+
+    fn writers(&mut self, results: &Hot) {
+        let title = format!("{}: {COST} over the writers of one session", Route::Set.title());
+        let axis = Axis { number: |case| case.conditions.connections, label: |n| n.to_string() };
+        self.lines(&title, &results.writers, Route::Set, &SERVERS, axis);
+    }
+
     fn bars(&mut self, comparison: &Comparison) {
         let longest = comparison.outcomes.iter().map(|outcome| outcome.cost()).fold(1.0, f64::max);
         let scale = (WIDTH - LABELS - 200.0) / longest;
@@ -65,10 +97,16 @@ impl Canvas {
     }
 
     /// Draws a chart with two logarithmic axes.
-    fn lines(&mut self, comparisons: &[Comparison], route: Route) {
-        let title = route.title();
-        self.heading(&format!("{title}: µs of processor time (server + Redis) over session size"));
-        let size = |comparison: &Comparison| (comparison.conditions.sessions.bytes as f64).log10();
+    fn lines(
+        &mut self,
+        title: &str,
+        comparisons: &[Comparison],
+        route: Route,
+        servers: &[Name],
+        axis: Axis,
+    ) {
+        self.heading(title);
+        let size = |comparison: &Comparison| ((axis.number)(comparison) as f64).log10();
         let (first, last) = (size(&comparisons[0]), size(&comparisons[comparisons.len() - 1]));
         let cost = |comparison: &Comparison, server| {
             let case = Case { server, route };
@@ -77,7 +115,7 @@ impl Canvas {
         };
         let highest = comparisons
             .iter()
-            .flat_map(|comparison| Name::OURS.iter().map(move |&server| cost(comparison, server)))
+            .flat_map(|comparison| servers.iter().map(move |&server| cost(comparison, server)))
             .fold(1.0, f64::max)
             .ceil();
         let top = self.height;
@@ -96,11 +134,11 @@ impl Canvas {
                 x(comparison),
                 top + CHART + 18.0,
                 "middle",
-                &bytes(comparison.conditions.sessions.bytes),
+                &(axis.label)((axis.number)(comparison)),
             );
         }
         // Labels that would overlap are moved apart.
-        let mut ends: Vec<(f64, Name)> = Name::OURS
+        let mut ends: Vec<(f64, Name)> = servers
             .iter()
             .map(|&server| (y(cost(&comparisons[comparisons.len() - 1], server)), server))
             .collect();
