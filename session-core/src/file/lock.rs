@@ -6,6 +6,7 @@ use std::{
     error, fmt,
     fs::{self, File, OpenOptions, TryLockError},
     io::{self, ErrorKind},
+    num::NonZero,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -15,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::{
     cancellation_token::CancellationToken,
@@ -38,12 +39,19 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 /// in order on Tokio's mutexes, so that waiting needs no thread.
 pub(super) struct Locks {
     queues: [Arc<Mutex<()>>; LOCK_COUNT],
+    /// Limits how many threads write at once. More of them hinder each other: creating and renaming
+    /// files changes the one directory.
+    slots: Arc<Semaphore>,
     /// A bit for each lock file that cannot be used.
     unusable: AtomicU64,
 }
 
-/// The mutexes of some locks, held against other writers of this process.
-pub(super) struct ProcessGuard(Vec<(usize, OwnedMutexGuard<()>)>);
+/// The mutexes of some locks, held against other writers of this process, and a slot.
+pub(super) struct ProcessGuard {
+    mutexes: Vec<(usize, OwnedMutexGuard<()>)>,
+    /// `None` once the writer has had to wait for another process, which may be stopped.
+    slot: Option<OwnedSemaphorePermit>,
+}
 
 /// Some locks, held against every other writer.
 ///
@@ -62,7 +70,12 @@ pub(super) struct UnusableLock {
 
 impl Locks {
     pub(super) fn new() -> Self {
-        Self { queues: std::array::from_fn(|_| Arc::default()), unusable: AtomicU64::new(0) }
+        let slots = thread::available_parallelism().map_or(2, NonZero::get).clamp(2, 8);
+        Self {
+            queues: std::array::from_fn(|_| Arc::default()),
+            slots: Arc::new(Semaphore::new(slots)),
+            unusable: AtomicU64::new(0),
+        }
     }
 
     /// Checks that every lock file can be locked: one that cannot would fail for its sessions only.
@@ -79,17 +92,18 @@ impl Locks {
         Ok(())
     }
 
-    /// Waits until no other writer in this process holds the locks of these sessions.
+    /// Waits until no other writer in this process holds the locks of these sessions, and there is a
+    /// slot.
     pub(super) async fn lock_in_process(&self, ids: &[&SessionId]) -> ProcessGuard {
         let mut numbers: Vec<_> = ids.iter().map(|id| lock_number(id)).collect();
         // Always in the same order, to avoid deadlocks.
         numbers.sort_unstable();
         numbers.dedup();
-        let mut guards = Vec::with_capacity(numbers.len());
+        let mut mutexes = Vec::with_capacity(numbers.len());
         for number in numbers {
-            guards.push((number, self.queues[number].clone().lock_owned().await));
+            mutexes.push((number, self.queues[number].clone().lock_owned().await));
         }
-        ProcessGuard(guards)
+        ProcessGuard { mutexes, slot: self.slots.clone().acquire_owned().await.ok() }
     }
 
     /// Locks the lock files, too. Blocks this thread while another process holds one of them.
@@ -99,13 +113,13 @@ impl Locks {
     /// If the operation is cancelled, or a file cannot be locked.
     pub(super) fn lock_files(
         &self,
-        process: ProcessGuard,
+        mut process: ProcessGuard,
         directory: &Directory,
         token: &CancellationToken,
     ) -> io::Result<LockGuard> {
-        let mut files = Vec::with_capacity(process.0.len());
-        for (number, _) in &process.0 {
-            let file = lock_file(directory, *number, token);
+        let mut files = Vec::with_capacity(process.mutexes.len());
+        for (number, _) in &process.mutexes {
+            let file = lock_file(directory, *number, token, || process.slot = None);
             self.report(*number, file.as_ref().err());
             files.push(file?);
         }
@@ -123,7 +137,7 @@ impl Locks {
             return Ok(None);
         };
         let file = try_lock_file(directory, number)?;
-        let process = ProcessGuard(vec![(number, guard)]);
+        let process = ProcessGuard { mutexes: vec![(number, guard)], slot: None };
         Ok(file.map(|file| LockGuard { files: vec![file], process }))
     }
 
@@ -148,21 +162,27 @@ impl Locks {
 impl LockGuard {
     /// Returns whether the lock files are still those that other writers would lock.
     pub(super) fn is_current(&self, directory: &Directory) -> bool {
-        let numbers = self.process.0.iter().map(|(number, _)| *number);
+        let numbers = self.process.mutexes.iter().map(|(number, _)| *number);
         numbers.zip(&self.files).all(|(number, file)| is_at(&path(directory, number), file))
     }
 }
 
-/// Locks a file.
+/// Locks a file. Calls `on_wait` before it waits for another process.
 ///
 /// Does not use `File::lock`, which cannot be cancelled while a stopped process holds the lock.
-fn lock_file(directory: &Directory, number: usize, token: &CancellationToken) -> io::Result<File> {
+fn lock_file(
+    directory: &Directory,
+    number: usize,
+    token: &CancellationToken,
+    mut on_wait: impl FnMut(),
+) -> io::Result<File> {
     let mut pause = SHORTEST_PAUSE;
     loop {
         if let Some(file) = try_lock_file(directory, number)? {
             return Ok(file);
         }
         token.check()?;
+        on_wait();
         thread::sleep(pause);
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
@@ -256,6 +276,8 @@ fn lock_number(id: &SessionId) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::{super::clock::Clock, *};
 
     fn directory() -> (tempfile::TempDir, Directory) {
@@ -311,6 +333,44 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn g16_writers_that_wait_for_another_process_keep_no_other_from_writing() {
+        let (_dir, directory) = directory();
+        let (directory, locks) = (Arc::new(directory), Arc::new(Locks::new()));
+        // Ids of different locks, of which another process holds all but the last.
+        let mut ids = BTreeMap::new();
+        for number in 0..400 {
+            let id = id(&format!("a{number}"));
+            ids.insert(lock_number(&id), id);
+        }
+        let (_, free) = ids.pop_last().unwrap();
+        let stopped = Locks::new();
+        let held = ids.values().map(|id| stopped.try_lock(&directory, id).unwrap().unwrap());
+        let held: Vec<_> = held.collect();
+        let (mut cancels, mut waiting) = (Vec::new(), Vec::new());
+        for id in ids.into_values() {
+            let (locks, directory) = (locks.clone(), directory.clone());
+            let (token, cancel) = CancellationToken::new();
+            cancels.push(cancel);
+            waiting.push(tokio::spawn(async move {
+                let guard = locks.lock_in_process(&[&id]).await;
+                let lock = move || locks.lock_files(guard, &directory, &token).map(drop);
+                tokio::task::spawn_blocking(lock).await
+            }));
+        }
+        // They wait by now, as many at once as can.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let lock = async {
+            let guard = locks.lock_in_process(&[&free]).await;
+            locks.lock_files(guard, &directory, &CancellationToken::never()).map(drop)
+        };
+        tokio::time::timeout(Duration::from_secs(20), lock).await.expect("in time").unwrap();
+        drop(held);
+        for waited in waiting {
+            waited.await.unwrap().unwrap().unwrap();
+        }
+    }
+
+    #[tokio::test]
     async fn a_lock_counts_only_while_its_file_is_there() {
         let (_dir, directory) = directory();
         let (held, other) = (Locks::new(), Locks::new());
@@ -341,7 +401,8 @@ mod tests {
             let old = Locks::new().try_lock(&directory, &id("a")).unwrap().unwrap();
             let waiting = directory.clone();
             let waits = move || {
-                lock_file(&waiting, lock_number(&id("a")), &CancellationToken::never()).unwrap()
+                let token = CancellationToken::never();
+                lock_file(&waiting, lock_number(&id("a")), &token, || {}).unwrap()
             };
             let thread = thread::spawn(waits);
             thread::sleep(Duration::from_millis(1));
