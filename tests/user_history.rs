@@ -1,6 +1,6 @@
 //! Histories of users who log in and end sessions on several servers, checked against the rules.
 //!
-//! `HISTORY_SEED` fixes what each browser requests (default: random).
+//! `HISTORY_SEED` fixes what each browser requests, and which servers are killed (default: random).
 
 #[path = "support/demo.rs"]
 mod demo;
@@ -11,52 +11,61 @@ mod user_history;
 use std::{thread, time::Duration};
 
 use demo::{server::Server, store::Store};
-use user_history::{check::check, load::Load, record::Operation};
+use support::redis::RedisServer;
+use user_history::{check::Conditions, run::Run};
 
 const LENGTH: Duration = Duration::from_secs(4);
+const GRACE: Duration = Duration::from_millis(400);
 const RENEWS: [(&str, &str); 2] =
     [("DEMO__SESSION__RENEW_AFTER", "1500ms"), ("DEMO__SESSION__GRACE", "400ms")];
+/// Much shorter than an outage, so that requests fail during it.
+const TIMEOUT: [(&str, &str); 1] = [("DEMO__REDIS__RESPONSE_TIMEOUT", "300ms")];
 
 #[test]
 fn g17_histories_of_users_are_consistent_in_files() {
-    run("file", &Store::file(), &[], false);
+    run("file", &Store::file());
 }
 
 #[test]
 fn g17_histories_of_users_are_consistent_in_redis_strings() {
-    run("redis-key-value", &Store::key_value(), &[], false);
+    run("redis-key-value", &Store::key_value());
 }
 
 #[test]
 fn g17_histories_of_users_are_consistent_in_redis_hashes() {
-    run("redis-hash-table", &Store::hash_table(), &[], false);
+    run("redis-hash-table", &Store::hash_table());
 }
 
 #[test]
 fn g17_histories_of_users_with_renewals_are_consistent_in_files() {
-    run("file, renewals", &Store::file(), &RENEWS, false);
+    run_with_renewals("file, renewals", &Store::file());
 }
 
 #[test]
 fn g17_histories_of_users_with_renewals_are_consistent_in_redis_strings() {
-    run("redis-key-value, renewals", &Store::key_value(), &RENEWS, false);
+    run_with_renewals("redis-key-value, renewals", &Store::key_value());
 }
 
 #[test]
 fn g17_histories_of_users_with_renewals_are_consistent_in_redis_hashes() {
-    run("redis-hash-table, renewals", &Store::hash_table(), &RENEWS, false);
+    run_with_renewals("redis-hash-table, renewals", &Store::hash_table());
 }
 
 #[test]
 fn g17_histories_of_users_with_killed_servers_are_consistent() {
     for store in [Store::file(), Store::key_value(), Store::hash_table()] {
-        run("killed servers", &store, &[], true);
+        let conditions = Conditions { failures: &[0], ..Conditions::default() };
+        let mut run = Run::begin("killed servers", serve(&store, &[]), conditions);
+        run.kill_servers(LENGTH);
+        run.end();
     }
 }
 
 #[test]
 fn g17_histories_of_users_with_a_stopped_redis_are_consistent() {
     for store in [Store::key_value(), Store::hash_table()] {
+        let conditions = Conditions { failures: &[0, 503], ..Conditions::default() };
+        let mut run = Run::begin("stopped Redis", serve(&store, &TIMEOUT), conditions);
         thread::scope(|scope| {
             scope.spawn(|| {
                 thread::sleep(LENGTH / 4);
@@ -64,37 +73,42 @@ fn g17_histories_of_users_with_a_stopped_redis_are_consistent() {
                 thread::sleep(LENGTH / 4);
                 store.redis().resume();
             });
-            run("stopped Redis", &store, &[], true);
+            run.kill_servers(LENGTH);
         });
+        run.end();
     }
 }
 
-/// Runs browsers against three servers, which are killed in turn if there are `kills`.
-fn run(what: &str, store: &Store, settings: &[(&str, &str)], kills: bool) {
-    let mut servers: Vec<Server> = (0..3).map(|_| store.serve(settings)).collect();
-    let ports: Vec<u16> = servers.iter().map(Server::port).collect();
-    let load = Load::start(&ports);
-    if kills {
-        for number in 0..8 {
-            thread::sleep(LENGTH / 8);
-            let server = &mut servers[number % 3];
-            server.kill();
-            server.restart();
+#[test]
+fn g17_histories_of_users_are_consistent_when_redis_is_restarted_from_its_log() {
+    let redis = || RedisServer::start_with(&["--appendonly", "yes", "--appendfsync", "always"]);
+    for mut store in [Store::KeyValue(redis()), Store::HashTable(redis())] {
+        let conditions = Conditions { failures: &[503], ..Conditions::default() };
+        let run = Run::begin("restarted Redis", serve(&store, &TIMEOUT), conditions);
+        for _ in 0..4 {
+            thread::sleep(LENGTH / 5);
+            store.redis_mut().kill();
+            thread::sleep(LENGTH / 20);
+            store.redis_mut().restart();
         }
-    } else {
-        thread::sleep(LENGTH);
+        thread::sleep(LENGTH / 5);
+        run.end();
     }
-    let (seed, events) = load.finish(&ports);
-    let violations = check(&events, kills);
-    assert!(violations.is_empty(), "{what}, seed {seed}: {violations:#?}");
-    let count = |kind: fn(&Operation) -> bool| {
-        events.iter().filter(|event| event.status == 200 && kind(&event.operation)).count()
-    };
-    let logins = count(|operation| matches!(operation, Operation::Login(_)));
-    let ends = count(Operation::is_end);
-    println!("{what}: {} requests, {logins} logins, {ends} ends (seed {seed})", events.len());
-    assert!(logins > 10 && ends > 10, "a history worth checking");
-    for server in &servers {
-        assert!(!server.log().contains("panicked"), "{}", server.log());
-    }
+}
+
+fn run(what: &str, store: &Store) {
+    let run = Run::begin(what, serve(store, &[]), Conditions::default());
+    thread::sleep(LENGTH);
+    run.end();
+}
+
+fn run_with_renewals(what: &str, store: &Store) {
+    let conditions = Conditions { grace: Some(GRACE), ..Conditions::default() };
+    let run = Run::begin(what, serve(store, &RENEWS), conditions);
+    thread::sleep(LENGTH);
+    run.end();
+}
+
+fn serve(store: &Store, settings: &[(&str, &str)]) -> Vec<Server> {
+    (0..3).map(|_| store.serve(settings)).collect()
 }

@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use super::{
-    check::{Rule, check},
+    check::{Conditions, Rule, check},
     record::{Event, Operation},
 };
+
+const GRACE: Duration = Duration::from_millis(100);
+const CONDITIONS: Conditions = Conditions { failures: &[], grace: Some(GRACE) };
 
 /// A request that was under way from `start` to `start + 2`.
 fn event(start: u64, operation: Operation, claim: &str, told: &str, body: &str) -> Event {
@@ -28,7 +31,7 @@ fn list(start: u64, claim: &str, sessions: &[(&str, bool)]) -> Event {
 }
 
 fn broken(events: &[Event]) -> Vec<Rule> {
-    check(events, false).into_iter().map(|(rule, _)| rule).collect()
+    check(events, CONDITIONS).into_iter().map(|(rule, _)| rule).collect()
 }
 
 #[test]

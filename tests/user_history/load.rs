@@ -1,6 +1,7 @@
 //! Browsers that send random requests to random servers.
 
 use std::{
+    collections::BTreeSet,
     env,
     sync::{
         Arc, Mutex,
@@ -11,9 +12,8 @@ use std::{
 };
 
 use fastrand::Rng;
-use serde_json::Value;
 
-use super::record::{Event, Operation};
+use super::record::{Event, Operation, fingerprints};
 use crate::demo::client::Client;
 
 const USERS: [&str; 3] = ["alice", "bob", "carol"];
@@ -31,7 +31,8 @@ struct Log {
 
 /// Browsers at work.
 pub(crate) struct Load {
-    seed: u64,
+    /// What fixes all random choices of a run.
+    pub(crate) seed: u64,
     log: Arc<Log>,
     tabs: Vec<JoinHandle<()>>,
 }
@@ -61,32 +62,33 @@ impl Load {
         Self { seed, log, tabs }
     }
 
-    /// Stops the browsers, ends all sessions of all users, and asks for each id once more.
-    pub(crate) fn finish(self, ports: &[u16]) -> (u64, Vec<Event>) {
+    /// Stops the browsers, ends all sessions of all users, and asks each server for ids once more.
+    pub(crate) fn finish(self, ports: &[u16]) -> Vec<Event> {
         self.log.stopped.store(true, Ordering::Relaxed);
         for tab in self.tabs {
             tab.join().expect("no tab panics");
         }
+        let told = |event: &Event| event.told.clone();
+        let ids: BTreeSet<String> =
+            self.log.events.lock().unwrap().iter().filter_map(told).collect();
+        let mut clients: Vec<Client> = ports.iter().map(|&port| Client::new(port)).collect();
+        let mut ask = |operation: Operation| {
+            for (number, id) in ids.iter().enumerate() {
+                let client = &mut clients[number % ports.len()];
+                self.log.send(client, Some(id.clone()), operation.clone());
+            }
+        };
+        ask(Operation::List);
         let mut client = Client::new(ports[0]);
-        let ids: Vec<String> = self.log.events.lock().unwrap().iter().filter_map(told).collect();
-        for id in &ids {
-            self.log.send(&mut client, Some(id.clone()), Operation::List);
-        }
         for user in USERS {
             self.log.send(&mut client, None, Operation::Login(user.to_owned()));
             let id = client.id.clone();
-            self.log.send(&mut client, id, Operation::EndAll);
+            let ended = self.log.send(&mut client, id, Operation::EndAll);
+            assert!(ended.contains("ended"), "in the end all sessions are ended: {ended}");
         }
-        for id in ids {
-            self.log.send(&mut client, Some(id), Operation::Get);
-        }
-        let events = std::mem::take(&mut *self.log.events.lock().unwrap());
-        (self.seed, events)
+        ask(Operation::Get);
+        std::mem::take(&mut *self.log.events.lock().unwrap())
     }
-}
-
-fn told(event: &Event) -> Option<String> {
-    event.told.clone()
 }
 
 fn use_tab(log: &Log, cookie: &Mutex<Option<String>>, ports: &[u16], mut rng: Rng, user: &str) {
@@ -135,13 +137,4 @@ impl Log {
         self.events.lock().unwrap().push(event);
         body
     }
-}
-
-/// Returns the fingerprints of a list, and whether each is the current one.
-pub(crate) fn fingerprints(body: &str) -> Vec<(String, bool)> {
-    let Ok(Value::Array(sessions)) = serde_json::from_str(body) else { return Vec::new() };
-    let fingerprint = |session: &Value| {
-        Some((session["fingerprint"].as_str()?.to_owned(), session["current"] == true))
-    };
-    sessions.iter().filter_map(fingerprint).collect()
 }

@@ -5,3 +5,5 @@ pub(crate) mod check;
 mod check_tests;
 pub(crate) mod load;
 pub(crate) mod record;
+pub(crate) mod run;
+mod sessions;
