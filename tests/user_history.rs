@@ -5,19 +5,31 @@
 #[path = "support/demo.rs"]
 mod demo;
 mod support;
+
+#[allow(dead_code, reason = "the moments do not matter here")]
+#[path = "failover/outage.rs"]
+mod outage;
+#[allow(dead_code, reason = "there are no applications and no clusters here")]
+#[path = "failover/redis_group.rs"]
+mod redis_group;
 #[path = "user_history/mod.rs"]
 mod user_history;
 
-use std::{thread, time::Duration};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use demo::{server::Server, store::Store};
-use support::redis::RedisServer;
+use outage::Outage;
+use redis_group::RedisGroup;
+use support::{redis::RedisServer, sentinel::RedisSentinel};
 use user_history::{check::Conditions, run::Run};
 
 const LENGTH: Duration = Duration::from_secs(4);
-const GRACE: Duration = Duration::from_millis(400);
+const GRACE: Duration = Duration::from_millis(250);
 const RENEWS: [(&str, &str); 2] =
-    [("DEMO__SESSION__RENEW_AFTER", "1500ms"), ("DEMO__SESSION__GRACE", "400ms")];
+    [("DEMO__SESSION__RENEW_AFTER", "600ms"), ("DEMO__SESSION__GRACE", "250ms")];
 /// Much shorter than an outage, so that requests fail during it.
 const TIMEOUT: [(&str, &str); 1] = [("DEMO__REDIS__RESPONSE_TIMEOUT", "300ms")];
 
@@ -94,6 +106,41 @@ fn g17_histories_of_users_are_consistent_when_redis_is_restarted_from_its_log() 
         thread::sleep(LENGTH / 5);
         run.end();
     }
+}
+
+#[test]
+fn g17_histories_of_users_are_consistent_when_sentinels_fail_over() {
+    let mut runs = (0..5).map(|_| fail_over());
+    assert!(runs.any(|elections| elections == 1), "one of five runs has no second election");
+}
+
+/// Kills the master under the load of servers for each Redis storage. Returns the number of
+/// elections: after a second one nothing is guaranteed, so nothing is checked.
+fn fail_over() -> usize {
+    let mut redis = RedisGroup::Sentinel(RedisSentinel::start());
+    let settings = redis.settings();
+    let runs = ["redis-key-value", "redis-hash-table"].map(|backend| {
+        let prefix = format!("{backend}:");
+        let own = [
+            ("DEMO__SESSION__BACKEND", backend),
+            ("DEMO__REDIS__PREFIX", &prefix),
+            ("DEMO__REDIS__WAIT_REPLICAS", "1"),
+        ];
+        let settings = settings.iter().map(|(name, value)| (*name, value.as_str()));
+        let settings: Vec<_> = settings.chain(own).chain(TIMEOUT).collect();
+        let servers = (0..3).map(|_| Server::start(&settings)).collect();
+        let conditions = Conditions { failures: &[503], ..Conditions::default() };
+        Run::begin(&format!("{backend}, failover"), servers, conditions)
+    });
+    thread::sleep(LENGTH / 4);
+    let (_, elections) = Outage::cause(&mut redis, 1, Instant::now());
+    for run in runs {
+        match elections {
+            1 => run.end(),
+            _ => run.give_up(),
+        }
+    }
+    elections
 }
 
 fn run(what: &str, store: &Store) {

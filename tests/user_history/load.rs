@@ -38,7 +38,9 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    pub(crate) fn start(ports: &[u16]) -> Self {
+    /// Starts browsers. Of their logins and ends one in `one_end_in` is sent, and a read takes the
+    /// place of the others, so that sessions become older.
+    pub(crate) fn start(ports: &[u16], one_end_in: u8) -> Self {
         let seed = env::var("HISTORY_SEED").map_or_else(
             |_| fastrand::u64(..),
             |seed| seed.parse().expect("HISTORY_SEED is a number"),
@@ -56,18 +58,16 @@ impl Load {
                 let (log, cookie, ports) = (log.clone(), cookie.clone(), ports.to_vec());
                 let rng = Rng::with_seed(seed.wrapping_add(browser * TABS + tab));
                 let user = USERS[usize::try_from(browser).unwrap() % USERS.len()];
-                tabs.push(thread::spawn(move || use_tab(&log, &cookie, &ports, rng, user)));
+                let mut tab = Tab { log, cookie, ports, rng, user, one_end_in };
+                tabs.push(thread::spawn(move || tab.use_it()));
             }
         }
         Self { seed, log, tabs }
     }
 
     /// Stops the browsers, ends all sessions of all users, and asks each server for ids once more.
-    pub(crate) fn finish(self, ports: &[u16]) -> Vec<Event> {
-        self.log.stopped.store(true, Ordering::Relaxed);
-        for tab in self.tabs {
-            tab.join().expect("no tab panics");
-        }
+    pub(crate) fn finish(mut self, ports: &[u16]) -> Vec<Event> {
+        self.stop();
         let told = |event: &Event| event.told.clone();
         let ids: BTreeSet<String> =
             self.log.events.lock().unwrap().iter().filter_map(told).collect();
@@ -89,20 +89,62 @@ impl Load {
         ask(Operation::Get);
         std::mem::take(&mut *self.log.events.lock().unwrap())
     }
+
+    /// Stops the browsers.
+    pub(crate) fn stop(&mut self) {
+        self.log.stopped.store(true, Ordering::Relaxed);
+        for tab in self.tabs.drain(..) {
+            tab.join().expect("no tab panics");
+        }
+    }
 }
 
-fn use_tab(log: &Log, cookie: &Mutex<Option<String>>, ports: &[u16], mut rng: Rng, user: &str) {
-    let mut clients: Vec<Client> = ports.iter().map(|&port| Client::new(port)).collect();
-    let mut listed: Vec<String> = Vec::new();
-    while !log.stopped.load(Ordering::Relaxed) {
-        let claim = cookie.lock().unwrap().clone();
-        let operation = match rng.u32(0..100) {
-            0..3 => Operation::Login(USERS[rng.usize(0..USERS.len())].to_owned()),
-            _ if claim.is_none() => Operation::Login(user.to_owned()),
-            3..6 => Operation::Login(user.to_owned()),
-            6..30 => Operation::Set(log.number.fetch_add(1, Ordering::Relaxed)),
-            30..60 => Operation::Get,
-            60..90 => Operation::List,
+/// A tab of a browser.
+struct Tab {
+    log: Arc<Log>,
+    cookie: Arc<Mutex<Option<String>>>,
+    ports: Vec<u16>,
+    rng: Rng,
+    user: &'static str,
+    one_end_in: u8,
+}
+
+impl Tab {
+    /// Sends requests until the load is stopped.
+    fn use_it(&mut self) {
+        let mut clients: Vec<Client> = self.ports.iter().map(|&port| Client::new(port)).collect();
+        let mut listed: Vec<String> = Vec::new();
+        while !self.log.stopped.load(Ordering::Relaxed) {
+            let claim = self.cookie.lock().unwrap().clone();
+            let operation = self.operation(claim.is_some(), &listed);
+            let client = &mut clients[self.rng.usize(0..self.ports.len())];
+            let before = claim.clone();
+            let body = self.log.send(client, claim, operation.clone());
+            if client.id != before {
+                self.cookie.lock().unwrap().clone_from(&client.id);
+            }
+            if operation == Operation::List {
+                listed =
+                    fingerprints(&body).into_iter().map(|(fingerprint, _)| fingerprint).collect();
+            }
+            thread::sleep(Duration::from_millis(self.rng.u64(0..20)));
+        }
+    }
+
+    fn operation(&mut self, has_cookie: bool, listed: &[String]) -> Operation {
+        let rng = &mut self.rng;
+        if !has_cookie {
+            let is_own = rng.u8(0..10) > 0;
+            let user = if is_own { self.user } else { USERS[rng.usize(0..USERS.len())] };
+            return Operation::Login(user.to_owned());
+        }
+        match rng.u8(0..100) {
+            0..24 => Operation::Set(self.log.number.fetch_add(1, Ordering::Relaxed)),
+            24..54 => Operation::Get,
+            54..84 => Operation::List,
+            _ if rng.u8(0..self.one_end_in) > 0 => Operation::Get,
+            84..87 => Operation::Login(USERS[rng.usize(0..USERS.len())].to_owned()),
+            87..90 => Operation::Login(self.user.to_owned()),
             90..94 => Operation::Logout,
             94..97 if !listed.is_empty() => {
                 Operation::EndOne(listed[rng.usize(0..listed.len())].clone())
@@ -110,17 +152,7 @@ fn use_tab(log: &Log, cookie: &Mutex<Option<String>>, ports: &[u16], mut rng: Rn
             97..99 => Operation::EndOthers,
             99 => Operation::EndAll,
             _ => Operation::Get,
-        };
-        let client = &mut clients[rng.usize(0..ports.len())];
-        let before = claim.clone();
-        let body = log.send(client, claim, operation.clone());
-        if client.id != before {
-            cookie.lock().unwrap().clone_from(&client.id);
         }
-        if operation == Operation::List {
-            listed = fingerprints(&body).into_iter().map(|(fingerprint, _)| fingerprint).collect();
-        }
-        thread::sleep(Duration::from_millis(rng.u64(0..20)));
     }
 }
 
