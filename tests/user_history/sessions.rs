@@ -192,7 +192,9 @@ impl<'a> Sessions<'a> {
                             Operation::EndOne(fingerprint) => {
                                 self.of_fingerprint(fingerprint).is_none_or(|it| it == number)
                             }
-                            Operation::EndOthers => !is_own,
+                            // Another request that renews the id meanwhile makes it look like
+                            // that of another session.
+                            Operation::EndOthers => !is_own || self.conditions.grace.is_some(),
                             _ => true,
                         };
                         may_be_anybodys || is_same_user && is_meant
