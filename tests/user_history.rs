@@ -97,13 +97,13 @@ fn g17_histories_of_users_are_consistent_when_redis_is_restarted_from_its_log() 
     for mut store in [Store::KeyValue(redis()), Store::HashTable(redis())] {
         let conditions = Conditions { failures: &[503], ..Conditions::default() };
         let run = Run::begin("restarted Redis", serve(&store, &TIMEOUT), conditions);
-        for _ in 0..4 {
-            thread::sleep(LENGTH / 5);
+        for _ in 0..8 {
+            // As long as it takes until all servers are connected again, and half as long.
+            thread::sleep(LENGTH / 8);
             store.redis_mut().kill();
-            thread::sleep(LENGTH / 20);
             store.redis_mut().restart();
         }
-        thread::sleep(LENGTH / 5);
+        thread::sleep(LENGTH / 8);
         run.end();
     }
 }

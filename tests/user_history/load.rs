@@ -38,9 +38,8 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Starts browsers. Of their logins and ends one in `one_end_in` is sent, and a read takes the
-    /// place of the others, so that sessions become older.
-    pub(crate) fn start(ports: &[u16], one_end_in: u8) -> Self {
+    /// Starts browsers. `ends` is the percentage of requests that log in or end sessions.
+    pub(crate) fn start(ports: &[u16], ends: u8) -> Self {
         let seed = env::var("HISTORY_SEED").map_or_else(
             |_| fastrand::u64(..),
             |seed| seed.parse().expect("HISTORY_SEED is a number"),
@@ -58,7 +57,7 @@ impl Load {
                 let (log, cookie, ports) = (log.clone(), cookie.clone(), ports.to_vec());
                 let rng = Rng::with_seed(seed.wrapping_add(browser * TABS + tab));
                 let user = USERS[usize::try_from(browser).unwrap() % USERS.len()];
-                let mut tab = Tab { log, cookie, ports, rng, user, one_end_in };
+                let mut tab = Tab { log, cookie, ports, rng, user, ends };
                 tabs.push(thread::spawn(move || tab.use_it()));
             }
         }
@@ -106,7 +105,7 @@ struct Tab {
     ports: Vec<u16>,
     rng: Rng,
     user: &'static str,
-    one_end_in: u8,
+    ends: u8,
 }
 
 impl Tab {
@@ -138,19 +137,22 @@ impl Tab {
             let user = if is_own { self.user } else { USERS[rng.usize(0..USERS.len())] };
             return Operation::Login(user.to_owned());
         }
-        match rng.u8(0..100) {
-            0..24 => Operation::Set(self.log.number.fetch_add(1, Ordering::Relaxed)),
-            24..54 => Operation::Get,
-            54..84 => Operation::List,
-            _ if rng.u8(0..self.one_end_in) > 0 => Operation::Get,
-            84..87 => Operation::Login(USERS[rng.usize(0..USERS.len())].to_owned()),
-            87..90 => Operation::Login(self.user.to_owned()),
-            90..94 => Operation::Logout,
-            94..97 if !listed.is_empty() => {
+        if rng.u8(0..100) >= self.ends {
+            return match rng.u8(0..7) {
+                0..2 => Operation::Set(self.log.number.fetch_add(1, Ordering::Relaxed)),
+                2..4 => Operation::Get,
+                _ => Operation::List,
+            };
+        }
+        match rng.u8(0..16) {
+            0..3 => Operation::Login(USERS[rng.usize(0..USERS.len())].to_owned()),
+            3..6 => Operation::Login(self.user.to_owned()),
+            6..10 => Operation::Logout,
+            10..13 if !listed.is_empty() => {
                 Operation::EndOne(listed[rng.usize(0..listed.len())].clone())
             }
-            97..99 => Operation::EndOthers,
-            99 => Operation::EndAll,
+            13..15 => Operation::EndOthers,
+            15 => Operation::EndAll,
             _ => Operation::Get,
         }
     }

@@ -25,9 +25,14 @@ pub(crate) struct Run {
 
 impl Run {
     pub(crate) fn begin(what: &str, servers: Vec<Server>, conditions: Conditions) -> Self {
-        // So that sessions live long enough for a renewal.
-        let one_end_in = if conditions.grace.is_some() { 8 } else { 1 };
-        let load = Load::start(&ports(&servers), one_end_in);
+        let ends = match conditions {
+            // Sessions live long enough for a renewal.
+            Conditions { grace: Some(_), .. } => 2,
+            // A fault finds some of them under way.
+            Conditions { failures: [_, ..], .. } => 40,
+            _ => 16,
+        };
+        let load = Load::start(&ports(&servers), ends);
         Self { what: what.to_owned(), conditions, servers, load }
     }
 
