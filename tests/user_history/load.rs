@@ -14,7 +14,7 @@ use std::{
 use fastrand::Rng;
 
 use super::record::{Event, Operation, fingerprints};
-use crate::demo::client::Client;
+use crate::demo::{client::Client, server::eventually};
 
 const USERS: [&str; 3] = ["alice", "bob", "carol"];
 const BROWSERS: u64 = 6;
@@ -64,28 +64,25 @@ impl Load {
         Self { seed, log, tabs }
     }
 
+    /// Returns the number of requests so far that are counted.
+    pub(crate) fn count(&self, is_counted: impl Fn(&Event) -> bool) -> usize {
+        self.log.events.lock().unwrap().iter().filter(|event| is_counted(event)).count()
+    }
+
     /// Stops the browsers, ends all sessions of all users, and asks each server for ids once more.
     pub(crate) fn finish(mut self, ports: &[u16]) -> Vec<Event> {
         self.stop();
-        let told = |event: &Event| event.told.clone();
-        let ids: BTreeSet<String> =
-            self.log.events.lock().unwrap().iter().filter_map(told).collect();
-        let mut clients: Vec<Client> = ports.iter().map(|&port| Client::new(port)).collect();
-        let mut ask = |operation: Operation| {
-            for (number, id) in ids.iter().enumerate() {
-                let client = &mut clients[number % ports.len()];
-                self.log.send(client, Some(id.clone()), operation.clone());
-            }
-        };
-        ask(Operation::List);
+        self.log.ask_for_all(ports, Operation::List);
         let mut client = Client::new(ports[0]);
         for user in USERS {
-            self.log.send(&mut client, None, Operation::Login(user.to_owned()));
-            let id = client.id.clone();
-            let ended = self.log.send(&mut client, id, Operation::EndAll);
-            assert!(ended.contains("ended"), "in the end all sessions are ended: {ended}");
+            // After a fault the server may have to connect again.
+            eventually("all sessions are ended", || {
+                self.log.send(&mut client, None, Operation::Login(user.to_owned()));
+                let id = client.id.clone();
+                self.log.send(&mut client, id, Operation::EndAll).contains("ended")
+            });
         }
-        ask(Operation::Get);
+        self.log.ask_for_all(ports, Operation::Get);
         std::mem::take(&mut *self.log.events.lock().unwrap())
     }
 
@@ -159,6 +156,16 @@ impl Tab {
 }
 
 impl Log {
+    /// Sends a request with each id that was told so far.
+    fn ask_for_all(&self, ports: &[u16], operation: Operation) {
+        let told = |event: &Event| event.told.clone();
+        let ids: BTreeSet<String> = self.events.lock().unwrap().iter().filter_map(told).collect();
+        let mut clients: Vec<Client> = ports.iter().map(|&port| Client::new(port)).collect();
+        for (number, id) in ids.into_iter().enumerate() {
+            self.send(&mut clients[number % ports.len()], Some(id), operation.clone());
+        }
+    }
+
     fn send(&self, client: &mut Client, claim: Option<String>, operation: Operation) -> String {
         client.id.clone_from(&claim);
         let method = if operation.is_end() { "POST" } else { "GET" };
