@@ -33,6 +33,12 @@ const RENEWS: [(&str, &str); 2] =
 /// Much shorter than an outage, so that requests fail during it.
 const TIMEOUT: [(&str, &str); 1] = [("DEMO__REDIS__RESPONSE_TIMEOUT", "300ms")];
 
+/// The percentage of requests that log in or end sessions. Where they are few, sessions are older:
+/// old enough for a renewal, or to be known to a replica when their end is not.
+const MANY_ENDS: u8 = 24;
+const FEW_ENDS: u8 = 6;
+const VERY_FEW_ENDS: u8 = 2;
+
 #[test]
 fn g17_histories_of_users_are_consistent_in_files() {
     run("file", &Store::file());
@@ -67,7 +73,7 @@ fn g17_histories_of_users_with_renewals_are_consistent_in_redis_hashes() {
 fn g17_histories_of_users_with_killed_servers_are_consistent() {
     for store in [Store::file(), Store::key_value(), Store::hash_table()] {
         let conditions = Conditions { failures: &[0], ..Conditions::default() };
-        let mut run = Run::begin("killed servers", serve(&store, &[]), conditions);
+        let mut run = Run::begin("killed servers", serve(&store, &[]), MANY_ENDS, conditions);
         run.kill_servers(LENGTH);
         run.end();
     }
@@ -77,7 +83,7 @@ fn g17_histories_of_users_with_killed_servers_are_consistent() {
 fn g17_histories_of_users_with_a_stopped_redis_are_consistent() {
     for store in [Store::key_value(), Store::hash_table()] {
         let conditions = Conditions { failures: &[0, 503], ..Conditions::default() };
-        let mut run = Run::begin("stopped Redis", serve(&store, &TIMEOUT), conditions);
+        let mut run = Run::begin("stopped Redis", serve(&store, &TIMEOUT), MANY_ENDS, conditions);
         thread::scope(|scope| {
             scope.spawn(|| {
                 thread::sleep(LENGTH / 4);
@@ -96,7 +102,7 @@ fn g17_histories_of_users_are_consistent_when_redis_is_restarted_from_its_log() 
     let redis = || RedisServer::start_with(&["--appendonly", "yes", "--appendfsync", "always"]);
     for mut store in [Store::KeyValue(redis()), Store::HashTable(redis())] {
         let conditions = Conditions { failures: &[503], ..Conditions::default() };
-        let run = Run::begin("restarted Redis", serve(&store, &TIMEOUT), conditions);
+        let run = Run::begin("restarted Redis", serve(&store, &TIMEOUT), MANY_ENDS, conditions);
         for _ in 0..8 {
             // As long as it takes until all servers are connected again, and half as long.
             thread::sleep(LENGTH / 8);
@@ -130,7 +136,7 @@ fn fail_over() -> usize {
         let settings: Vec<_> = settings.chain(own).chain(TIMEOUT).collect();
         let servers = (0..3).map(|_| Server::start(&settings)).collect();
         let conditions = Conditions { failures: &[503], ..Conditions::default() };
-        Run::begin(&format!("{backend}, failover"), servers, conditions)
+        Run::begin(&format!("{backend}, failover"), servers, FEW_ENDS, conditions)
     });
     thread::sleep(LENGTH / 4);
     let (_, elections) = Outage::cause(&mut redis, 1, Instant::now());
@@ -144,14 +150,14 @@ fn fail_over() -> usize {
 }
 
 fn run(what: &str, store: &Store) {
-    let run = Run::begin(what, serve(store, &[]), Conditions::default());
+    let run = Run::begin(what, serve(store, &[]), MANY_ENDS, Conditions::default());
     thread::sleep(LENGTH);
     run.end();
 }
 
 fn run_with_renewals(what: &str, store: &Store) {
     let conditions = Conditions { grace: Some(GRACE), ..Conditions::default() };
-    let run = Run::begin(what, serve(store, &RENEWS), conditions);
+    let run = Run::begin(what, serve(store, &RENEWS), VERY_FEW_ENDS, conditions);
     thread::sleep(LENGTH);
     run.end();
 }

@@ -21,6 +21,10 @@ const BROWSERS: u64 = 6;
 /// The tabs of each browser, which share its cookie.
 const TABS: u64 = 2;
 
+/// The percentage of requests with an old id, which is one of the latest.
+const STOLEN: u8 = 10;
+const STOLEN_IDS: usize = 8;
+
 /// The events of all browsers so far.
 struct Log {
     start: Instant,
@@ -110,20 +114,30 @@ impl Tab {
     fn use_it(&mut self) {
         let mut clients: Vec<Client> = self.ports.iter().map(|&port| Client::new(port)).collect();
         let mut listed: Vec<String> = Vec::new();
+        // Ids that were replaced or ended, which a thief may still send.
+        let mut old: Vec<String> = Vec::new();
         while !self.log.stopped.load(Ordering::Relaxed) {
+            let client = &mut clients[self.rng.usize(0..self.ports.len())];
+            thread::sleep(Duration::from_millis(self.rng.u64(0..20)));
+            if !old.is_empty() && self.rng.u8(0..100) < STOLEN {
+                let recent = &old[old.len().saturating_sub(STOLEN_IDS)..];
+                let claim = self.rng.choice(recent).cloned();
+                let operation = if self.rng.bool() { Operation::Get } else { Operation::List };
+                self.log.send(client, claim, operation);
+                continue;
+            }
             let claim = self.cookie.lock().unwrap().clone();
             let operation = self.operation(claim.is_some(), &listed);
-            let client = &mut clients[self.rng.usize(0..self.ports.len())];
             let before = claim.clone();
             let body = self.log.send(client, claim, operation.clone());
             if client.id != before {
                 self.cookie.lock().unwrap().clone_from(&client.id);
+                old.extend(before);
             }
             if operation == Operation::List {
                 listed =
                     fingerprints(&body).into_iter().map(|(fingerprint, _)| fingerprint).collect();
             }
-            thread::sleep(Duration::from_millis(self.rng.u64(0..20)));
         }
     }
 

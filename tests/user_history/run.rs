@@ -23,14 +23,13 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) fn begin(what: &str, servers: Vec<Server>, conditions: Conditions) -> Self {
-        let ends = match conditions {
-            // Sessions live long enough for a renewal.
-            Conditions { grace: Some(_), .. } => 2,
-            // A fault finds some of them under way.
-            Conditions { failures: [_, ..], .. } => 40,
-            _ => 16,
-        };
+    /// Starts browsers. `ends` is the percentage of requests that log in or end sessions.
+    pub(crate) fn begin(
+        what: &str,
+        servers: Vec<Server>,
+        ends: u8,
+        conditions: Conditions,
+    ) -> Self {
         let load = Load::start(&ports(&servers), ends);
         Self { what: what.to_owned(), conditions, servers, load }
     }
