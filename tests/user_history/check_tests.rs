@@ -142,7 +142,9 @@ fn ending_the_others_ends_all_but_one() {
     let after = |read| broken_by_three(&[end(10, Operation::EndOthers, "one"), read]);
     assert_eq!(after(shown(13, "two")), [Rule::EndedIsEnded]);
     assert_eq!(after(empty(13, "two")), []);
-    assert_eq!(after(shown(13, "one")), []);
+    for other in ["one", "hers"] {
+        assert_eq!(after(shown(13, other)), []);
+    }
     assert_eq!(after(empty(13, "hers")), [Rule::NobodyLoggedOut]);
     assert_eq!(after(empty(13, "one")), [], "it may have been renewed meanwhile");
     let history = [login(0, "bob", "one"), end(10, Operation::EndOthers, "one"), empty(13, "one")];
@@ -200,6 +202,8 @@ fn a_list_has_all_sessions_of_its_user() {
     let short = list(20, "one", &[("f1", true)]);
     let other = end(18, Operation::EndOne("f2".to_owned()), "one");
     assert_eq!(broken_by_three(&[other, short]), [], "it may have ended");
+    let unknown = list(20, "one", &[("f1", true), ("f9", false)]);
+    assert_eq!(broken_by_three(&[unknown]), [Rule::ListIsComplete], "f2 is that of the other");
     // A session whose own list nobody has seen may be one with an unknown fingerprint.
     let unknown = |listed: &[_]| {
         broken(&[login(0, "bob", "one"), login(0, "bob", "two"), list(10, "one", listed)])
