@@ -33,9 +33,11 @@ const RENEWS: [(&str, &str); 2] =
 /// Much shorter than an outage, so that requests fail during it.
 const TIMEOUT: [(&str, &str); 1] = [("DEMO__REDIS__RESPONSE_TIMEOUT", "300ms")];
 
-/// The percentage of requests that log in or end sessions. Where they are few, sessions are older:
-/// old enough for a renewal, or to be known to a replica when their end is not.
-const MANY_ENDS: u8 = 24;
+/// The percentage of requests that log in or end sessions. Where they are many, a fault finds some
+/// of them under way. Where they are few, sessions are older: old enough for a renewal, or to be
+/// known to a replica when their end is not.
+const VERY_MANY_ENDS: u8 = 40;
+const MANY_ENDS: u8 = 16;
 const FEW_ENDS: u8 = 6;
 const VERY_FEW_ENDS: u8 = 2;
 
@@ -73,7 +75,7 @@ fn g17_histories_of_users_with_renewals_are_consistent_in_redis_hashes() {
 fn g17_histories_of_users_with_killed_servers_are_consistent() {
     for store in [Store::file(), Store::key_value(), Store::hash_table()] {
         let conditions = Conditions { failures: &[0], ..Conditions::default() };
-        let mut run = Run::begin("killed servers", serve(&store, &[]), MANY_ENDS, conditions);
+        let mut run = Run::begin("killed servers", serve(&store, &[]), VERY_MANY_ENDS, conditions);
         run.kill_servers(LENGTH);
         run.end();
     }
@@ -83,13 +85,16 @@ fn g17_histories_of_users_with_killed_servers_are_consistent() {
 fn g17_histories_of_users_with_a_stopped_redis_are_consistent() {
     for store in [Store::key_value(), Store::hash_table()] {
         let conditions = Conditions { failures: &[0, 503], ..Conditions::default() };
-        let mut run = Run::begin("stopped Redis", serve(&store, &TIMEOUT), MANY_ENDS, conditions);
+        let mut run =
+            Run::begin("stopped Redis", serve(&store, &TIMEOUT), VERY_MANY_ENDS, conditions);
         thread::scope(|scope| {
             scope.spawn(|| {
-                thread::sleep(LENGTH / 4);
-                store.redis().pause();
-                thread::sleep(LENGTH / 4);
-                store.redis().resume();
+                for _ in 0..4 {
+                    thread::sleep(LENGTH / 8);
+                    store.redis().pause();
+                    thread::sleep(LENGTH / 8);
+                    store.redis().resume();
+                }
             });
             run.kill_servers(LENGTH);
         });
@@ -102,9 +107,9 @@ fn g17_histories_of_users_are_consistent_when_redis_is_restarted_from_its_log() 
     let redis = || RedisServer::start_with(&["--appendonly", "yes", "--appendfsync", "always"]);
     for mut store in [Store::KeyValue(redis()), Store::HashTable(redis())] {
         let conditions = Conditions { failures: &[503], ..Conditions::default() };
-        let run = Run::begin("restarted Redis", serve(&store, &TIMEOUT), MANY_ENDS, conditions);
+        let run =
+            Run::begin("restarted Redis", serve(&store, &TIMEOUT), VERY_MANY_ENDS, conditions);
         for _ in 0..8 {
-            // As long as it takes until all servers are connected again, and half as long.
             thread::sleep(LENGTH / 8);
             store.redis_mut().kill();
             store.redis_mut().restart();
