@@ -135,8 +135,8 @@ impl<'a> Sessions<'a> {
         }
     }
 
-    /// Adds the ids to which sessions have moved. A read never begins a session, so an id that it is
-    /// told is the new one of the same session. A session that a write begins is nobody's.
+    /// Adds the ids to which sessions have moved. A read never begins a session, so an id that it
+    /// is told is the new one of the same session. A session that a write begins is nobody's.
     fn add_renewed(&mut self, events: &'a [Event]) {
         let moves: Vec<(&str, &str, &Event)> = events
             .iter()
@@ -149,6 +149,7 @@ impl<'a> Sessions<'a> {
                 if is_a_users { &mut of_users } else { &mut of_nobody }.insert(claim);
             }
         }
+        // A session that is a user's under one id was so under the ids before.
         let mut known = usize::MAX;
         while known != of_users.len() {
             known = of_users.len();
