@@ -31,28 +31,15 @@ mod rollback_tests;
 #[path = "faults/table.rs"]
 mod table;
 
-use std::{
-    thread::sleep,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use demo::alone::alone;
 use failover_run::{FailoverRun, Traffic};
 use history::{load::duration_or, rule::Renewal};
 use outage::Outage;
 use redis_group::RedisGroup;
-use support::{
-    cluster::RedisCluster,
-    sentinel::{RedisSentinel, until},
-};
+use support::{cluster::RedisCluster, sentinel::RedisSentinel};
 
-/// The time for which the replicas are disconnected before their master is killed, so that there
-/// are writes to lose.
-const PARTITION: Duration = Duration::from_millis(200);
-/// The time between two failovers, in which late errors are noticed.
-const AFTER: Duration = Duration::from_millis(1500);
-/// The time limit for another replica to follow the new master before the old one is restarted.
-const REPLICA_WAIT: Duration = Duration::from_secs(10);
 /// A renewal that is carried out at the end of its request leaves a marker that is gone before the
 /// new id is due.
 const RENEWAL: Renewal =
@@ -132,8 +119,8 @@ fn fail_over(start: fn() -> RedisGroup, wait_replicas: usize, renewal: Option<Re
     runs.next().expect("one of five runs has no second election")
 }
 
-/// Kills the master, waits for a new one, and restarts the old one as its replica. Returns the
-/// number of lost acknowledged writes, or `None` if a failover had a second election.
+/// Kills the master. Returns the number of lost acknowledged writes, or `None` if a failover had a
+/// second election.
 fn kill_masters(
     redis: RedisGroup,
     wait_replicas: usize,
@@ -149,39 +136,9 @@ fn kill_masters(
     let mut run = FailoverRun::begin(&name, redis, wait_replicas, traffic);
     let (mut outages, mut elections) = (Vec::new(), 0);
     repeat(|| {
-        let redis = &mut run.redis;
-        let old = redis.master().expect("a master");
-        // Sentinels notice a restarted replica only after a while.
-        until("the replicas of the master", || redis.is_complete(old));
-        let replicas = redis.replicas(old);
-        let election = redis.election();
-        let began = run.load_clock.elapsed();
-        replicas.iter().for_each(|&replica| redis.server(replica).pause());
-        redis.server(old).cli(&["CLIENT", "KILL", "TYPE", "replica"]);
-        sleep(PARTITION);
-        redis.server(old).kill();
-        let killed = run.load_clock.elapsed();
-        replicas.iter().for_each(|&replica| redis.server(replica).resume());
-        until("a promotion", || redis.master().is_some_and(|master| master != old));
-        let promoted = run.load_clock.elapsed();
-        sleep(AFTER);
-        // With `wait_replicas`, writes succeed again once the new master has a replica: another one
-        // if the sentinels reconfigure it in time, else the old master.
-        let is_followed = |redis: &mut RedisGroup| {
-            let master = redis.master().filter(|master| *master != old);
-            master.is_some_and(|master| redis.server(master).replicas() > 0)
-        };
-        let deadline = Instant::now() + REPLICA_WAIT;
-        while replicas.len() > 1 && !is_followed(redis) && Instant::now() < deadline {
-            sleep(Duration::from_millis(20));
-        }
-        redis.server(old).restart();
-        until("a replica of the new master", || is_followed(redis));
-        let followed = run.load_clock.elapsed();
-        sleep(AFTER);
-        elections += 1 + usize::from(run.redis.election() > election + 1);
-        let writes_back = if wait_replicas == 0 { promoted } else { followed };
-        outages.push(Outage { began, killed, promoted, writes_back });
+        let (outage, held) = Outage::cause(&mut run.redis, wait_replicas, run.load_clock);
+        elections += held;
+        outages.push(outage);
         run.count();
     });
     if elections > outages.len() {

@@ -5,3 +5,7 @@ pub(crate) mod check;
 mod check_tests;
 pub(crate) mod load;
 pub(crate) mod record;
+#[cfg(test)]
+mod renewal_tests;
+pub(crate) mod run;
+mod sessions;

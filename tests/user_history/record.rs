@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
+/// An item that every login sets and no other request, so that a read shows whose session it is.
+const ITEM_OF_LOGINS: &str = "address";
+
 /// What a request asks for.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Operation {
@@ -18,8 +23,17 @@ pub(crate) enum Operation {
 }
 
 impl Operation {
+    pub(crate) fn is_read(&self) -> bool {
+        matches!(self, Self::Get | Self::List)
+    }
+
+    /// Whether it ends sessions of the user by `/sessions/end`.
+    pub(crate) fn is_end_by_user(&self) -> bool {
+        matches!(self, Self::EndOne(_) | Self::EndOthers | Self::EndAll)
+    }
+
     pub(crate) fn is_end(&self) -> bool {
-        matches!(self, Self::Logout | Self::EndOne(_) | Self::EndOthers | Self::EndAll)
+        *self == Self::Logout || self.is_end_by_user()
     }
 
     pub(crate) fn path(&self) -> String {
@@ -49,4 +63,64 @@ pub(crate) struct Event {
     pub(crate) body: String,
     pub(crate) start: Duration,
     pub(crate) end: Duration,
+}
+
+impl Event {
+    pub(crate) fn claim(&self) -> Option<&str> {
+        self.claim.as_deref()
+    }
+
+    /// Returns the id that was told, unless a login has issued it.
+    pub(crate) fn told_without_login(&self) -> Option<&str> {
+        self.told.as_deref().filter(|_| !matches!(self.operation, Operation::Login(_)))
+    }
+
+    /// Returns whether the request was not answered, or that it may take effect later.
+    pub(crate) fn is_uncertain(&self) -> bool {
+        matches!(self.status, 0 | 503)
+    }
+
+    /// Returns whether the answer shows an item or a session.
+    pub(crate) fn shows(&self) -> bool {
+        match self.json() {
+            Some(Value::Object(items)) => !items.is_empty(),
+            Some(Value::Array(sessions)) => !sessions.is_empty(),
+            _ => false,
+        }
+    }
+
+    /// Returns whether the answer shows that the session is a user's, or that it is nobody's.
+    pub(crate) fn shows_a_user(&self) -> Option<bool> {
+        if self.status != 200 || !self.shows() {
+            return None;
+        }
+        match self.operation {
+            Operation::Get => Some(self.json()?.get(ITEM_OF_LOGINS).is_some()),
+            Operation::List => Some(true),
+            _ => None,
+        }
+    }
+
+    /// Returns the number in the item `a`.
+    pub(crate) fn number(&self) -> Option<u64> {
+        self.json()?.get("a")?.as_u64()
+    }
+
+    /// Returns the fingerprints in a list, and whether each is the current one.
+    pub(crate) fn fingerprints(&self) -> Vec<(String, bool)> {
+        fingerprints(&self.body)
+    }
+
+    fn json(&self) -> Option<Value> {
+        serde_json::from_str(&self.body).ok()
+    }
+}
+
+/// Returns the fingerprints in a list, and whether each is the current one.
+pub(crate) fn fingerprints(body: &str) -> Vec<(String, bool)> {
+    let Ok(Value::Array(sessions)) = serde_json::from_str(body) else { return Vec::new() };
+    let fingerprint = |session: &Value| {
+        Some((session["fingerprint"].as_str()?.to_owned(), session["current"] == true))
+    };
+    sessions.iter().filter_map(fingerprint).collect()
 }
