@@ -218,6 +218,12 @@ impl Snapshot {
         self.is_empty() && self.meta().is_some_and(|meta| meta.starts_with(MARKER_START))
     }
 
+    /// Returns whether two snapshots are clones of one.
+    #[cfg(feature = "memory")]
+    pub(crate) fn is_clone_of(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Returns whether two snapshots have the same items and metadata, in whatever text.
     pub(crate) fn is_same_session(&self, other: &Self) -> bool {
         self == other || self.meta() == other.meta() && self.to_json() == other.to_json()

@@ -15,6 +15,7 @@ use tokio::{
 
 use super::{
     bound::{Bound, Full, Space},
+    merges::{self, Merges},
     shard::{self, Entry, Shard},
     users::Users,
 };
@@ -50,6 +51,7 @@ pub struct MemoryStorage {
     hasher: RandomState,
     limit: Option<Limit>,
     users: Users,
+    merges: Merges,
 }
 
 struct Limit {
@@ -73,7 +75,13 @@ impl MemoryStorage {
     #[must_use]
     pub fn new() -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
-        Self { shards, hasher: RandomState::new(), limit: None, users: Users::new() }
+        Self {
+            shards,
+            hasher: RandomState::new(),
+            limit: None,
+            users: Users::new(),
+            merges: Merges::default(),
+        }
     }
 
     /// Sets the maximum number of sessions.
@@ -175,21 +183,59 @@ impl MemoryStorage {
         is_found
     }
 
+    /// Writes, unless the session is or becomes large: `None`.
     fn try_set(
         &self,
         id: &SessionId,
         changes: &Changes,
         options: SetOptions<'_>,
-    ) -> Result<Written, Full> {
-        let now = Instant::now();
+    ) -> Result<Option<Written>, Full> {
+        let (now, size) = (Instant::now(), changes.size());
         let mut shard = self.shard(id);
         let stored = shard.live(id, now).map(|entry| &entry.items);
+        if merges::is_large(stored, size) {
+            return Ok(None);
+        }
         let Some((items, ttl)) = options.apply(changes, stored) else {
-            return Ok(Written::Refused);
+            return Ok(Some(Written::Refused));
         };
         let written = Written::saved(&items);
         shard.insert(id, Entry { items, expires: now + ttl }, self.bound())?;
-        Ok(written)
+        Ok(Some(written))
+    }
+
+    /// Writes a large session. It is merged elsewhere, and stored if it has not changed meanwhile.
+    async fn set_large(
+        &self,
+        id: &SessionId,
+        changes: &Changes,
+        options: SetOptions<'_>,
+    ) -> Result<Written> {
+        let _turn = self.merges.turn(self.shard_index(id)).await;
+        loop {
+            let seen = self.cached(id);
+            let merged = merges::merge(changes, options, seen.clone()).await?;
+            let Some((items, ttl)) = merged else { return Ok(Written::Refused) };
+            let written = Written::saved(&items);
+            let is_stored = self.write(|| {
+                let now = Instant::now();
+                let mut shard = self.shard(id);
+                let stored = shard.live(id, now).map(|entry| &entry.items);
+                let is_as_seen = match (stored, &seen) {
+                    (Some(stored), Some(seen)) => stored.is_clone_of(seen),
+                    (None, None) => true,
+                    _ => false,
+                };
+                if is_as_seen {
+                    let items = items.clone();
+                    shard.insert(id, Entry { items, expires: now + ttl }, self.bound())?;
+                }
+                Ok(is_as_seen)
+            })?;
+            if is_stored {
+                return Ok(written);
+            }
+        }
     }
 
     fn try_rename(
@@ -245,7 +291,10 @@ impl Storage for MemoryStorage {
         changes: &Changes,
         options: SetOptions<'_>,
     ) -> Result<Written> {
-        self.write(|| self.try_set(id, changes, options))
+        match self.write(|| self.try_set(id, changes, options))? {
+            Some(written) => Ok(written),
+            None => Box::pin(self.set_large(id, changes, options)).await,
+        }
     }
 
     async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {

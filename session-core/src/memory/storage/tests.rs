@@ -224,3 +224,70 @@ fn sixteen_threads_never_exceed_the_bound_and_leave_the_count_exact() {
     });
     assert!(taken(&storage).sessions > 0);
 }
+
+fn large(key: &str) -> Changes {
+    let item = serde_json::value::to_raw_value(&"x".repeat(1 << 20)).unwrap();
+    let mut changes = Changes::new();
+    changes.set(key, item);
+    changes
+}
+
+#[tokio::test]
+async fn large_sessions_are_merged_on_other_threads() {
+    let storage = MemoryStorage::new();
+    create(&storage, &id(1), HOUR).await;
+    let (small, large, update) = (small(), large("large"), SetOptions::update(HOUR));
+    let (one, two) = (id(1), id(2));
+    let mut at_once = storage.set_session(&one, &small, update);
+    assert!(is_ready(&mut at_once), "a small session is written at once");
+    let mut elsewhere = storage.set_session(&one, &large, update);
+    assert!(!is_ready(&mut elsewhere));
+    elsewhere.await.unwrap();
+    let mut still = storage.set_session(&one, &small, update);
+    assert!(!is_ready(&mut still), "it is large now");
+    assert_eq!(still.await.unwrap(), Written::Saved);
+    let mut created = storage.set_session(&two, &large, SetOptions::create(HOUR));
+    assert!(!is_ready(&mut created));
+    assert_eq!(created.await.unwrap(), Written::Saved);
+    assert_eq!(storage.get_session(&one).await.unwrap().unwrap().len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn g1_concurrent_writers_of_a_large_session_lose_nothing() {
+    let storage = std::sync::Arc::new(MemoryStorage::new());
+    create(&storage, &id(1), HOUR).await;
+    let writers = (0..12).map(|number| {
+        let storage = storage.clone();
+        tokio::spawn(async move {
+            let changes = large(&format!("large{number}"));
+            storage.set_session(&id(1), &changes, SetOptions::update(HOUR)).await.unwrap()
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        assert_eq!(writer.await.unwrap(), Written::Saved);
+    }
+    assert_eq!(storage.get_session(&id(1)).await.unwrap().unwrap().len(), 13);
+}
+
+#[tokio::test]
+async fn g2_a_large_session_that_ends_while_it_is_merged_stays_ended() {
+    let storage = MemoryStorage::new();
+    create(&storage, &id(1), HOUR).await;
+    let (one, changes) = (id(1), large("large"));
+    let mut merged = storage.set_session(&one, &changes, SetOptions::update(HOUR));
+    assert!(!is_ready(&mut merged));
+    assert!(storage.remove_all(&one, None).await.unwrap());
+    assert_eq!(merged.await.unwrap(), Written::Refused);
+    assert_eq!(entries(&storage), 0);
+}
+
+fn small() -> Changes {
+    let mut changes = Changes::new();
+    changes.set("small", serde_json::value::to_raw_value(&1).unwrap());
+    changes
+}
+
+fn is_ready<T>(future: &mut std::pin::Pin<Box<dyn Future<Output = T> + Send + '_>>) -> bool {
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    future.as_mut().poll(&mut context).is_ready()
+}
