@@ -91,20 +91,13 @@ async fn logout_everywhere(session: Session, manager: Data<Manager>) -> Result<&
 }
 
 /// Sensitive: whoever finds a browser open must not be able to do it.
-async fn change_password(
-    session: Session,
-    manager: Data<Manager>,
-    recent: Data<Recent>,
-) -> Result<&'static str> {
-    let user = user(&session).await?;
+async fn change_password(session: Session, recent: Data<Recent>) -> Result<&'static str> {
     let age = session.authenticated_at().await?.and_then(|at| at.elapsed().ok());
     if age.is_none_or(|age| age > recent.0) {
         return Err(ErrorForbidden("log in once more\n"));
     }
     // The new password is stored here. Whoever knew the old one is logged out.
-    if let Some(this_one) = session.fingerprint().await? {
-        manager.end_others(&user, &this_one).await?;
-    }
+    session.end_others().await?;
     Ok("changed\n")
 }
 

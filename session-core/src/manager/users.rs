@@ -18,6 +18,8 @@ use crate::{
 
 /// The most sessions of a user that are read or ended at the same time.
 const AT_ONCE: usize = 16;
+/// The most renewals of a session that are followed: more than happen within a grace period.
+const MOVES: usize = 8;
 
 /// What a login does if the user has as many sessions as are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,6 +116,9 @@ impl Manager {
 
     /// Ends all sessions of a user but the one with this fingerprint. Returns how many have ended.
     ///
+    /// A session that is renewed at this moment has another fingerprint from then on, and ends too:
+    /// for the session of a request there is [`Session::end_others`](crate::Session::end_others).
+    ///
     /// # Errors
     ///
     /// As [`sessions_of`](Self::sessions_of).
@@ -168,11 +173,62 @@ impl Manager {
     /// Each is marked before it is removed, so that it cannot move to another id unseen: a renewal adds
     /// its new id before, and looks for the mark after. Whatever was added meanwhile is ended as well.
     async fn end_where(&self, user: &str, selects: impl Fn(&SessionId) -> bool) -> Result<usize> {
+        self.end_selected(user, selects, None).await
+    }
+
+    /// Ends the sessions of a user but the one that has this id, or has had it a moment ago.
+    pub(crate) async fn end_others_of(&self, user: &str, kept: &SessionId) -> Result<usize> {
+        self.end_selected(user, |_| true, Some(kept)).await
+    }
+
+    /// Returns those of these ids that belong to living sessions other than the one to keep.
+    async fn others(&self, ids: Vec<SessionId>, kept: &SessionId) -> Result<Vec<SessionId>> {
+        let living: Vec<SessionId> = stream::iter(ids)
+            .map(|id| async {
+                // Without a session, it is one to which a session is about to move. That of another
+                // session ends with the id before it.
+                let left = self.limited(self.stored().expires_in(&id)).await?;
+                Ok::<_, Error>(left.map(|_| id))
+            })
+            .buffer_unordered(AT_ONCE)
+            .try_filter_map(async |id| Ok(id))
+            .try_collect()
+            .await?;
+        // Looked for afterwards: if it has moved to one of them, that shows by now.
+        let kept = self.ids_after(kept).await?;
+        Ok(living.into_iter().filter(|id| !kept.contains(id)).collect())
+    }
+
+    /// Returns the ids, as the store knows them, that a session has had since it had this one.
+    async fn ids_after(&self, id: &SessionId) -> Result<Vec<SessionId>> {
+        let (storage, mut id) = (self.storage(), id.clone());
+        let mut ids = vec![storage.stored_id(&id)];
+        while ids.len() <= MOVES {
+            let found = self.limited(storage.get_session(&id)).await?;
+            let Some(marker) = found.filter(Snapshot::is_marker) else { break };
+            let meta = marker.read_meta();
+            let Some(salt) = meta.salt() else { break };
+            id = id.derived(salt);
+            ids.push(storage.stored_id(&id));
+        }
+        Ok(ids)
+    }
+
+    async fn end_selected(
+        &self,
+        user: &str,
+        selects: impl Fn(&SessionId) -> bool,
+        kept: Option<&SessionId>,
+    ) -> Result<usize> {
         let (index, mut seen, mut ended) = (self.index()?, HashSet::new(), 0);
         loop {
             let entries = self.limited(index.list(user)).await?;
-            let new = entries.into_iter().map(|entry| entry.id);
-            let new: Vec<_> = new.filter(|id| selects(id) && seen.insert(id.clone())).collect();
+            let ids = entries.into_iter().map(|entry| entry.id);
+            let mut new: Vec<_> = ids.filter(|id| selects(id) && !seen.contains(id)).collect();
+            if let Some(kept) = kept {
+                new = Box::pin(self.others(new, kept)).await?;
+            }
+            seen.extend(new.iter().cloned());
             if new.is_empty() {
                 return Ok(ended);
             }

@@ -182,6 +182,37 @@ impl Session {
         Ok(self.id().await?.map(|id| self.storage().stored_id(&id).fingerprint()))
     }
 
+    /// Ends all other sessions of the user, as after a change of password. Returns how many have ended.
+    ///
+    /// This one stays, even if another request renews its id at this moment. Does nothing if it is
+    /// nobody's session. Costs a read of each session of the user, and two round trips for each that
+    /// ends, several at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`Manager::sessions_of`](crate::Manager::sessions_of), and as described [above](Self).
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
+    /// # let [session, stolen] = [manager.open(None), manager.open(None)];
+    /// session.login("bob").await?;
+    /// stolen.login("bob").await?;
+    /// // The user has changed the password.
+    /// assert_eq!(session.end_others().await?, 1);
+    /// assert_eq!(session.user().await?.as_deref(), Some("bob"));
+    /// # Ok(()) }
+    /// ```
+    #[doc(alias = "logoutOtherDevices")]
+    pub async fn end_others(&self) -> Result<usize> {
+        let Some(user) = self.user().await? else { return Ok(0) };
+        let Some(id) = self.id().await? else { return Ok(0) };
+        self.manager().end_others_of(&user, &id).await
+    }
+
     async fn known_login(&self) -> Result<Option<Login>> {
         if self.is_whole() {
             self.load(Access::Read).await?;

@@ -1,5 +1,7 @@
 //! Renewals that an end of the user's sessions overtakes between two of their steps.
 
+use std::sync::{Arc, OnceLock};
+
 use session_core::{Error, RenameOptions, Result, UserIndex};
 
 use crate::{forwarding::forwarding, *};
@@ -65,4 +67,59 @@ async fn g17_a_renewal_by_itself_that_an_end_overtakes_leaves_no_session() {
     assert!(!matches!(closed.outcome, Outcome::Issued { .. }), "{closed:?}");
     assert_eq!(user_of(&manager, &id).await, None);
     assert_eq!(count(&manager, "bob").await, 0);
+}
+
+/// While a session is renamed, another request of it ends the user's other sessions, before the rename
+/// and after it.
+#[derive(Clone, Debug)]
+struct EndsOthersDuringRenames(Arc<MemoryStorage>, Arc<OnceLock<Manager>>);
+
+impl EndsOthersDuringRenames {
+    async fn end_others(&self, from: &SessionId) -> Result<usize> {
+        let manager = self.1.get().expect("it is set before the first rename");
+        manager.open(Some(from.clone())).end_others().await
+    }
+}
+
+forwarding!(EndsOthersDuringRenames {
+    async fn rename(
+        &self,
+        from: &SessionId,
+        to: &SessionId,
+        options: RenameOptions<'_>,
+    ) -> Result<bool> {
+        let is_by_itself = options.salt.is_some();
+        if is_by_itself {
+            assert_eq!(self.end_others(from).await?, 1, "the other browser's");
+        }
+        let is_renamed = self.0.rename(from, to, options).await?;
+        if is_by_itself {
+            assert_eq!(self.end_others(from).await?, 0);
+        }
+        Ok(is_renamed)
+    }
+
+    fn users(&self) -> Option<&dyn UserIndex> {
+        self.0.users()
+    }
+});
+
+#[tokio::test]
+async fn g17_the_session_that_ends_the_others_stays_while_it_is_renewed() {
+    let grace = Duration::from_millis(400);
+    let other = Arc::new(OnceLock::new());
+    let storage = EndsOthersDuringRenames(Arc::default(), other.clone());
+    let manager = || Manager::builder(storage.clone()).ttl(TTL);
+    let manager = manager().renew_after(grace * 2).grace(grace).build().unwrap();
+    let [ended, kept] = [log_in(&manager, "bob").await, log_in(&manager, "bob").await];
+    tokio::time::sleep(grace * 3).await;
+    // The other node renews nothing meanwhile.
+    let node = Manager::builder(storage).ttl(TTL).renew_after(TTL).grace(grace).build().unwrap();
+    assert!(other.set(node).is_ok());
+    let session = manager.open(Some(kept));
+    assert_eq!(session.user().await.unwrap().as_deref(), Some("bob"));
+    let Outcome::Issued { id } = session.close().await.outcome else { panic!("it is renewed") };
+    assert_eq!(user_of(&manager, &id).await.as_deref(), Some("bob"));
+    assert_eq!(user_of(&manager, &ended).await, None);
+    assert_eq!(count(&manager, "bob").await, 1);
 }

@@ -36,9 +36,9 @@ pub(super) async fn end(
             1
         }
         Which::One(id) => usize::from(manager.end(&user, &id).await?),
-        Which::Others => manager.end_others(&user, &current).await?,
+        Which::Others => session.end_others().await?,
         Which::All => {
-            let others = manager.end_others(&user, &current).await?;
+            let others = session.end_others().await?;
             session.logout().await?;
             // What was logged in meanwhile.
             others + 1 + manager.end_all(&user).await?
