@@ -193,9 +193,11 @@ impl<'a> Sessions<'a> {
                             Operation::EndOne(fingerprint) => {
                                 self.of_fingerprint(fingerprint).is_none_or(|it| it == number)
                             }
-                            // Another request that renews the id meanwhile makes it look like
-                            // that of another session.
-                            Operation::EndOthers => !is_own || self.conditions.grace.is_some(),
+                            // An id that is renewed meanwhile is recognised within its grace.
+                            Operation::EndOthers => {
+                                let took = event.end - event.start;
+                                !is_own || self.conditions.grace.is_some_and(|it| took >= it)
+                            }
                             _ => true,
                         };
                         may_be_anybodys || is_same_user && is_meant
