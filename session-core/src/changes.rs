@@ -177,7 +177,7 @@ impl Changes {
     }
 
     /// Returns whether metadata is written.
-    #[cfg(any(feature = "redis", feature = "encryption"))]
+    #[cfg(any(feature = "file", feature = "redis", feature = "encryption"))]
     pub(crate) fn has_meta(&self) -> bool {
         self.meta.is_some()
     }
@@ -256,7 +256,7 @@ impl Changes {
     }
 
     /// Returns the total length of all keys and items in bytes.
-    #[cfg(feature = "redis")]
+    #[cfg(any(feature = "memory", feature = "file", feature = "redis"))]
     pub(crate) fn size(&self) -> usize {
         self.iter().map(|(key, item)| key.len() + item.map_or(0, |item| item.get().len())).sum()
     }

@@ -1,6 +1,6 @@
 //! Small histories that break a rule, or only just obey it.
 
-use std::time::Duration;
+use std::{slice, time::Duration};
 
 use super::{
     check::{Conditions, Rule, check},
@@ -184,7 +184,7 @@ fn nobody_is_logged_out_without_an_end() {
     let logout = with_status(&event(11, Operation::Logout, "one", "", ""), 409);
     assert_eq!(broken_by_three(&[empty(10, "one"), logout.clone()]), [], "it may have ended");
     let refused = with_status(&event(10, Operation::Set(1), "one", "", ""), 409);
-    assert_eq!(broken_by_three(&[refused.clone()]), [Rule::NobodyLoggedOut]);
+    assert_eq!(broken_by_three(slice::from_ref(&refused)), [Rule::NobodyLoggedOut]);
     assert_eq!(broken_by_three(&[refused, logout]), []);
     let other = with_status(&end(10, Operation::EndOne("f2".to_owned()), "one"), 401);
     assert_eq!(broken_by_three(&[other]), [Rule::NobodyLoggedOut]);

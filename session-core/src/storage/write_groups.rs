@@ -62,6 +62,7 @@ pub(crate) struct Group(Vec<Waiting>);
 struct Waiting {
     changes: Changes,
     lifetime: Lifetime,
+    #[cfg(feature = "redis")]
     seen: Option<Snapshot>,
     answer: oneshot::Sender<Answer>,
 }
@@ -127,7 +128,13 @@ impl WriteGroups {
         };
         let (answer, answered) = oneshot::channel();
         let (changes, lifetime) = (changes.clone(), options.lifetime);
-        waiting.push(Waiting { changes, lifetime, seen: options.seen.cloned(), answer });
+        waiting.push(Waiting {
+            changes,
+            lifetime,
+            #[cfg(feature = "redis")]
+            seen: options.seen.cloned(),
+            answer,
+        });
         Some(answered)
     }
 
@@ -212,11 +219,13 @@ impl<S: GroupedWrites> Drop for Rest<S> {
 
 impl Group {
     /// Returns the session as the last of the writers has seen it, if one has.
+    #[cfg(feature = "redis")]
     pub(crate) fn seen(&self) -> Option<Snapshot> {
         self.0.iter().rev().find_map(|write| write.seen.clone())
     }
 
     /// Returns the size of all changes in bytes.
+    #[cfg(feature = "redis")]
     pub(crate) fn size(&self) -> usize {
         self.0.iter().map(|write| write.changes.size()).sum()
     }
