@@ -327,14 +327,14 @@ impl Storage for FileStorage {
         Some(self)
     }
 
-    /// Removes expired sessions and the temporary files of killed writers.
-    ///
-    /// With very many files it rests meanwhile: calls do nothing until it has used no more than a
-    /// hundredth of the time.
     fn users(&self) -> Option<&dyn UserIndex> {
         Some(self)
     }
 
+    /// Removes expired sessions and the temporary files of killed writers.
+    ///
+    /// With very many files it rests meanwhile: calls do nothing until it has used no more than a
+    /// hundredth of the time.
     async fn sweep(&self) -> Result<()> {
         let swept = self.sweeper.sweep(&self.directory, &self.locks).await;
         swept.map(drop).map_err(|error| storage_error("sweep", error))

@@ -109,8 +109,7 @@ impl Form {
     }
 }
 
-/// Returns a lifetime as the scripts take it: the time to live and, unless it is exact, a comma; with
-/// an absolute one also that and the time now.
+/// Returns a session of this metadata alone.
 pub(super) fn metadata_of(text: Option<Value>) -> Snapshot {
     let text = text.and_then(|text| match text {
         Value::BulkString(text) => String::from_utf8(text).ok(),
@@ -121,6 +120,8 @@ pub(super) fn metadata_of(text: Option<Value>) -> Snapshot {
     Snapshot::of_meta(text.as_deref())
 }
 
+/// Returns a lifetime as the scripts take it: the time to live and, unless it is exact, a comma; with
+/// an absolute one also that and the time now.
 pub(super) fn lifetime_text(lifetime: Lifetime) -> String {
     let ttl = millis(lifetime.ttl);
     match lifetime.absolute {
