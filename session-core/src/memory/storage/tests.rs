@@ -232,24 +232,39 @@ fn large(key: &str) -> Changes {
     changes
 }
 
-#[tokio::test]
-async fn large_sessions_are_merged_on_other_threads() {
-    let storage = MemoryStorage::new();
-    create(&storage, &id(1), HOUR).await;
-    let (small, large, update) = (small(), large("large"), SetOptions::update(HOUR));
-    let (one, two) = (id(1), id(2));
-    let mut at_once = storage.set_session(&one, &small, update);
-    assert!(is_ready(&mut at_once), "a small session is written at once");
-    let mut elsewhere = storage.set_session(&one, &large, update);
-    assert!(!is_ready(&mut elsewhere));
-    elsewhere.await.unwrap();
-    let mut still = storage.set_session(&one, &small, update);
-    assert!(!is_ready(&mut still), "it is large now");
-    assert_eq!(still.await.unwrap(), Written::Saved);
-    let mut created = storage.set_session(&two, &large, SetOptions::create(HOUR));
-    assert!(!is_ready(&mut created));
-    assert_eq!(created.await.unwrap(), Written::Saved);
-    assert_eq!(storage.get_session(&one).await.unwrap().unwrap().len(), 3);
+/// Runs a test while no thread for blocking work is free, until it sends something.
+fn with_busy_threads(test: impl AsyncFnOnce(std::sync::mpsc::Sender<()>)) {
+    let runtime = tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build();
+    let (free, until_free) = std::sync::mpsc::channel();
+    runtime.unwrap().block_on(async {
+        let busy = tokio::task::spawn_blocking(move || until_free.recv());
+        test(free).await;
+        assert!(busy.await.unwrap().is_ok());
+    });
+}
+
+#[test]
+fn large_sessions_are_merged_on_other_threads() {
+    with_busy_threads(async |free| {
+        let storage = MemoryStorage::new();
+        for id in [id(1), id(2)] {
+            create(&storage, &id, HOUR).await;
+        }
+        let (small, large, update) = (small(), large("large"), SetOptions::update(HOUR));
+        let (one, two, three) = (id(1), id(2), id(3));
+        assert!(is_ready(&mut storage.set_session(&one, &small, update)), "at once");
+        let mut updated = storage.set_session(&one, &large, update);
+        let mut created = storage.set_session(&three, &large, SetOptions::create(HOUR));
+        assert!(!is_ready(&mut updated) && !is_ready(&mut created), "elsewhere");
+        assert!(is_ready(&mut storage.set_session(&two, &small, update)), "meanwhile");
+        free.send(()).unwrap();
+        assert_eq!(
+            [updated.await.unwrap(), created.await.unwrap()],
+            [Written::Saved, Written::Saved]
+        );
+        assert_eq!(storage.set_session(&one, &small, update).await.unwrap(), Written::Saved);
+        assert_eq!(storage.get_session(&one).await.unwrap().unwrap().len(), 3);
+    });
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -269,16 +284,19 @@ async fn g1_concurrent_writers_of_a_large_session_lose_nothing() {
     assert_eq!(storage.get_session(&id(1)).await.unwrap().unwrap().len(), 13);
 }
 
-#[tokio::test]
-async fn g2_a_large_session_that_ends_while_it_is_merged_stays_ended() {
-    let storage = MemoryStorage::new();
-    create(&storage, &id(1), HOUR).await;
-    let (one, changes) = (id(1), large("large"));
-    let mut merged = storage.set_session(&one, &changes, SetOptions::update(HOUR));
-    assert!(!is_ready(&mut merged));
-    assert!(storage.remove_all(&one, None).await.unwrap());
-    assert_eq!(merged.await.unwrap(), Written::Refused);
-    assert_eq!(entries(&storage), 0);
+#[test]
+fn g2_a_large_session_that_ends_while_it_is_merged_stays_ended() {
+    with_busy_threads(async |free| {
+        let storage = MemoryStorage::new();
+        create(&storage, &id(1), HOUR).await;
+        let (one, changes) = (id(1), large("large"));
+        let mut merged = storage.set_session(&one, &changes, SetOptions::update(HOUR));
+        assert!(!is_ready(&mut merged));
+        assert!(storage.remove_all(&one, None).await.unwrap());
+        free.send(()).unwrap();
+        assert_eq!(merged.await.unwrap(), Written::Refused);
+        assert_eq!(entries(&storage), 0);
+    });
 }
 
 fn small() -> Changes {
