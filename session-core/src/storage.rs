@@ -16,6 +16,8 @@ use std::{fmt::Debug, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 
+#[cfg(any(feature = "memory", feature = "file", feature = "redis"))]
+pub(crate) use self::options::OwnedSetOptions;
 pub use self::options::{
     Granularity, ItemSwap, RenameOptions, SetOptions, SwapOptions, WriteMode, Written,
 };

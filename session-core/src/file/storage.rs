@@ -24,7 +24,10 @@ use super::{
 use crate::{
     Changes, Error, ItemSwap, Page, RenameOptions, Result, Scan, SessionId, SetOptions, Snapshot,
     Storage, SwapOptions, TtlRange, UserIndex, WriteMode, Written,
-    storage::write_groups::{self, Applied, Group, GroupedWrites, WriteGroups},
+    storage::{
+        OwnedSetOptions,
+        write_groups::{self, Applied, Group, GroupedWrites, WriteGroups},
+    },
 };
 
 /// Stores each session in a file of its own, for the processes of one machine.
@@ -104,17 +107,13 @@ impl FileStorage {
         options: SetOptions<'_>,
     ) -> Result<Written> {
         let (session, changes) = (id.clone(), changes.clone());
-        let (mode, lifetime) = (options.mode, options.lifetime);
-        let is_compared = matches!(mode, WriteMode::UpdateSeen | WriteMode::Retire);
-        let seen = options.seen.filter(|_| is_compared).cloned();
-        let salt = options.salt.map(ToOwned::to_owned);
+        let options = OwnedSetOptions::from(options);
         let write = move |directory: &Directory, permit: Permit| {
             let stored = match directory.read(&session)? {
                 Entry::Unreadable => return Ok(Written::Refused),
                 entry => entry.into_snapshot(),
             };
-            let options = SetOptions { mode, lifetime, seen: seen.as_ref(), salt: salt.as_deref() };
-            let Some((items, ttl)) = options.apply(&changes, stored.as_ref()) else {
+            let Some((items, ttl)) = options.borrowed().apply(&changes, stored.as_ref()) else {
                 return Ok(Written::Refused);
             };
             let written = Written::saved(&items);

@@ -7,7 +7,7 @@ use tokio::{
     task::spawn_blocking,
 };
 
-use crate::{Changes, Error, Result, SetOptions, Snapshot};
+use crate::{Changes, Error, Result, SetOptions, Snapshot, storage::OwnedSetOptions};
 
 /// Merging this many bytes takes about as long as a hundred small requests.
 const LARGE: usize = 256 * 1024;
@@ -35,13 +35,8 @@ pub(super) async fn merge(
     options: SetOptions<'_>,
     stored: Option<Snapshot>,
 ) -> Result<Option<(Snapshot, Duration)>> {
-    let changes = changes.clone();
-    let (mode, lifetime, seen) = (options.mode, options.lifetime, options.seen.cloned());
-    let salt = options.salt.map(ToOwned::to_owned);
-    let merge = move || {
-        let options = SetOptions { mode, lifetime, seen: seen.as_ref(), salt: salt.as_deref() };
-        options.apply(&changes, stored.as_ref())
-    };
+    let (changes, options) = (changes.clone(), OwnedSetOptions::from(options));
+    let merge = move || options.borrowed().apply(&changes, stored.as_ref());
     let ended = |_| Error::storage("memory", "the runtime is shutting down");
     spawn_blocking(merge).await.map_err(ended)
 }

@@ -37,7 +37,9 @@ const SWEEP_PAUSE: Duration = Duration::from_millis(1);
 
 /// Keeps sessions in this process's memory: fast, but lost when the process ends.
 ///
-/// The snapshots that it returns share the stored text. It measures time with Tokio's clock, which
+/// The snapshots that it returns share the stored text. Sessions of 256 KiB or more are merged with
+/// their changes on Tokio's threads for blocking work, so that no other request waits. It measures
+/// time with Tokio's clock, which
 /// tests can pause.
 ///
 /// Without a bound, whoever can start sessions can fill the memory: set

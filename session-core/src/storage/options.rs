@@ -198,6 +198,31 @@ impl<'a> SetOptions<'a> {
     }
 }
 
+/// [`SetOptions`] that are not borrowed, for work on another thread.
+#[cfg(any(feature = "memory", feature = "file", feature = "redis"))]
+pub(crate) struct OwnedSetOptions {
+    mode: WriteMode,
+    lifetime: Lifetime,
+    seen: Option<Snapshot>,
+    salt: Option<String>,
+}
+
+#[cfg(any(feature = "memory", feature = "file", feature = "redis"))]
+impl OwnedSetOptions {
+    pub(crate) fn borrowed(&self) -> SetOptions<'_> {
+        let Self { mode, lifetime, .. } = *self;
+        SetOptions { mode, lifetime, seen: self.seen.as_ref(), salt: self.salt.as_deref() }
+    }
+}
+
+#[cfg(any(feature = "memory", feature = "file", feature = "redis"))]
+impl From<SetOptions<'_>> for OwnedSetOptions {
+    fn from(options: SetOptions<'_>) -> Self {
+        let SetOptions { mode, lifetime, seen, salt } = options;
+        Self { mode, lifetime, seen: seen.cloned(), salt: salt.map(ToOwned::to_owned) }
+    }
+}
+
 /// The options of [`Storage::rename`](super::Storage::rename).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -1,4 +1,4 @@
-//! Writers of one session that wait for each other: one writes for all.
+//! Writers of one session that wait for each other: one write for all who wait.
 //!
 //! The first writer of a session writes by itself. Whoever comes meanwhile waits, and is written for
 //! together with all others who wait, in one write of the store. The answers are those of writes one

@@ -3,7 +3,6 @@
 mod against;
 mod at_rest;
 mod comparison;
-mod hot;
 mod load;
 mod machine;
 mod plan;
@@ -14,6 +13,7 @@ mod serial;
 mod server;
 mod svg;
 mod table;
+mod writes;
 
 use std::{error::Error, fs, path::Path};
 
@@ -33,7 +33,7 @@ fn main() -> Result {
             return write(directory, &report::at_rest_alone(&results), None);
         }
         ["writes", directory] => {
-            let results = hot::measure(&Redis::start()?, hot::EFFORT)?;
+            let results = writes::measure(&Redis::start()?, writes::EFFORT)?;
             let picture = svg::writers(&results);
             return write(directory, &report::writes_alone(&results), Some(&picture));
         }

@@ -4,11 +4,11 @@ use crate::{
     Result,
     at_rest::{self, AtRest},
     comparison::{self, Case, Conditions, Effort, Outcome},
-    hot::{self, Hot},
     load::{self, Load, LoadOptions},
     redis::Redis,
     serial::{self, Count},
     server::{Name, Route, Server, Sessions},
+    writes::{self, Writes},
 };
 
 /// The extent of a benchmark run.
@@ -19,7 +19,7 @@ pub(crate) struct Profile {
     /// For everything else. `None` omits it.
     pub(crate) rest: Option<Effort>,
     /// For writes, to many sessions and to one.
-    pub(crate) hot: Option<Effort>,
+    pub(crate) writes: Option<Effort>,
     /// For hashed ids and encrypted items.
     pub(crate) at_rest: Option<Effort>,
 }
@@ -46,7 +46,7 @@ pub(crate) struct Results {
     pub(crate) sizes: Vec<Comparison>,
     pub(crate) interference: Vec<Interference>,
     pub(crate) counts: Vec<Count>,
-    pub(crate) hot: Option<Hot>,
+    pub(crate) writes: Option<Writes>,
     pub(crate) at_rest: Option<AtRest>,
 }
 
@@ -136,19 +136,19 @@ impl Profile {
     pub(crate) fn full() -> Self {
         let main = Effort { rounds: 4, seconds: 2, warms_up: true };
         let rest = Some(Effort { rounds: 2, seconds: 1, warms_up: true });
-        let (hot, at_rest) = (Some(hot::EFFORT), Some(at_rest::EFFORT));
-        Self { name: "full", main, rest, hot, at_rest }
+        let (writes, at_rest) = (Some(writes::EFFORT), Some(at_rest::EFFORT));
+        Self { name: "full", main, rest, writes, at_rest }
     }
 
     pub(crate) fn quick() -> Self {
         let main = Effort { rounds: 5, seconds: 2, warms_up: true };
-        Self { name: "quick", main, rest: None, hot: None, at_rest: None }
+        Self { name: "quick", main, rest: None, writes: None, at_rest: None }
     }
 
     pub(crate) fn smoke() -> Self {
         let once = Effort { rounds: 1, seconds: 1, warms_up: true };
         let at_rest = Some(Effort { warms_up: false, ..once });
-        Self { name: "smoke", main: once, rest: Some(once), hot: at_rest, at_rest }
+        Self { name: "smoke", main: once, rest: Some(once), writes: at_rest, at_rest }
     }
 }
 
@@ -196,9 +196,9 @@ pub(crate) fn run(profile: &Profile) -> Result<Results> {
             interference.push(measure_interference(&redis, storage, effort)?);
         }
     }
-    let hot = profile.hot.map(|effort| hot::measure(&redis, effort)).transpose()?;
+    let writes = profile.writes.map(|effort| writes::measure(&redis, effort)).transpose()?;
     let at_rest = profile.at_rest.map(|effort| at_rest::measure(&redis, effort)).transpose()?;
-    Ok(Results { main, variations, sizes, interference, counts, hot, at_rest })
+    Ok(Results { main, variations, sizes, interference, counts, writes, at_rest })
 }
 
 fn targets_and_peers() -> Vec<Case> {

@@ -1,7 +1,7 @@
 //! Renders the results as a page.
 
 mod at_rest;
-mod hot;
+mod writes;
 
 use std::fmt::Write;
 
@@ -9,11 +9,11 @@ use crate::{
     against::{self, Against},
     at_rest::AtRest,
     comparison::{Case, Outcome},
-    hot::Hot,
     machine,
     plan::{Comparison, Profile, Results, TARGETS},
     server::{Name, Route},
     table::{Table, bytes, figure, micros},
+    writes::Writes,
 };
 
 const METHOD: &str = "\
@@ -69,8 +69,8 @@ pub(crate) fn markdown(profile: &Profile, results: &Results) -> String {
     page += "Memory allocations of the server and commands to Redis per request, for sequential \
              requests on a session of 100 bytes.\n\n";
     page += &counts(results);
-    if let Some(results) = &results.hot {
-        page += &hot::section(results);
+    if let Some(results) = &results.writes {
+        page += &writes::section(results);
     }
     if let Some(results) = &results.at_rest {
         page += &at_rest::section(results);
@@ -84,9 +84,9 @@ pub(crate) fn at_rest_alone(results: &AtRest) -> String {
 }
 
 /// Returns a page with the section about writes alone.
-pub(crate) fn writes_alone(results: &Hot) -> String {
+pub(crate) fn writes_alone(results: &Writes) -> String {
     let picture = "![Processor time over the number of writers](benchmarks.svg)\n";
-    introduction("writes") + picture + &hot::section(results)
+    introduction("writes") + picture + &writes::section(results)
 }
 
 /// Returns a page with the storages beside those of another commit.

@@ -4,10 +4,10 @@ use std::fmt::Write;
 
 use crate::{
     comparison::Case,
-    hot::{Hot, SERVERS},
     plan::{Comparison, Results},
     server::{Name, Route},
     table::{bytes, micros},
+    writes::{SERVERS, Writes},
 };
 
 const WIDTH: f64 = 900.0;
@@ -27,14 +27,14 @@ pub(crate) fn picture(results: &Results) -> String {
             canvas.lines(&title, &results.sizes, route, Name::OURS, axis);
         }
     }
-    if let Some(hot) = &results.hot {
-        canvas.writers(hot);
+    if let Some(writes) = &results.writes {
+        canvas.writers(writes);
     }
     canvas.finish()
 }
 
 /// Draws processor time over the number of writers of one session.
-pub(crate) fn writers(results: &Hot) -> String {
+pub(crate) fn writers(results: &Writes) -> String {
     let mut canvas = Canvas { body: String::new(), height: 16.0 };
     canvas.writers(results);
     canvas.finish()
@@ -64,7 +64,7 @@ impl Canvas {
         )
     }
 
-    fn writers(&mut self, results: &Hot) {
+    fn writers(&mut self, results: &Writes) {
         let title = format!("{}: {COST} over the writers of one session", Route::Set.title());
         let axis = Axis { number: |case| case.conditions.connections, label: |n| n.to_string() };
         self.lines(&title, &results.writers, Route::Set, &SERVERS, axis);

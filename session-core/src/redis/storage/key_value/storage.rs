@@ -18,7 +18,7 @@ use crate::{
     Changes, Page, RenameOptions, Result, Scan, SessionId, SetOptions, Snapshot, Storage, TtlRange,
     UserIndex, WriteMode, Written,
     storage::{
-        provided,
+        OwnedSetOptions, provided,
         write_groups::{self, Group, GroupedWrites, WriteGroups},
     },
 };
@@ -133,13 +133,8 @@ impl Storage for RedisKeyValueStorage {
             return self.write(id, changes, options).await;
         }
         let (storage, id, changes) = (self.clone(), id.clone(), changes.clone());
-        let (mode, lifetime, seen) = (options.mode, options.lifetime, options.seen.cloned());
-        let salt = options.salt.map(ToOwned::to_owned);
-        let write = async move {
-            let (seen, salt) = (seen.as_ref(), salt.as_deref());
-            let options = SetOptions { mode, lifetime, seen, salt };
-            storage.write(&id, &changes, options).await
-        };
+        let options = OwnedSetOptions::from(options);
+        let write = async move { storage.write(&id, &changes, options.borrowed()).await };
         self.redis.client().on_large_thread(write).await
     }
 

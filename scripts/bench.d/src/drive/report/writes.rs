@@ -3,10 +3,10 @@
 use super::find;
 use crate::{
     comparison::{Case, Outcome},
-    hot::{Hot, SERVERS},
     plan::Comparison,
     server::{Name, Route},
     table::{Table, figure, micros},
+    writes::{SERVERS, Writes},
 };
 
 const ABOUT: &str = "\
@@ -21,7 +21,7 @@ actix-web alone, over the number of connections that write to one session.
 ";
 
 /// Returns the section.
-pub(super) fn section(results: &Hot) -> String {
+pub(super) fn section(results: &Writes) -> String {
     let kinds = [Some(&results.redis), results.valkey.as_ref()];
     let mut columns = vec!["storage", "one session", "1,000 sessions"];
     if results.valkey.is_some() {

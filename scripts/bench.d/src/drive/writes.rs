@@ -17,20 +17,20 @@ pub(crate) const SERVERS: [Name; 4] =
 const WRITERS: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
 
 /// Writes on one kind of server for the sessions.
-pub(crate) struct Writes {
+pub(crate) struct OnServer {
     /// To one session, then to many.
     pub(crate) comparisons: [Comparison; 2],
 }
 
-pub(crate) struct Hot {
-    pub(crate) redis: Writes,
+pub(crate) struct Writes {
+    pub(crate) redis: OnServer,
     /// `None` if there is no Valkey.
-    pub(crate) valkey: Option<Writes>,
+    pub(crate) valkey: Option<OnServer>,
     /// Writes to one session, one for each number of writers.
     pub(crate) writers: Vec<Comparison>,
 }
 
-pub(crate) fn measure(redis: &Redis, effort: Effort) -> Result<Hot> {
+pub(crate) fn measure(redis: &Redis, effort: Effort) -> Result<Writes> {
     let valkey = match env::var_os("BENCH_VALKEY") {
         Some(program) => Some(measure_writes(&Redis::start_program(&program)?, "Valkey", effort)?),
         None => None,
@@ -42,16 +42,16 @@ pub(crate) fn measure(redis: &Redis, effort: Effort) -> Result<Hot> {
         compare(redis, Conditions { connections, sessions: ONE, ..USUAL }, few)
     };
     let writers = WRITERS.iter().map(with_writers).collect::<Result<_>>()?;
-    Ok(Hot { redis: redis_writes, valkey, writers })
+    Ok(Writes { redis: redis_writes, valkey, writers })
 }
 
 const ONE: Sessions = Sessions { count: 1, ..Sessions::USUAL };
 
-fn measure_writes(redis: &Redis, name: &str, effort: Effort) -> Result<Writes> {
+fn measure_writes(redis: &Redis, name: &str, effort: Effort) -> Result<OnServer> {
     eprintln!("writes to one session, {name}");
     let one = compare(redis, Conditions { sessions: ONE, ..USUAL }, effort)?;
     eprintln!("writes to many sessions, {name}");
-    Ok(Writes { comparisons: [one, compare(redis, USUAL, effort)?] })
+    Ok(OnServer { comparisons: [one, compare(redis, USUAL, effort)?] })
 }
 
 fn compare(redis: &Redis, conditions: Conditions, effort: Effort) -> Result<Comparison> {
