@@ -3,7 +3,8 @@
 //! Arrows: `builder` -> `handle` ([`Manager`]) -> `background` (tasks) -> `touch_writer` (writes
 //! times to live) and `sweep` (removes expired sessions); `touch_writer` -> `touch_queue` (which
 //! write is due when). `handle` -> `failure_log` (what operations fail with). `handle` -> `turns`
-//! (requests that update one item). All tell `events` what happens. No file here uses [`Session`](crate::Session).
+//! (requests that update one item) and `users` (a user's sessions), which uses `user_sessions` (their
+//! list). All tell `events` what happens. No file here uses [`Session`](crate::Session).
 
 mod background;
 mod builder;
@@ -14,6 +15,7 @@ mod sweep;
 mod touch_queue;
 mod touch_writer;
 mod turns;
+mod user_sessions;
 mod users;
 
 pub use builder::ManagerBuilder;
@@ -22,4 +24,5 @@ pub(crate) use handle::IdFn;
 pub use handle::Manager;
 pub(crate) use touch_queue::{Facts, OwnTtl};
 pub(crate) use turns::Turn;
-pub use users::{UserSession, WhenFull};
+pub use user_sessions::UserSession;
+pub use users::WhenFull;

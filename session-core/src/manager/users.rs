@@ -1,11 +1,6 @@
-//! The sessions of a user: listing, ending and limiting them.
+//! The sessions of a user: ending and limiting them.
 
-use std::{
-    cmp::Reverse,
-    collections::HashSet,
-    slice,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{collections::HashSet, slice};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::time::{Instant, timeout};
@@ -13,13 +8,13 @@ use tokio::time::{Instant, timeout};
 use super::{handle::Manager, touch_queue::OwnTtl};
 use crate::{
     EndedBy, Error, Event, EventSession, NewEntry, Result, SessionId, Snapshot, Storage,
-    StoreOperation, UserIndex, snapshot::Meta,
+    StoreOperation, UserIndex,
 };
 
 /// The most sessions of a user that are read or ended at the same time.
-const AT_ONCE: usize = 16;
+pub(super) const AT_ONCE: usize = 16;
 /// The most renewals of a session that are followed: more than happen within a grace period.
-const MOVES: usize = 8;
+pub(super) const MOVES: usize = 8;
 
 /// What a login does if the user has as many sessions as are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,63 +26,7 @@ pub enum WhenFull {
     Refuse,
 }
 
-/// A session of a user, as [`Manager::sessions_of`] lists it.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct UserSession {
-    /// What can be shown in place of the id. [`Session::fingerprint`](crate::Session::fingerprint) is
-    /// the same for the session of a request.
-    pub fingerprint: String,
-    /// When the session was created.
-    pub created: SystemTime,
-    /// When the user has logged in.
-    pub authenticated: SystemTime,
-    /// When the session was last used, exact to a [touch interval](Manager::touch_interval). `None` if
-    /// that cannot be told, because the session is close to its absolute end.
-    pub last_used: Option<SystemTime>,
-    /// When the session ends unless it is used before, exact to a touch interval.
-    pub expires: SystemTime,
-    /// The items of the session.
-    pub items: Snapshot,
-    id: SessionId,
-}
-
 impl Manager {
-    /// Lists the sessions of a user, the one with the latest login first.
-    ///
-    /// Reads every session of the user: two round trips for each, 16 at once.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Config`] if the storage has no [index of users](Storage::users);
-    /// [`Error::Storage`] or [`Error::Timeout`] if the store fails.
-    ///
-    /// # Examples
-    ///
-    /// ```
-    /// # use session_core::*;
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
-    /// # let manager = Manager::builder(MemoryStorage::new()).build()?;
-    /// let session = manager.open(None);
-    /// session.set("browser", "Firefox").await?;
-    /// session.login("bob").await?;
-    ///
-    /// let sessions = manager.sessions_of("bob").await?;
-    /// assert_eq!(sessions[0].items.get("browser")?, Some("Firefox".to_owned()));
-    /// # Ok(()) }
-    /// ```
-    pub async fn sessions_of(&self, user: &str) -> Result<Vec<UserSession>> {
-        let entries = self.limited(self.index()?.list(user)).await?;
-        let mut sessions: Vec<UserSession> = stream::iter(entries)
-            .map(|entry| async { self.session_of(user, entry.id).await })
-            .buffer_unordered(AT_ONCE)
-            .try_filter_map(async |session| Ok(session))
-            .try_collect()
-            .await?;
-        sessions.sort_by_key(|session| Reverse((session.authenticated, session.id.clone())));
-        Ok(sessions)
-    }
-
     /// Ends one session of a user. Returns whether there was one with this fingerprint.
     ///
     /// It has ended on every node when this returns; a node with a near cache may serve reads of it for
@@ -297,53 +236,18 @@ impl Manager {
     }
 
     /// Returns the storage that takes ids as the store knows them.
-    fn stored(&self) -> &dyn Storage {
+    pub(super) fn stored(&self) -> &dyn Storage {
         self.storage().by_stored_id().unwrap_or(self.storage())
     }
 
-    fn index(&self) -> Result<&dyn UserIndex> {
+    pub(super) fn index(&self) -> Result<&dyn UserIndex> {
         let missing = || Error::Config("the storage has no index of users".to_owned());
         self.stored().users().ok_or_else(missing)
     }
 
-    async fn session_of(&self, user: &str, id: SessionId) -> Result<Option<UserSession>> {
-        let found = self.limited(self.stored().get_session(&id)).await?;
-        let left = self.limited(self.stored().expires_in(&id)).await?;
-        let Some((items, left)) = found.zip(left) else { return Ok(None) };
-        let meta = items.read_meta();
-        let (Some(login), Some(ttl)) = (meta.login(), self.lifetime().ttl_by(&meta)) else {
-            return Ok(None);
-        };
-        if *login.user != *user {
-            return Ok(None);
-        }
-        let (now, left) = (SystemTime::now(), left.min(ttl));
-        Ok(Some(UserSession {
-            fingerprint: id.fingerprint(),
-            created: moment(meta.created().unwrap_or(login.at)),
-            authenticated: moment(login.at),
-            last_used: self.idle_time(&meta, left).and_then(|idle| now.checked_sub(idle)),
-            expires: now + left,
-            items,
-            id,
-        }))
-    }
-
-    /// Returns how long a session was not used, unless its absolute end is nearer than its expiry.
-    fn idle_time(&self, meta: &Meta, left: Duration) -> Option<Duration> {
-        let lifetime = self.lifetime();
-        let ttl = meta.ttl().unwrap_or(lifetime.ttl);
-        let is_capped = lifetime.left_of_absolute(meta).is_some_and(|end| end <= left);
-        (!is_capped || left == ttl).then(|| ttl.saturating_sub(left))
-    }
-
-    async fn limited<T>(&self, operation: impl Future<Output = Result<T>>) -> Result<T> {
+    pub(super) async fn limited<T>(&self, operation: impl Future<Output = Result<T>>) -> Result<T> {
         let answer = timeout(self.0.timeout, operation).await.unwrap_or(Err(Error::Timeout));
         self.note_result(StoreOperation::Write, &answer);
         answer
     }
-}
-
-fn moment(millis: u64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_millis(millis)
 }

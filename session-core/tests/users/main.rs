@@ -9,6 +9,7 @@ mod ends;
 mod forwarding;
 mod index;
 mod limits;
+mod lists;
 mod logins;
 mod overtaken;
 mod rounds;
