@@ -118,7 +118,6 @@ impl<'a> Check<'a> {
             other.user == session.user
                 && other.login < event.start
                 && self.sessions.lives(number, event.end)
-                && !self.sessions.may_move(number, event)
                 && !listed.contains(&Some(number))
                 && !may_be_unknown(number)
         };

@@ -110,15 +110,6 @@ impl<'a> Sessions<'a> {
             .is_some_and(|id| id.is_certain && (id.left.is_none() || event.end < id.kept + grace))
     }
 
-    /// Returns whether a session may have been renewed during a request.
-    pub(super) fn may_move(&self, session: usize, event: &Event) -> bool {
-        let overlaps = |id: &Id| {
-            id.session == session
-                && id.left.is_some_and(|left| left >= event.start && id.kept <= event.end)
-        };
-        self.ids.values().any(overlaps)
-    }
-
     fn id(&self, event: &Event) -> Option<&Id> {
         self.ids.get(event.claim.as_deref()?)
     }
