@@ -3,6 +3,7 @@
 use std::{
     future::{Future, Ready, ready},
     pin::Pin,
+    rc::Rc,
     sync::Arc,
     task::{Context, Poll, ready as poll_ready},
 };
@@ -15,7 +16,12 @@ use actix_web::{
 use pin_project_lite::pin_project;
 use session_core::{Closed, Manager, SessionId};
 
-use crate::{builder::SessionMiddlewareBuilder, respond, shared::Shared, slot::Slot};
+use crate::{
+    builder::SessionMiddlewareBuilder,
+    respond,
+    shared::{OfWorker, Shared},
+    slot::Slot,
+};
 
 /// Gives each request of an app its session.
 ///
@@ -93,14 +99,14 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(SessionService { service, shared: self.0.clone() }))
+        ready(Ok(SessionService { service, worker: Rc::new(OfWorker::new(self.0.clone())) }))
     }
 }
 
 /// The service that a [`SessionMiddleware`] wraps around another.
 pub struct SessionService<S> {
     service: S,
-    shared: Arc<Shared>,
+    worker: Rc<OfWorker>,
 }
 
 impl<S, B> Service<ServiceRequest> for SessionService<S>
@@ -117,7 +123,7 @@ where
     }
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        let slot = Slot::new(self.shared.clone());
+        let slot = Slot::new(self.worker.clone());
         let outer = request.extensions_mut().insert(slot.clone());
         let has_session = outer.clone().is_none_or(|outer| slot.set_outer(outer));
         let slot = has_session.then_some(slot);
@@ -186,7 +192,7 @@ where
                         // Another request may have renewed or ended the session meanwhile. Its cookie
                         // must not replace the one that the client was sent then.
                         match slot.sends_again(&closed) || slot.needs_ttl(&closed) {
-                            true => slot.shared().manager.confirm(closed).await,
+                            true => slot.manager().confirm(closed).await,
                             false => closed,
                         }
                     });

@@ -1,5 +1,7 @@
 //! What all requests behind one middleware share.
 
+use std::sync::Arc;
+
 use session_core::Manager;
 
 use crate::{name::Name, transport::Transport};
@@ -10,6 +12,21 @@ pub(crate) struct Shared {
     pub(crate) name: Option<Name>,
     pub(crate) manager: Manager,
     pub(crate) transport: Transport,
+}
+
+/// What the requests of one worker share, which is all on one thread.
+#[derive(Debug)]
+pub(crate) struct OfWorker {
+    pub(crate) middleware: Arc<Shared>,
+    /// A handle of its own, so that requests write no reference count of other workers.
+    pub(crate) manager: Manager,
+}
+
+impl OfWorker {
+    pub(crate) fn new(middleware: Arc<Shared>) -> Self {
+        let manager = middleware.manager.for_worker();
+        Self { middleware, manager }
+    }
 }
 
 impl Shared {

@@ -1,11 +1,15 @@
 //! Where a request keeps its session.
 
-use std::{cell::OnceCell, iter::successors, rc::Rc, sync::Arc};
+use std::{cell::OnceCell, iter::successors, ptr, rc::Rc};
 
 use actix_web::{HttpMessage, HttpRequest, http::header::HeaderMap};
-use session_core::{Closed, Session};
+use session_core::{Closed, Manager, Session};
 
-use crate::{name::Name, shared::Shared, transport::Client};
+use crate::{
+    name::Name,
+    shared::{OfWorker, Shared},
+    transport::Client,
+};
 
 /// The session of one request. Empty until a handler asks for it, so that other requests pay
 /// nothing.
@@ -13,7 +17,7 @@ use crate::{name::Name, shared::Shared, transport::Client};
 pub(crate) struct Slot(Rc<Content>);
 
 struct Content {
-    shared: Arc<Shared>,
+    worker: Rc<OfWorker>,
     opened: OnceCell<Opened>,
     /// The slot of the next session middleware outside of this one.
     outer: OnceCell<Slot>,
@@ -27,9 +31,9 @@ struct Opened {
 }
 
 impl Slot {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(worker: Rc<OfWorker>) -> Self {
         let (opened, outer, same) = Default::default();
-        Self(Rc::new(Content { shared, opened, outer, same }))
+        Self(Rc::new(Content { worker, opened, outer, same }))
     }
 
     /// Records the slot of the next session middleware outside of this one.
@@ -37,7 +41,7 @@ impl Slot {
     /// Returns whether this slot has a session of its own: none of those outside is of the same
     /// middleware.
     pub(crate) fn set_outer(&self, outer: Slot) -> bool {
-        let same = outer.iter().find(|slot| Arc::ptr_eq(&slot.0.shared, &self.0.shared)).cloned();
+        let same = outer.iter().find(|slot| ptr::eq(slot.shared(), self.shared())).cloned();
         let has_session = same.is_none();
         let mut is_first = same.is_none_or(|same| self.0.same.set(same).is_ok());
         is_first &= self.0.outer.set(outer).is_ok();
@@ -56,7 +60,7 @@ impl Slot {
             .extensions()
             .get::<Self>()?
             .iter()
-            .find(|slot| slot.0.shared.name == name)
+            .find(|slot| slot.shared().name == name)
             .cloned();
         Some(slot?.open(request))
     }
@@ -67,7 +71,11 @@ impl Slot {
     }
 
     pub(crate) fn shared(&self) -> &Shared {
-        &self.0.shared
+        &self.0.worker.middleware
+    }
+
+    pub(crate) fn manager(&self) -> &Manager {
+        &self.0.worker.manager
     }
 
     /// Returns the session if it was asked for.
@@ -81,7 +89,7 @@ impl Slot {
             return same.open(request);
         }
         let open = || {
-            let Shared { manager, transport, .. } = &*self.0.shared;
+            let (manager, transport) = (self.manager(), &self.shared().transport);
             let headers = request.headers();
             let is_told_in_header = transport.tells_in_header(headers);
             let claims = transport.claims(headers);
@@ -97,18 +105,18 @@ impl Slot {
 
     /// Returns whether the client is sent the id of its closed session again.
     pub(crate) fn sends_again(&self, closed: &Closed) -> bool {
-        let transport = &self.0.shared.transport;
+        let transport = &self.shared().transport;
         self.0.opened.get().is_some_and(|opened| transport.sends_again(closed, &opened.client))
     }
 
     /// Returns whether the age of a new cookie may depend on what the request has not read.
     pub(crate) fn needs_ttl(&self, closed: &Closed) -> bool {
-        self.0.shared.transport.needs_ttl(closed)
+        self.shared().transport.needs_ttl(closed)
     }
 
     /// Adds the headers that tell the client about its closed session.
     pub(crate) fn add_headers(&self, closed: &Closed, headers: &mut HeaderMap) {
-        let Shared { manager, transport, .. } = &*self.0.shared;
+        let (manager, transport) = (self.manager(), &self.shared().transport);
         if let Some(Opened { client, .. }) = self.0.opened.get() {
             transport.add_headers(closed, client, manager, headers);
         }

@@ -132,6 +132,7 @@ mod meters;
 #[cfg(feature = "redis")]
 mod redis;
 mod session;
+mod shards;
 mod snapshot;
 mod storage;
 

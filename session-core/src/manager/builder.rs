@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use super::{
     background::Background,
     failure_log::FailureLog,
-    handle::{IdFn, Manager, Shared},
+    handle::{IdFn, Manager, OfWorker, Shared},
     touch_queue::TouchQueue,
     touch_writer::TouchWriter,
     turns::Turns,
@@ -324,7 +324,7 @@ impl ManagerBuilder {
             TouchWriter::new(touches.clone(), storage.clone(), timeout).events(events.clone());
         let background =
             Background::start(&runtime, writer, storage.clone(), self.ttl, events.clone());
-        Ok(Manager(Arc::new(Shared {
+        Ok(Manager(Arc::new(OfWorker(Arc::new(Shared {
             storage,
             lifetime,
             touch_interval,
@@ -340,7 +340,7 @@ impl ManagerBuilder {
             failures: FailureLog::default(),
             turns: Turns::default(),
             max_per_user: self.max_per_user,
-        })))
+        })))))
     }
 
     fn check_users(&self) -> Result<()> {

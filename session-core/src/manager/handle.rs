@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    ops::Deref,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -50,7 +51,19 @@ pub(crate) type IdFn = Arc<dyn Fn() -> SessionId + Send + Sync>;
 /// # }).unwrap();
 /// ```
 #[derive(Clone)]
-pub struct Manager(pub(super) Arc<Shared>);
+pub struct Manager(pub(super) Arc<OfWorker>);
+
+/// What the clones of one handle share. Each open session holds a clone, so this is counted with every
+/// request; what all workers share is not.
+pub(super) struct OfWorker(pub(super) Arc<Shared>);
+
+impl Deref for OfWorker {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
 
 pub(super) struct Shared {
     pub(super) storage: Arc<dyn Storage>,
@@ -72,6 +85,32 @@ pub(super) struct Shared {
 }
 
 impl Manager {
+    /// Returns another handle of the same manager, for one of several threads.
+    ///
+    /// Every open session counts as a reference to the handle that it was opened with. Threads that
+    /// share one handle all write that count, and with many threads wait for each other's cache
+    /// lines. Threads with a handle each share nothing that they write, except the entries of a
+    /// session that they all use. The middleware of `session-actix` does this for its workers.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use session_core::*;
+    /// # #[tokio::main] async fn main() -> Result<()> {
+    /// let manager = Manager::builder(MemoryStorage::new()).build()?;
+    /// let workers: Vec<_> = (0..4).map(|_| manager.for_worker()).collect();
+    /// let session = workers[0].open(None);
+    /// session.set("name", "bob").await?;
+    /// let id = session.id().await?;
+    /// session.close().await;
+    /// assert!(workers[1].open(id).contains("name").await?);
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn for_worker(&self) -> Self {
+        Self(Arc::new(OfWorker(self.0.0.clone())))
+    }
+
     /// Returns the storage.
     ///
     /// # Examples
@@ -411,5 +450,27 @@ impl fmt::Debug for Manager {
             .field("touch_interval", &self.0.touch_interval)
             .field("timeout", &self.0.timeout)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, feature = "memory"))]
+mod tests {
+    use super::*;
+    use crate::MemoryStorage;
+
+    #[tokio::test]
+    async fn sessions_of_a_worker_count_as_references_of_its_own_handle() {
+        let manager = Manager::builder(MemoryStorage::new()).build().unwrap();
+        let workers = [manager.for_worker(), manager.for_worker()];
+        let references = || Arc::strong_count(&manager.0.0);
+        let before = references();
+        let sessions: Vec<_> = workers.iter().map(|worker| worker.open(None)).collect();
+        for session in &sessions {
+            session.set("a", 1).await.unwrap();
+            assert_eq!(references(), before);
+            assert!(session.close().await.failure.is_none());
+        }
+        assert!(workers.iter().all(|worker| Arc::strong_count(&worker.0) == 2));
+        assert_eq!(references(), before);
     }
 }

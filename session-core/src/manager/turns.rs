@@ -1,13 +1,10 @@
 //! Turns of this process's requests that change the same item again and again.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 
-use crate::SessionId;
+use crate::{SessionId, shards::Shards};
 
 /// The sessions whose requests take turns.
 ///
@@ -15,8 +12,7 @@ use crate::SessionId;
 /// serve one of them: some would run out of time.
 #[derive(Debug, Default)]
 pub(crate) struct Turns {
-    // A std mutex: one map operation, never held across an await.
-    sessions: Mutex<HashMap<SessionId, Arc<AsyncMutex<()>>>>,
+    sessions: Shards<HashMap<SessionId, Arc<AsyncMutex<()>>>, 32>,
 }
 
 /// A turn, until it is dropped.
@@ -32,20 +28,16 @@ impl Turns {
     pub(crate) async fn take(&self, id: &SessionId) -> Turn<'_> {
         // Made first, so that a request that gives up waiting removes the entry as well.
         let mut turn = Turn { turns: self, id: id.clone(), guard: None };
-        let queue = self.sessions().entry(id.clone()).or_default().clone();
+        let queue = self.sessions.lock(id.as_str()).entry(id.clone()).or_default().clone();
         turn.guard = Some(queue.lock_owned().await);
         turn
-    }
-
-    fn sessions(&self) -> MutexGuard<'_, HashMap<SessionId, Arc<AsyncMutex<()>>>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.guard = None;
-        let mut sessions = self.turns.sessions();
+        let mut sessions = self.turns.sessions.lock(self.id.as_str());
         // Nobody else has a turn or waits for one: they would hold the queue too.
         if sessions.get(&self.id).is_some_and(|queue| Arc::strong_count(queue) == 1) {
             sessions.remove(&self.id);
@@ -69,10 +61,11 @@ mod tests {
         let _ = turns.take(&other).await;
         let waits = timeout(Duration::from_millis(10), turns.take(&id)).await;
         assert!(waits.is_err(), "it waits");
-        assert_eq!(turns.sessions().len(), 1);
+        let count = || turns.sessions.lock_each().map(|shard| shard.len()).sum::<usize>();
+        assert_eq!(count(), 1);
         drop(turn);
-        assert!(turns.sessions().is_empty());
+        assert_eq!(count(), 0);
         drop(turns.take(&id).await);
-        assert!(turns.sessions().is_empty());
+        assert_eq!(count(), 0);
     }
 }

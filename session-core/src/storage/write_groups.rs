@@ -5,14 +5,7 @@
 //! after the other. A task of its own writes for groups, so that a writer that is dropped takes no
 //! other writer with it.
 
-use std::{
-    collections::HashMap,
-    future::Future,
-    hash::{BuildHasher, RandomState},
-    mem,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, future::Future, mem, time::Duration};
 
 use tokio::{
     runtime::Handle,
@@ -21,10 +14,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{Changes, Error, Lifetime, Result, SessionId, SetOptions, Snapshot, Written};
+use crate::{
+    Changes, Error, Lifetime, Result, SessionId, SetOptions, Snapshot, Written, shards::Shards,
+};
 
-/// So many locks that threads rarely meet at one.
-const SHARDS: usize = 32;
 /// A group takes no more than this many bytes of changes, so that small writes are not held up by
 /// large ones, nor fail with them.
 const MAX_BYTES: usize = 256 * 1024;
@@ -50,10 +43,8 @@ pub(crate) trait GroupedWrites: Clone + Send + Sync + 'static {
 }
 
 /// The sessions that are being written, with the writers that wait.
-pub(crate) struct WriteGroups {
-    hasher: RandomState,
-    shards: [Mutex<HashMap<SessionId, Vec<Waiting>>>; SHARDS],
-}
+#[derive(Default)]
+pub(crate) struct WriteGroups(Shards<HashMap<SessionId, Vec<Waiting>>, 32>);
 
 /// Writes that are stored together.
 pub(crate) struct Group(Vec<Waiting>);
@@ -121,7 +112,7 @@ impl WriteGroups {
         changes: &Changes,
         options: SetOptions<'_>,
     ) -> Option<Receiver<Answer>> {
-        let mut shard = self.shard(id);
+        let mut shard = self.0.lock(id.as_str());
         let Some(waiting) = shard.get_mut(id) else {
             shard.insert(id.clone(), Vec::new());
             return None;
@@ -140,7 +131,7 @@ impl WriteGroups {
 
     /// Takes those who wait. If there are none, the turn has ended.
     fn next(&self, id: &SessionId) -> Option<Group> {
-        let mut shard = self.shard(id);
+        let mut shard = self.0.lock(id.as_str());
         let waiting = shard.get_mut(id)?;
         waiting.retain(Waiting::is_awaited);
         if waiting.is_empty() {
@@ -159,21 +150,10 @@ impl WriteGroups {
 
     /// Ends a turn before its time: those who wait try again.
     fn abandon(&self, id: &SessionId) {
-        let waiting = self.shard(id).remove(id);
+        let waiting = self.0.lock(id.as_str()).remove(id);
         for write in waiting.into_iter().flatten() {
             let _ = write.answer.send(None);
         }
-    }
-
-    fn shard(&self, id: &SessionId) -> MutexGuard<'_, HashMap<SessionId, Vec<Waiting>>> {
-        let number = self.hasher.hash_one(id) as usize % SHARDS;
-        self.shards[number].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Default for WriteGroups {
-    fn default() -> Self {
-        Self { hasher: RandomState::new(), shards: std::array::from_fn(|_| Mutex::default()) }
     }
 }
 

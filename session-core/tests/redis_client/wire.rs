@@ -235,6 +235,39 @@ async fn only_large_sessions_use_a_separate_connection() {
     }
 }
 
+/// Returns the numbers of the connections whose last command began like this.
+fn last_sent(server: &RedisServer, command: &str) -> Vec<String> {
+    let sent = format!("cmd={command}");
+    let clients = server.cli(&["CLIENT", "LIST"]);
+    let found = clients.lines().filter(|line| line.contains(&sent));
+    found.filter_map(|line| Some(line.split(' ').next()?.to_owned())).collect()
+}
+
+#[tokio::test]
+async fn a_large_session_that_shrinks_is_read_as_others_are() {
+    let server = RedisServer::start();
+    let large = changes(&format!(r#"{{"a":"{}"}}"#, "x".repeat(1 << 20)), &[]);
+    let [small, shrunk] = [changes(r#"{"a":1}"#, &[]), changes("{}", &["a"])];
+    let nodes = storages(&server).into_iter().zip(storages(&server));
+    for ((storage, node), read) in nodes.zip(["get", "hgetall"]) {
+        let id = id("shrinks");
+        for changes in [&small, &shrunk] {
+            storage.set_session(&id, &large, CREATE).await.unwrap();
+            assert!(storage.get_session(&id).await.unwrap().is_some());
+            node.set_session(&id, changes, UPDATE).await.unwrap();
+            // Not known yet.
+            storage.get_session(&id).await.unwrap();
+            // Over the connection of small sessions, by a script that the server may not know yet.
+            storage.expires_in(&id).await.unwrap();
+            let of_others = last_sent(&server, "eval");
+            storage.get_session(&id).await.unwrap();
+            let read = last_sent(&server, read);
+            assert!(of_others.iter().any(|connection| read.contains(connection)), "{read:?}");
+            node.remove_all(&id, None).await.unwrap();
+        }
+    }
+}
+
 #[tokio::test]
 async fn lifetimes_take_no_round_trip_of_their_own() {
     type Open = fn(Redis) -> Arc<dyn Storage>;

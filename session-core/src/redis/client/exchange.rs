@@ -83,7 +83,7 @@ impl Operation<'_> {
             };
             let error = match answer {
                 Some(Ok(value)) => {
-                    self.note_size(size(&value));
+                    self.note_part(size(&value));
                     if effect == Effect::Once && self.client.wait_replicas > 0 {
                         Box::pin(self.confirm(connection)).await?;
                     }

@@ -10,15 +10,12 @@ use std::{
 use tokio::{sync::watch, time::Instant};
 
 use super::{
-    connection::Limits,
-    key::Key,
-    large::{self, LargeValues},
-    patience,
+    connection::Limits, key::Key, large::LargeValues, large_threads::LargeThreads, patience,
     topology::Servers,
 };
 use crate::{Error, Result};
 
-/// The future of work on the thread for large values.
+/// The future of work on a thread for large values.
 // Boxed: it is part of every operation's future, and rarely needed.
 pub(crate) type LargeThreadFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
@@ -30,6 +27,7 @@ pub(crate) struct Client {
     pub(super) limits: Limits,
     pub(super) wait_replicas: usize,
     pub(super) large: LargeValues,
+    large_threads: LargeThreads,
     /// Dropped with the client, which ends the supervisors of all its connections.
     pub(super) owned: watch::Sender<()>,
 }
@@ -44,6 +42,7 @@ impl Client {
             limits,
             wait_replicas,
             large: LargeValues::default(),
+            large_threads: LargeThreads::default(),
             owned: watch::Sender::new(()),
         }
     }
@@ -58,22 +57,22 @@ impl Client {
         matches!(self.servers, Servers::Single(_))
     }
 
-    /// Returns whether the value at `key` was recently seen to be large.
+    /// Returns whether the value at `key` was large when last seen.
     pub(crate) fn has_large(&self, key: Key<'_>) -> bool {
         self.large.has(key.id.as_str())
     }
 
-    /// Returns whether one item of the value at `key` was recently seen to be large.
+    /// Returns whether one item of the value at `key` was large when last seen.
     pub(crate) fn has_large_item(&self, key: Key<'_>, item: &str) -> bool {
-        self.large.has_any() && self.large.has(&large::item_name(key.id.as_str(), item))
+        self.large.has_item(key.id.as_str(), item)
     }
 
-    /// Runs `work` on the thread for large values, within the response timeout.
+    /// Runs `work` on a thread for large values, within the response timeout.
     pub(crate) fn on_large_thread<'a, T: Send + 'static>(
         &'a self,
         work: impl Future<Output = Result<T>> + Send + 'static,
     ) -> LargeThreadFuture<'a, T> {
-        let done = self.large.run(|| self.owned.subscribe(), work);
+        let done = self.large_threads.run(|| self.owned.subscribe(), work);
         // Bounded here as well: that thread may be overloaded.
         Box::pin(self.bounded(done))
     }

@@ -1,50 +1,41 @@
-//! Large values, and the thread that keeps them from delaying other requests.
+//! Which values are large.
 
 use std::{
-    collections::{HashSet, VecDeque},
-    future::Future,
-    io,
-    sync::{
-        Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
-    thread,
+    collections::{HashMap, VecDeque},
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
-use tokio::{
-    runtime::{Builder, Handle},
-    sync::watch,
-    task::JoinSet,
-};
-
-use crate::{Error, Result};
+use crate::shards::Shards;
 
 /// Values of this many bytes take long enough to receive, parse and copy to delay other requests:
 /// 10 MB keep a thread busy for 15 ms.
 const LARGE: usize = 256 * 1024;
-/// Beyond this many names the oldest are forgotten, and noted again when next seen.
-const MAX_NAMES: usize = 4096;
+const SHARDS: usize = 32;
+/// Beyond this many sessions in a shard the oldest are forgotten, and noted again when next seen.
+const MAX_SESSIONS: usize = 128;
+/// The same for the items of one session.
+const MAX_ITEMS: usize = 16;
 
-/// The values recently seen to be large, by name: a session's id, or [`item_name`] of an item.
+/// The values that were large when last seen: sessions, and single items of sessions.
 #[derive(Debug, Default)]
 pub(super) struct LargeValues {
-    /// Spares nearly every request the lock.
-    any: AtomicBool,
-    // A std mutex: a few map operations, never held across an await.
-    seen: Mutex<Seen>,
-    /// Reads and writes large values; started on first need. `None` if the system grants no thread.
-    thread: OnceLock<Option<Handle>>,
+    /// The number of sessions in all shards. While it is 0, which it nearly always is, no request
+    /// takes a lock.
+    count: AtomicUsize,
+    shards: Shards<Sessions, SHARDS>,
 }
 
 #[derive(Debug, Default)]
-struct Seen {
-    names: HashSet<Box<str>>,
+struct Sessions {
+    by_id: HashMap<Box<str>, Session>,
     by_age: VecDeque<Box<str>>,
 }
 
-/// Returns the name of one item of a session. It is no session's id, since ids contain no space.
-pub(super) fn item_name(id: &str, item: &str) -> String {
-    [id, " ", item].concat()
+/// What is large of a session.
+#[derive(Debug, Default)]
+struct Session {
+    is_large: bool,
+    items: VecDeque<Box<str>>,
 }
 
 /// Returns whether a value of this size is large.
@@ -53,139 +44,157 @@ pub(crate) fn is_large(bytes: usize) -> bool {
 }
 
 impl LargeValues {
-    /// Returns whether any large value has been seen.
-    pub(super) fn has_any(&self) -> bool {
-        self.any.load(Ordering::Relaxed)
+    /// Returns whether any value was large when last seen.
+    fn has_any(&self) -> bool {
+        self.count.load(Ordering::Relaxed) > 0
     }
 
-    /// Returns whether this value was recently seen to be large.
-    pub(super) fn has(&self, name: &str) -> bool {
-        self.has_any() && self.seen().names.contains(name)
+    /// Returns whether this session was large when last seen.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.has_any() && self.shards.lock(id).by_id.get(id).is_some_and(|session| session.is_large)
     }
 
-    /// Notes how many bytes of a value were sent or received.
-    pub(super) fn note(&self, name: &str, bytes: usize) {
-        if !is_large(bytes) {
-            return;
-        }
-        let mut seen = self.seen();
-        if seen.names.insert(name.into()) {
-            seen.by_age.push_back(name.into());
-        }
-        if seen.by_age.len() > MAX_NAMES
-            && let Some(oldest) = seen.by_age.pop_front()
-        {
-            seen.names.remove(&oldest);
-        }
-        self.any.store(true, Ordering::Relaxed);
+    /// Returns whether this item of a session was large when last seen.
+    pub(super) fn has_item(&self, id: &str, item: &str) -> bool {
+        self.has_any() && self.shards.lock(id).by_id.get(id).is_some_and(|it| it.has_item(item))
     }
 
-    /// Runs `work` on the thread for large values, which has connections of its own. Dropping the
-    /// returned future ends the work.
-    ///
-    /// The thread is started on first need and ends when the sender of `owned` is dropped.
-    pub(super) async fn run<T: Send + 'static>(
-        &self,
-        owned: impl FnOnce() -> watch::Receiver<()>,
-        work: impl Future<Output = Result<T>> + Send + 'static,
-    ) -> Result<T> {
-        let start = || match start(owned()) {
-            Ok(thread) => Some(thread),
-            Err(error) => {
-                log::warn!("no thread for large sessions, they will delay others: {error}");
-                None
-            }
+    /// Notes the size in bytes of a part of a session, which may be larger.
+    pub(super) fn note_part(&self, id: &str, bytes: usize) {
+        if is_large(bytes) {
+            self.change(id, |session| session.is_large = true);
+        }
+    }
+
+    /// Notes the size in bytes of a session, 0 if there is none.
+    pub(super) fn note_whole(&self, id: &str, bytes: usize) {
+        if is_large(bytes) {
+            self.change(id, |session| session.is_large = true);
+        } else if self.has_any() {
+            // None of its items is large either.
+            self.change(id, |session| *session = Session::default());
+        }
+    }
+
+    /// Notes the size in bytes of an item, 0 if there is none.
+    pub(super) fn note_item(&self, id: &str, item: &str, bytes: usize) {
+        if is_large(bytes) {
+            self.change(id, |session| session.add_item(item));
+        } else if self.has_any() {
+            self.change(id, |session| session.items.retain(|other| **other != *item));
+        }
+    }
+
+    fn change(&self, id: &str, change: impl FnOnce(&mut Session)) {
+        let mut sessions = self.shards.lock(id);
+        let before = sessions.by_id.len();
+        sessions.change(id, change);
+        // Counted under the lock, so that it never falls below the number of sessions.
+        match sessions.by_id.len().checked_sub(before) {
+            Some(more) => self.count.fetch_add(more, Ordering::Relaxed),
+            None => self.count.fetch_sub(before - sessions.by_id.len(), Ordering::Relaxed),
         };
-        let Some(thread) = self.thread.get_or_init(start) else { return work.await };
-        // A set of one task, because dropping a set aborts its tasks.
-        let mut tasks = JoinSet::new();
-        tasks.spawn_on(work, thread);
-        match tasks.join_next().await {
-            Some(Ok(done)) => done,
-            _ => Err(Error::storage("redis", "the thread for large sessions has failed")),
-        }
-    }
-
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn start(mut owned: watch::Receiver<()>) -> io::Result<Handle> {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
-    let handle = runtime.handle().clone();
-    let until_dropped = async move {
-        // Nothing is ever sent: this returns when the sender is dropped.
-        let _ = owned.changed().await;
-    };
-    let thread = thread::Builder::new().name("large sessions".to_owned());
-    thread.spawn(move || runtime.block_on(until_dropped))?;
-    Ok(handle)
+impl Sessions {
+    /// Changes what is large of a session, and forgets it if nothing is.
+    fn change(&mut self, id: &str, change: impl FnOnce(&mut Session)) {
+        if let Some(session) = self.by_id.get_mut(id) {
+            change(session);
+            if session.is_small() {
+                self.by_id.remove(id);
+                self.by_age.retain(|other| **other != *id);
+            }
+            return;
+        }
+        let mut session = Session::default();
+        change(&mut session);
+        if session.is_small() {
+            return;
+        }
+        self.by_id.insert(id.into(), session);
+        self.by_age.push_back(id.into());
+        if self.by_age.len() > MAX_SESSIONS
+            && let Some(oldest) = self.by_age.pop_front()
+        {
+            self.by_id.remove(&oldest);
+        }
+    }
+}
+
+impl Session {
+    fn is_small(&self) -> bool {
+        !self.is_large && self.items.is_empty()
+    }
+
+    fn has_item(&self, item: &str) -> bool {
+        self.items.iter().any(|other| **other == *item)
+    }
+
+    fn add_item(&mut self, item: &str) {
+        if self.has_item(item) {
+            return;
+        }
+        self.items.push_back(item.into());
+        if self.items.len() > MAX_ITEMS {
+            self.items.pop_front();
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
-    use tokio::{sync::oneshot, time::timeout};
-
     use super::*;
 
     #[test]
-    fn only_large_values_are_noted_and_the_oldest_are_forgotten() {
+    fn sessions_are_large_until_they_shrink_or_end() {
+        for small in [0, LARGE - 1] {
+            let large = LargeValues::default();
+            large.note_whole("a", LARGE - 1);
+            assert!(!large.has("a") && !large.has_any());
+            large.note_whole("a", LARGE);
+            assert!(large.has("a") && !large.has("b"));
+            large.note_part("a", small);
+            large.note_whole("b", small);
+            assert!(large.has("a"), "it may be larger than its part");
+            large.note_whole("a", small);
+            assert!(!large.has("a") && !large.has_any());
+        }
+    }
+
+    #[test]
+    fn items_are_large_until_they_shrink_or_the_session_does() {
         let large = LargeValues::default();
-        large.note("a", LARGE - 1);
-        assert!(!large.has("a"));
-        large.note("a", LARGE);
-        assert!(large.has("a") && !large.has("b"));
-        (0..MAX_NAMES).for_each(|n| large.note(&n.to_string(), LARGE));
-        assert!(!large.has("a"));
-        assert_eq!(large.seen().names.len(), MAX_NAMES);
+        large.note_item("a", "x", LARGE);
+        assert!(large.has_item("a", "x") && !large.has_item("a", "y") && !large.has_item("b", "x"));
+        assert!(!large.has("a"), "only an item was seen");
+        large.note_item("a", "y", LARGE);
+        large.note_item("a", "x", LARGE - 1);
+        assert!(!large.has_item("a", "x") && large.has_item("a", "y"));
+        large.note_whole("a", LARGE);
+        large.note_item("a", "y", 0);
+        assert!(large.has("a") && !large.has_item("a", "y"));
+        large.note_item("a", "x", LARGE);
+        large.note_whole("a", 0);
+        assert!(!large.has("a") && !large.has_item("a", "x") && !large.has_any());
     }
 
-    #[tokio::test]
-    async fn work_runs_on_one_other_thread_that_ends_with_its_owner() {
-        let (large, owner) = (LargeValues::default(), watch::Sender::new(()));
-        let name = async || {
-            let work = async { Ok(thread::current().name().map(ToOwned::to_owned)) };
-            large.run(|| owner.subscribe(), work).await
-        };
-        assert_eq!(name().await.unwrap().as_deref(), Some("large sessions"));
-        assert_eq!(owner.receiver_count(), 1);
-        name().await.unwrap();
-        assert_eq!(owner.receiver_count(), 1);
-        let closed = async { owner.closed().await };
-        let work = async {
-            std::future::pending::<()>().await;
-            Ok(())
-        };
-        let waits = large.run(|| unreachable!("there is a thread"), work);
-        assert!(timeout(Duration::from_millis(20), waits).await.is_err());
-        owner.send_replace(());
-        timeout(Duration::from_secs(10), closed).await.expect("the thread ends");
-        assert!(name().await.is_err());
-    }
-
-    #[tokio::test]
-    async fn dropping_the_future_ends_the_work() {
-        let (large, owner) = (LargeValues::default(), watch::Sender::new(()));
-        let (alive, given_up) = oneshot::channel::<()>();
-        let work = async move {
-            let _alive = alive;
-            std::future::pending::<()>().await;
-            Ok(())
-        };
-        let work = large.run(|| owner.subscribe(), work);
-        assert!(timeout(Duration::from_millis(20), work).await.is_err());
-        let given_up = timeout(Duration::from_secs(10), given_up).await;
-        assert!(given_up.expect("in time").is_err());
-    }
-
-    #[tokio::test]
-    async fn work_that_panics_fails() {
-        let (large, owner) = (LargeValues::default(), watch::Sender::new(()));
-        let work = async { panic!("raised by this test") };
-        assert!(large.run::<()>(|| owner.subscribe(), work).await.is_err());
-        assert!(large.run(|| owner.subscribe(), async { Ok(()) }).await.is_ok());
+    #[test]
+    fn the_oldest_of_too_many_are_forgotten() {
+        let large = LargeValues::default();
+        let ids: Vec<String> = (0..SHARDS * MAX_SESSIONS * 2).map(|n| n.to_string()).collect();
+        ids.iter().for_each(|id| large.note_part(id, LARGE));
+        let remembered = ids.iter().filter(|id| large.has(id)).count();
+        assert!(!large.has("0") && large.has(ids.last().unwrap()));
+        assert!(remembered <= SHARDS * MAX_SESSIONS, "{remembered}");
+        assert_eq!(large.count.load(Ordering::Relaxed), remembered);
+        for number in 0..=MAX_ITEMS {
+            large.note_item("a", &number.to_string(), LARGE);
+        }
+        assert!(!large.has_item("a", "0") && large.has_item("a", "1"));
+        ids.iter().for_each(|id| large.note_whole(id, 0));
+        large.note_whole("a", 0);
+        assert!(!large.has_any());
     }
 }

@@ -24,6 +24,7 @@ pub(crate) mod failure;
 mod handle;
 mod key;
 mod large;
+mod large_threads;
 mod operation;
 mod patience;
 mod scan;

@@ -6,13 +6,7 @@ use deadpool_redis::redis::{Cmd, Value};
 use tokio::time::Instant;
 
 use super::{
-    effect::Effect,
-    failure::ExchangeError,
-    handle::Client,
-    key::Key,
-    large::{self, is_large},
-    patience,
-    script::Call,
+    effect::Effect, failure::ExchangeError, handle::Client, key::Key, patience, script::Call,
     topology::ThreadConnections,
 };
 use crate::{Error, Result};
@@ -68,7 +62,7 @@ impl<'a> Operation<'a> {
     /// Scripts are never pipelined with other commands, so a server that has forgotten one fails
     /// nothing else.
     pub(crate) async fn run(&self, call: Call, effect: Effect) -> Result<Value> {
-        self.note_size(call.size());
+        self.note_part(call.size());
         match self.exchange(call.by_hash(), effect).await {
             Err(ExchangeError::NoScript) => {
                 let by_text = call.by_text();
@@ -79,15 +73,18 @@ impl<'a> Operation<'a> {
     }
 
     /// Notes how many bytes are sent or received for the key.
-    pub(crate) fn note_size(&self, bytes: usize) {
-        self.client.large.note(self.key.id.as_str(), bytes);
+    pub(crate) fn note_part(&self, bytes: usize) {
+        self.client.large.note_part(self.key.id.as_str(), bytes);
     }
 
-    /// Notes the size in bytes of one item of the value.
+    /// Notes the size of the whole value in bytes, 0 if there is none.
+    pub(crate) fn note_size(&self, bytes: usize) {
+        self.client.large.note_whole(self.key.id.as_str(), bytes);
+    }
+
+    /// Notes the size in bytes of one item of the value, 0 if there is none.
     pub(crate) fn note_item_size(&self, item: &str, bytes: usize) {
-        if is_large(bytes) {
-            self.client.large.note(&large::item_name(self.key.id.as_str(), item), bytes);
-        }
+        self.client.large.note_item(self.key.id.as_str(), item, bytes);
     }
 
     /// Awaits something other than a command, within the operation's deadline.

@@ -105,7 +105,11 @@ impl Form {
         let grace = grace_millis(options.grace).to_string();
         let args = [self.name(), marker.as_bytes(), grace.as_bytes()];
         let call = lua::RENAME.call(&[operation.key(), to], &args);
-        Ok(operation.run(call, Effect::Once).await? == Value::Int(1))
+        let is_renamed = operation.run(call, Effect::Once).await? == Value::Int(1);
+        if is_renamed {
+            operation.note_size(0);
+        }
+        Ok(is_renamed)
     }
 }
 

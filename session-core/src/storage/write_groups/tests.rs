@@ -2,7 +2,7 @@
 
 use std::{
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex},
     task::{Context, Poll, Waker},
 };
 
@@ -255,7 +255,10 @@ impl Run<'_> {
             self.take(step).await;
         }
         assert!(self.writers.iter().all(Option::is_none), "a writer waits for ever");
-        assert!(self.store.0.groups.shard(&id()).is_empty(), "the session can be written again");
+        assert!(
+            self.store.0.groups.0.lock(id().as_str()).is_empty(),
+            "the session can be written again"
+        );
         let stored = self.store.session();
         let has = |key: &str| stored.as_ref().is_some_and(|stored| stored.item(key).is_some());
         for (number, answer) in self.answers.iter().enumerate() {

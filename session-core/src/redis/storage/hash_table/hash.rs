@@ -41,11 +41,12 @@ pub(super) async fn read_item(
     operation: &Operation<'_>,
     key: &str,
 ) -> Result<Option<Box<RawValue>>> {
-    let Value::BulkString(text) = ask(operation, "HGET", Some(key)).await? else {
-        return Ok(None);
+    let text = match ask(operation, "HGET", Some(key)).await? {
+        Value::BulkString(text) => Some(text),
+        _ => None,
     };
-    operation.note_item_size(key, text.len());
-    Ok(item(operation, &text))
+    operation.note_item_size(key, text.as_ref().map_or(0, Vec::len));
+    Ok(text.and_then(|text| item(operation, &text)))
 }
 
 /// Reads one item and the metadata. One round trip.
@@ -65,9 +66,8 @@ pub(super) async fn read_with_metadata(
         _ => None,
     });
     let fields: Fields = fields.collect();
-    if let Some((_, text)) = fields.first() {
-        operation.note_item_size(key, text.len());
-    }
+    let text = fields.iter().find(|(field, _)| field == key.as_bytes());
+    operation.note_item_size(key, text.map_or(0, |(_, text)| text.len()));
     Ok(snapshot(operation, &fields))
 }
 
@@ -174,7 +174,11 @@ fn texts<'a>(changes: &'a Changes, meta: Option<&'a str>) -> (Vec<Cow<'a, str>>,
 
 pub(super) async fn remove(operation: &Operation<'_>) -> Result<bool> {
     let call = lua::REMOVE_FIELDS.call(&[operation.key()], &[b"", b"0"]);
-    Ok(operation.run(call, Effect::Once).await? == Value::Int(1))
+    let is_removed = operation.run(call, Effect::Once).await? == Value::Int(1);
+    if is_removed {
+        operation.note_size(0);
+    }
+    Ok(is_removed)
 }
 
 /// Removes the session if it still has the items that were seen. With a grace, a marker takes its
@@ -201,6 +205,7 @@ pub(super) async fn remove_seen(
             [marker.as_bytes(), grace.as_bytes()].into_iter().chain(fields).collect();
         let call = lua::REMOVE_FIELDS.call(&[key], &args);
         if operation.run(call, Effect::Once).await? == Value::Int(1) {
+            operation.note_size(0);
             return Ok(true);
         }
     }
@@ -255,13 +260,15 @@ async fn fields(operation: &Operation<'_>) -> Result<Fields> {
     let pairs = match ask(operation, "HGETALL", None).await? {
         Value::Map(pairs) => pairs,
         Value::Array(list) => pairs(list),
-        _ => return Ok(Vec::new()),
+        _ => Vec::new(),
     };
     let texts = pairs.into_iter().filter_map(|pair| match pair {
         (Value::BulkString(key), Value::BulkString(text)) => Some((key, text)),
         _ => None,
     });
-    Ok(texts.collect())
+    let fields: Fields = texts.collect();
+    operation.note_size(fields.iter().map(|(key, text)| key.len() + text.len()).sum());
+    Ok(fields)
 }
 
 /// Returns the pairs of a map as RESP2 has it: a list of keys and values in turn.

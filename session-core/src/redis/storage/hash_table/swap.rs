@@ -35,7 +35,10 @@ pub(super) async fn swap_item(
         args.extend(new.as_deref().map(str::as_bytes));
         let call = lua::SWAP_FIELD.call(&[operation.key()], &args);
         let now = match operation.run(call, Effect::Once).await? {
-            Value::Int(_) => return Ok(ItemSwap::Saved),
+            Value::Int(_) => {
+                operation.note_item_size(key, new.as_deref().map_or(0, str::len));
+                return Ok(ItemSwap::Saved);
+            }
             Value::Array(now) => now.into_iter().next(),
             _ => return Ok(ItemSwap::Missing),
         };

@@ -57,6 +57,7 @@ impl<'a> SessionString<'a> {
     pub(super) async fn fetch(&self, lookup: Lookup) -> Result<Option<Snapshot>> {
         let answer = self.operation.send(&get(self.operation.key()), Effect::Repeatable).await?;
         let session = self.parse(answer);
+        self.note_size(session.as_ref());
         // A marker is not cached: it would be served for longer than it exists.
         let cacheable = session.as_ref().filter(|session| !session.is_marker());
         if let (Lookup::Miss(placeholder), Some(session)) = (lookup, cacheable) {
@@ -91,12 +92,24 @@ impl<'a> SessionString<'a> {
         ttl: Duration,
     ) -> Result<Swap> {
         // With a near cache the server has to track the new text in the same step.
-        if let Some(new) = new.filter(|_| self.near_cache.is_none())
-            && let Some(swap) = self.swap_natively(old, new, ttl).await?
-        {
-            return Ok(swap);
+        let natively = match new.filter(|_| self.near_cache.is_none()) {
+            Some(new) => self.swap_natively(old, new, ttl).await?,
+            None => None,
+        };
+        let swap = match natively {
+            Some(swap) => swap,
+            None => self.swap_by_script(old, new, ttl).await?,
+        };
+        match &swap {
+            Swap::Done => self.note_size(new),
+            Swap::Gone => self.note_size(None),
+            Swap::Changed(now) => self.note_size(Some(now)),
         }
-        self.swap_by_script(old, new, ttl).await
+        Ok(swap)
+    }
+
+    fn note_size(&self, session: Option<&Snapshot>) {
+        self.operation.note_size(session.map_or(0, |session| session.stored().len()));
     }
 
     /// Stores `new` if `old` is what is stored, if the server has a command for that: Valkey 8.1,
@@ -113,7 +126,7 @@ impl<'a> SessionString<'a> {
             set.arg("IFEQ").arg(old).arg("PX").arg(millis(ttl));
             set
         };
-        self.operation.note_size(new.stored().len());
+        self.operation.note_part(new.stored().len());
         Ok(match self.operation.send_if_known(set, Effect::Once).await? {
             None => None,
             Some(Value::Okay) => Some(Swap::Done),
@@ -177,7 +190,10 @@ impl<'a> SessionString<'a> {
         let _placeholder = self.near_cache.map(|cache| cache.begin_write(self.id));
         let call = lua::REMOVE_OBJECT.call(&[self.operation.key()], &[]);
         Ok(match self.operation.run(call, Effect::Once).await? {
-            Value::Int(_) => Removal::Done,
+            Value::Int(_) => {
+                self.note_size(None);
+                Removal::Done
+            }
             text => Removal::Unsure(self.parse(text)),
         })
     }

@@ -14,7 +14,7 @@ pub(super) async fn create(
 ) -> Result<Written> {
     let create = SetOptions::create(lifetime.ttl).lifetime(lifetime);
     let Some((new, ttl)) = create.apply(changes, None) else { return Ok(Written::Refused) };
-    string.operation.note_size(new.stored().len());
+    string.operation.note_part(new.stored().len());
     loop {
         if string.create(&new, ttl).await? {
             return Ok(Written::saved(&new));

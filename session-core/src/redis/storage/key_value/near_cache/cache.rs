@@ -1,11 +1,8 @@
 //! The cache and its placeholders.
 
-use std::{
-    hash::{BuildHasher, RandomState},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use tokio::time::Instant;
@@ -13,7 +10,7 @@ use tokio::time::Instant;
 use super::shard::{Found, Shard};
 #[cfg(feature = "metrics")]
 use crate::meters::NearCacheMeters;
-use crate::{SessionId, Snapshot};
+use crate::{SessionId, Snapshot, shards::Shards};
 
 const SHARDS: usize = 16;
 
@@ -24,38 +21,14 @@ const SHARDS: usize = 16;
 /// was overtaken by an announcement is never kept.
 #[derive(Debug)]
 pub(crate) struct NearCache {
-    shards: [Mutex<Shard>; SHARDS],
-    hasher: RandomState,
+    shards: Shards<Shard, SHARDS>,
     /// The prefix of the keys that the server announces.
     prefix: String,
     shard_capacity: usize,
-    tokens: AtomicU64,
     /// The number of servers that do not announce changes. Nothing is cached while there are any.
     silent: AtomicUsize,
-    counts: Counts,
-}
-
-#[derive(Debug, Default)]
-struct Counts {
-    hits: AtomicU64,
-    misses: AtomicU64,
-    invalidations: AtomicU64,
     #[cfg(feature = "metrics")]
     meters: NearCacheMeters,
-}
-
-impl Counts {
-    fn hit(&self) {
-        self.hits.fetch_add(1, Ordering::Relaxed);
-        #[cfg(feature = "metrics")]
-        self.meters.hit();
-    }
-
-    fn miss(&self) {
-        self.misses.fetch_add(1, Ordering::Relaxed);
-        #[cfg(feature = "metrics")]
-        self.meters.miss();
-    }
 }
 
 /// Statistics of a near cache, since it was built.
@@ -94,38 +67,39 @@ pub(crate) struct Placeholder {
 impl NearCache {
     pub(crate) fn new(prefix: String, capacity: usize) -> Self {
         Self {
-            shards: Default::default(),
-            hasher: RandomState::new(),
+            shards: Shards::default(),
             prefix,
             shard_capacity: capacity / SHARDS,
-            tokens: AtomicU64::new(0),
             silent: AtomicUsize::new(0),
-            counts: Counts::default(),
+            #[cfg(feature = "metrics")]
+            meters: NearCacheMeters::default(),
         }
     }
 
     /// Returns a cached session, without setting a placeholder.
     pub(crate) fn hit(&self, id: &SessionId) -> Option<Snapshot> {
         let now = Instant::now();
-        let shard = self.shard_of(id.as_str());
+        let mut shard = self.shards.lock(id.as_str());
         let Found::Session(session) = shard.find(id, now) else { return None };
-        self.counts.hit();
-        Some(session.clone())
+        let session = session.clone();
+        self.note_hit(&mut shard);
+        Some(session)
     }
 
     /// Looks a session up, and sets a placeholder if it has to be read.
     pub(crate) fn look_up(self: &Arc<Self>, id: &SessionId) -> Lookup {
         let now = Instant::now();
-        let mut shard = self.shard_of(id.as_str());
+        let mut shard = self.shards.lock(id.as_str());
         let is_busy = match shard.find(id, now) {
             Found::Session(session) => {
-                self.counts.hit();
-                return Lookup::Hit(session.clone());
+                let session = session.clone();
+                self.note_hit(&mut shard);
+                return Lookup::Hit(session);
             }
             Found::Placeholder => true,
             Found::Nothing => false,
         };
-        self.counts.miss();
+        self.note_miss(&mut shard);
         if is_busy { Lookup::Busy } else { Lookup::Miss(self.reserve(&mut shard, id, now, 0)) }
     }
 
@@ -137,15 +111,13 @@ impl NearCache {
     /// other connections can only cause additional ones, so the announcement of a later write is
     /// never the one ignored.
     pub(crate) fn begin_write(self: &Arc<Self>, id: &SessionId) -> Placeholder {
-        self.reserve(&mut self.shard_of(id.as_str()), id, Instant::now(), 1)
+        self.reserve(&mut self.shards.lock(id.as_str()), id, Instant::now(), 1)
     }
 
     /// Removes the entry or placeholder of a key that has changed.
     pub(super) fn invalidate(&self, key: &str) {
         let Some(id) = key.strip_prefix(&self.prefix) else { return };
-        if self.shard_of(id).invalidate(id) {
-            self.counts.invalidations.fetch_add(1, Ordering::Relaxed);
-        }
+        self.shards.lock(id).invalidate(id);
     }
 
     /// Takes in that one more server does not announce changes, or one fewer.
@@ -160,18 +132,16 @@ impl NearCache {
 
     /// Removes everything.
     pub(super) fn clear(&self) {
-        for shard in &self.shards {
-            *lock(shard) = Shard::default();
-        }
+        self.shards.lock_each().for_each(|mut shard| shard.clear());
     }
 
     pub(crate) fn stats(&self) -> NearCacheStats {
-        NearCacheStats {
-            hits: self.counts.hits.load(Ordering::Relaxed),
-            misses: self.counts.misses.load(Ordering::Relaxed),
-            invalidations: self.counts.invalidations.load(Ordering::Relaxed),
-            bytes: self.shards.iter().map(|shard| lock(shard).bytes()).sum(),
-        }
+        self.shards.lock_each().fold(NearCacheStats::default(), |sum, shard| NearCacheStats {
+            hits: sum.hits + shard.counts.hits,
+            misses: sum.misses + shard.counts.misses,
+            invalidations: sum.invalidations + shard.counts.invalidations,
+            bytes: sum.bytes + shard.bytes(),
+        })
     }
 
     fn reserve(
@@ -181,19 +151,23 @@ impl NearCache {
         since: Instant,
         own_invalidations: u32,
     ) -> Placeholder {
-        let token = self.tokens.fetch_add(1, Ordering::Relaxed);
-        shard.reserve(id, token, since, own_invalidations);
+        let token = shard.reserve(id, since, own_invalidations);
         Placeholder { cache: self.clone(), id: id.clone(), token }
     }
 
-    fn shard_of(&self, id: &str) -> MutexGuard<'_, Shard> {
-        lock(&self.shards[self.hasher.hash_one(id) as usize % SHARDS])
+    // Counted under the lock that is held anyway, because a counter of the process would be written
+    // by all its threads.
+    fn note_hit(&self, shard: &mut Shard) {
+        shard.counts.hits += 1;
+        #[cfg(feature = "metrics")]
+        self.meters.hit();
     }
-}
 
-// A std mutex: a few map operations, never held across an await.
-fn lock(shard: &Mutex<Shard>) -> MutexGuard<'_, Shard> {
-    shard.lock().unwrap_or_else(PoisonError::into_inner)
+    fn note_miss(&self, shard: &mut Shard) {
+        shard.counts.misses += 1;
+        #[cfg(feature = "metrics")]
+        self.meters.miss();
+    }
 }
 
 impl Placeholder {
@@ -202,7 +176,7 @@ impl Placeholder {
         if self.cache.silent.load(Ordering::Relaxed) > 0 {
             return;
         }
-        let mut shard = self.cache.shard_of(self.id.as_str());
+        let mut shard = self.cache.shards.lock(self.id.as_str());
         // The guard is dropped before `self`, which locks the shard again.
         shard.fill(&self.id, self.token, session, self.cache.shard_capacity);
     }
@@ -210,7 +184,7 @@ impl Placeholder {
 
 impl Drop for Placeholder {
     fn drop(&mut self) {
-        self.cache.shard_of(self.id.as_str()).release(&self.id, self.token);
+        self.cache.shards.lock(self.id.as_str()).release(&self.id, self.token);
     }
 }
 

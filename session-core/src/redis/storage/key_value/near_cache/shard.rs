@@ -21,6 +21,16 @@ pub(super) struct Shard {
     /// The cached sessions by age, for eviction. One that is gone is skipped by its token.
     by_age: VecDeque<(SessionId, u64)>,
     bytes: usize,
+    next_token: u64,
+    pub(super) counts: Counts,
+}
+
+/// What has happened so far.
+#[derive(Debug, Default)]
+pub(super) struct Counts {
+    pub(super) hits: u64,
+    pub(super) misses: u64,
+    pub(super) invalidations: u64,
 }
 
 #[derive(Debug)]
@@ -57,17 +67,19 @@ impl Shard {
         }
     }
 
-    /// Replaces whatever is there by a placeholder.
+    /// Replaces whatever is there by a placeholder. Returns its token.
     pub(super) fn reserve(
         &mut self,
         id: &SessionId,
-        token: u64,
         since: Instant,
         own_invalidations: u32,
-    ) {
+    ) -> u64 {
         self.remove(id.as_str());
+        self.next_token += 1;
+        let token = self.next_token;
         let content = Content::Placeholder;
         self.entries.insert(id.clone(), Entry { token, since, own_invalidations, content });
+        token
     }
 
     /// Puts a session in the place of the placeholder with this token, if that still exists. The
@@ -91,15 +103,20 @@ impl Shard {
         }
     }
 
-    /// Takes in that a session has changed. Returns whether an entry was removed.
-    pub(super) fn invalidate(&mut self, id: &str) -> bool {
-        let Some(entry) = self.entries.get_mut(id) else { return false };
+    /// Takes in that a session has changed.
+    pub(super) fn invalidate(&mut self, id: &str) {
+        let Some(entry) = self.entries.get_mut(id) else { return };
         if entry.own_invalidations > 0 {
             entry.own_invalidations -= 1;
-            return false;
+            return;
         }
         self.remove(id);
-        true
+        self.counts.invalidations += 1;
+    }
+
+    /// Removes everything. Tokens stay unique, so no placeholder of before is filled in.
+    pub(super) fn clear(&mut self) {
+        (self.entries, self.by_age, self.bytes) = Default::default();
     }
 
     /// Returns the bytes held, texts and bookkeeping.
