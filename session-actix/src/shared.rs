@@ -35,3 +35,37 @@ impl Shared {
         self.name.map_or("the one without a name", |name| name.text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use actix_web::{
+        App,
+        test::{TestRequest, call_and_read_body, init_service},
+        web,
+    };
+    use session_core::MemoryStorage;
+
+    use super::*;
+    use crate::{Error, Session, SessionMiddleware};
+
+    #[actix_web::test]
+    async fn a_request_counts_as_no_reference_to_what_workers_share() {
+        let manager = Manager::builder(MemoryStorage::new()).build().unwrap();
+        let sessions = SessionMiddleware::builder(manager).build().unwrap();
+        let shared = Arc::downgrade(&sessions.0);
+        let counted = shared.clone();
+        let handler = move |session: Session| {
+            let counted = counted.clone();
+            async move {
+                session.set("a", 1).await?;
+                Ok::<_, Error>(counted.strong_count().to_string())
+            }
+        };
+        let app = init_service(App::new().wrap(sessions).route("/", web::get().to(handler))).await;
+        let before = shared.strong_count().to_string();
+        for _ in 0..3 {
+            let request = TestRequest::get().uri("/").to_request();
+            assert_eq!(call_and_read_body(&app, request).await, before);
+        }
+    }
+}
