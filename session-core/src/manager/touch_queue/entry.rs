@@ -2,9 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::time::Instant;
-
-use super::facts::Facts;
+use super::{facts::Facts, moment::Moment};
 use crate::lifetime::MIN_TTL;
 
 /// The pause after the first failure. It doubles with each further one, up to the interval.
@@ -56,31 +54,38 @@ impl Slots {
 /// and its last write failed.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// The session's own time to live, if it has one.
-    pub(super) own_ttl: Option<Duration>,
-    /// Whose session it is, if it is known to be a user's.
-    pub(super) user: Option<Arc<str>>,
-    /// The last use that the index of users knows of.
-    indexed: Option<Instant>,
     /// The last use on this node.
-    pub(super) used: Instant,
+    pub(super) used: Moment,
     /// The last use that the store knows of; `None` before the first write by this node.
-    pub(super) stored: Option<Instant>,
+    pub(super) stored: Option<Moment>,
     /// When a persistent cookie was last sent; `None` if not since the entry exists.
-    rolled: Option<Instant>,
+    rolled: Option<Moment>,
     /// When its metadata was last looked at; `None` if not since the entry exists.
-    looked: Option<Instant>,
+    looked: Option<Moment>,
     /// When an owed write is due. A settled entry is removed then.
-    pub(super) due: Instant,
+    pub(super) due: Moment,
     pub(super) place: Place,
+    /// `None` if there is nothing of the kind.
+    rare: Option<Box<Rare>>,
+}
+
+/// What few sessions have, apart because there is an entry for every session in use.
+#[derive(Debug, Default, PartialEq)]
+struct Rare {
+    /// The session's own time to live, if it has one.
+    own_ttl: Option<Duration>,
+    /// Whose session it is, if it is known to be a user's.
+    user: Option<Arc<str>>,
+    /// The last use that the index of users knows of.
+    indexed: Option<Moment>,
     /// The writes that failed since the last that succeeded.
     failing: Option<Failing>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 struct Failing {
     /// When the first of these writes began.
-    since: Instant,
+    since: Moment,
     times: u32,
 }
 
@@ -88,9 +93,9 @@ struct Failing {
 pub(super) enum Place {
     /// In the schedule under this time. It may be earlier than `due`, which a request's write moves
     /// without reordering the schedule.
-    Scheduled(Instant),
+    Scheduled(Moment),
     /// Not in the schedule, because the write that makes this use known is in flight.
-    Writing(Instant),
+    Writing(Moment),
 }
 
 /// The result of a visit.
@@ -101,66 +106,88 @@ pub(super) enum Visit {
     /// The write waits for a slot.
     Wait,
     /// The entry is to be visited again at this time.
-    Again(Instant),
+    Again(Moment),
     /// The entry is settled and was not used for an interval, or it has expired.
     Remove,
 }
 
 impl Entry {
     /// Creates the entry of a session whose first use on this node is owed at once.
-    pub(super) fn used(now: Instant, times: Times, facts: Facts<'_>) -> Self {
+    pub(super) fn used(now: Moment, times: Times, facts: Facts<'_>) -> Self {
         // The store may keep the session for only a moment longer: nothing here tells.
-        let lead = times.interval * FIRST_USE_LEAD;
-        let place = Place::Scheduled(now.checked_sub(lead).unwrap_or(now));
-        let (own_ttl, user) = (facts.own_ttl.flatten(), facts.owned_user());
+        let place = Place::Scheduled(now.before(times.interval * FIRST_USE_LEAD));
         let rolled = Some(now);
-        Self {
-            own_ttl,
-            user,
-            indexed: None,
-            used: now,
-            stored: None,
-            rolled,
-            looked: None,
-            due: now,
-            place,
-            failing: None,
-        }
+        Self { used: now, stored: None, rolled, looked: None, due: now, place, rare: None }
+            .knowing(facts)
     }
 
     /// Creates the entry of a session that a request has stored.
-    pub(super) fn stored(since: Instant, times: Times, facts: Facts<'_>) -> Self {
-        let (own_ttl, user) = (facts.own_ttl.flatten(), facts.owned_user());
-        let due = since + times.with(own_ttl).interval;
+    pub(super) fn stored(since: Moment, times: Times, facts: Facts<'_>) -> Self {
+        let due = since + times.with(facts.own_ttl.flatten()).interval;
         let (stored, place) = (Some(since), Place::Scheduled(due));
-        Self {
-            own_ttl,
-            user,
-            indexed: None,
-            used: since,
-            stored,
-            rolled: None,
-            looked: None,
-            due,
-            place,
-            failing: None,
+        Self { used: since, stored, rolled: None, looked: None, due, place, rare: None }
+            .knowing(facts)
+    }
+
+    fn knowing(mut self, facts: Facts<'_>) -> Self {
+        self.change_rare(|rare| {
+            rare.own_ttl = facts.own_ttl.flatten();
+            rare.user = facts.owned_user();
+        });
+        self
+    }
+
+    /// Returns the session's own time to live, if it has one.
+    pub(super) fn own_ttl(&self) -> Option<Duration> {
+        self.rare.as_ref()?.own_ttl
+    }
+
+    pub(super) fn set_own_ttl(&mut self, own_ttl: Option<Duration>) {
+        self.change_rare(|rare| rare.own_ttl = own_ttl);
+    }
+
+    /// Returns whose session it is, if it is known to be a user's.
+    pub(super) fn user(&self) -> Option<&Arc<str>> {
+        self.rare.as_ref()?.user.as_ref()
+    }
+
+    pub(super) fn set_user(&mut self, user: Option<Arc<str>>) {
+        self.change_rare(|rare| rare.user = user);
+    }
+
+    fn failing(&self) -> Option<Failing> {
+        self.rare.as_ref()?.failing
+    }
+
+    fn change_rare(&mut self, change: impl FnOnce(&mut Rare)) {
+        if let Some(rare) = &mut self.rare {
+            change(rare);
+            if **rare == Rare::default() {
+                self.rare = None;
+            }
+            return;
+        }
+        let mut rare = Rare::default();
+        change(&mut rare);
+        if rare != Rare::default() {
+            self.rare = Some(Box::new(rare));
         }
     }
 
     /// Returns the times of this session.
     pub(super) fn times(&self, times: Times) -> Times {
-        times.with(self.own_ttl)
+        times.with(self.own_ttl())
     }
 
     /// Records a use. Returns whether a persistent cookie has to be sent again.
     ///
     /// The cookie is due before the next write, because the request that sends it extends the session
     /// itself. So a session in steady use is written by one of the two.
-    pub(super) fn note_used(&mut self, now: Instant, times: Times) -> bool {
+    pub(super) fn note_used(&mut self, now: Moment, times: Times) -> bool {
         let times = self.times(times);
         self.used = self.used.max(now);
         let pause = times.interval - times.interval / 10;
-        let roll = self.rolled.is_none_or(|rolled| now.duration_since(rolled) >= pause);
+        let roll = self.rolled.is_none_or(|rolled| now.since(rolled) >= pause);
         if roll {
             self.rolled = Some(now);
         }
@@ -168,9 +195,9 @@ impl Entry {
     }
 
     /// Returns whether the metadata was not looked at for an interval, and notes that it is.
-    pub(super) fn look(&mut self, now: Instant, times: Times) -> bool {
+    pub(super) fn look(&mut self, now: Moment, times: Times) -> bool {
         let interval = self.times(times).interval;
-        let is_due = self.looked.is_none_or(|looked| now.duration_since(looked) >= interval);
+        let is_due = self.looked.is_none_or(|looked| now.since(looked) >= interval);
         if is_due {
             self.looked = Some(now);
         }
@@ -178,7 +205,7 @@ impl Entry {
     }
 
     /// Records that a request has stored the full time to live, counted from `since`.
-    pub(super) fn note_stored(&mut self, since: Instant, times: Times) {
+    pub(super) fn note_stored(&mut self, since: Moment, times: Times) {
         let times = self.times(times);
         let owes_index = self.owes_index();
         self.used = self.used.max(since);
@@ -191,35 +218,39 @@ impl Entry {
     }
 
     /// Records that the store knows of a use.
-    pub(super) fn note_known(&mut self, used: Instant) {
+    pub(super) fn note_known(&mut self, used: Moment) {
         self.stored = self.stored.max(Some(used));
-        self.failing = None;
+        if self.is_failing() {
+            self.change_rare(|rare| rare.failing = None);
+        }
     }
 
     /// Records that a write has failed, the first of its row at `since`, and puts the next one off
     /// for longer.
-    pub(super) fn note_failed(&mut self, since: Instant, now: Instant, times: Times, random: f64) {
+    pub(super) fn note_failed(&mut self, since: Moment, now: Moment, times: Times, random: f64) {
         let times = self.times(times);
         if !self.is_owed() {
             return;
         }
-        let failing = self.failing.get_or_insert(Failing { since, times: 0 });
-        let doubled = FIRST_RETRY.saturating_mul(1 << failing.times.min(16));
-        failing.times = failing.times.saturating_add(1);
+        let Failing { since, times: before } =
+            self.failing().unwrap_or(Failing { since, times: 0 });
+        let doubled = FIRST_RETRY.saturating_mul(1 << before.min(16));
+        let failing = Failing { since, times: before.saturating_add(1) };
+        self.change_rare(|rare| rare.failing = Some(failing));
         let pause = doubled.min(times.interval).mul_f64(1.0 - random / 4.0);
         self.due = now + self.in_time(pause, now, times);
     }
 
     /// Records that the write of the last use begins.
-    pub(super) fn begin_write(&mut self, now: Instant, times: Times) {
+    pub(super) fn begin_write(&mut self, now: Moment, times: Times) {
         let times = self.times(times);
         self.place = Place::Writing(self.used);
         self.due = now + times.interval;
     }
 
     /// Records that the index of users knows of a use.
-    pub(super) fn note_indexed(&mut self, used: Instant) {
-        self.indexed = self.indexed.max(Some(used));
+    pub(super) fn note_indexed(&mut self, used: Moment) {
+        self.change_rare(|rare| rare.indexed = rare.indexed.max(Some(used)));
     }
 
     /// Returns whether the store, or the index of users, does not know of the last use.
@@ -228,22 +259,23 @@ impl Entry {
     }
 
     fn owes_index(&self) -> bool {
-        self.user.is_some() && self.indexed.is_none_or(|indexed| indexed < self.used)
+        let Some(rare) = &self.rare else { return false };
+        rare.user.is_some() && rare.indexed.is_none_or(|indexed| indexed < self.used)
     }
 
     pub(super) fn is_failing(&self) -> bool {
-        self.failing.is_some()
+        self.failing().is_some()
     }
 
     /// Returns when the first of the writes began that have failed in a row.
-    pub(super) fn failing_since(&self) -> Option<Instant> {
-        self.failing.map(|failing| failing.since)
+    pub(super) fn failing_since(&self) -> Option<Moment> {
+        self.failing().map(|failing| failing.since)
     }
 
     /// Decides what to do with an entry whose place in the schedule has come up.
     pub(super) fn visit(
         &mut self,
-        now: Instant,
+        now: Moment,
         times: Times,
         slots: &mut Slots,
         random: f64,
@@ -276,7 +308,7 @@ impl Entry {
     ///
     /// At most half of the time that is left there: however late the store comes back, the sessions
     /// with the least time left are written first, and in time.
-    fn in_time(&self, pause: Duration, now: Instant, times: Times) -> Duration {
+    fn in_time(&self, pause: Duration, now: Moment, times: Times) -> Duration {
         let left = self.stored.and_then(|stored| time_left(stored, now, times));
         let pause = left.map_or(pause, |left| pause.min(left / 2));
         pause.max(MIN_PAUSE)
@@ -284,7 +316,7 @@ impl Entry {
 }
 
 /// Returns the time to live that is left after a use, or `None` if it is too short to be stored.
-pub(super) fn time_left(used: Instant, now: Instant, times: Times) -> Option<Duration> {
-    let left = (used + times.ttl).saturating_duration_since(now);
+pub(super) fn time_left(used: Moment, now: Moment, times: Times) -> Option<Duration> {
+    let left = (used + times.ttl).since(now);
     (left >= MIN_TTL).then_some(left)
 }

@@ -1,10 +1,11 @@
 //! The schedule of the writes of times to live.
 //!
 //! Arrows: `queue` ([`TouchQueue`], all sessions) -> `shard` (the sessions under one lock) ->
-//! `entry` (one session).
+//! `entry` (one session) -> `moment`.
 
 mod entry;
 mod facts;
+mod moment;
 mod queue;
 mod shard;
 #[cfg(test)]

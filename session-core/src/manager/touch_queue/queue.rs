@@ -13,6 +13,7 @@ use tokio::{sync::Notify, time::Instant};
 use super::{
     entry::{Entry, Slots, Times, time_left},
     facts::Facts,
+    moment::Moment,
     shard::{Owed, Shard},
 };
 use crate::{Lifetime, SessionId, TtlRange};
@@ -63,7 +64,7 @@ impl TouchQueue {
     ///
     /// Takes one lock, and allocates only for a session without an entry.
     pub(in crate::manager) fn used(&self, id: &SessionId, now: Instant, facts: Facts<'_>) -> bool {
-        let mut shard = self.shard(id);
+        let (mut shard, now) = (self.shard(id), now.into());
         if shard.learn(id, facts, now, self.times) {
             self.sooner.notify_one();
         }
@@ -78,7 +79,7 @@ impl TouchQueue {
 
     /// Records that the full time to live, counted from `since`, has been stored.
     pub(in crate::manager) fn stored(&self, id: &SessionId, since: Instant, facts: Facts<'_>) {
-        let mut shard = self.shard(id);
+        let (mut shard, since) = (self.shard(id), since.into());
         if shard.learn(id, facts, since, self.times) {
             self.sooner.notify_one();
         }
@@ -91,15 +92,15 @@ impl TouchQueue {
     /// Records whose session it is, and that the index of users knows of a use of it.
     pub(in crate::manager) fn learned(&self, id: &SessionId, user: &str, used: Instant) {
         if let Some(entry) = self.shard(id).by_id.get_mut(id) {
-            entry.user = Some(user.into());
-            entry.note_indexed(used);
+            entry.set_user(Some(user.into()));
+            entry.note_indexed(used.into());
         }
     }
 
     /// Records that the index of users knows of a use of this session.
     pub(in crate::manager) fn indexed(&self, id: &SessionId, used: Instant) {
         if let Some(entry) = self.shard(id).by_id.get_mut(id) {
-            entry.note_indexed(used);
+            entry.note_indexed(used.into());
         }
     }
 
@@ -123,7 +124,7 @@ impl TouchQueue {
     /// Returns whether a session was not looked at for an interval, and notes that it is.
     pub(in crate::manager) fn look(&self, id: &SessionId, now: Instant) -> bool {
         let mut shard = self.shard(id);
-        shard.by_id.get_mut(id).is_none_or(|entry| entry.look(now, self.times))
+        shard.by_id.get_mut(id).is_none_or(|entry| entry.look(now.into(), self.times))
     }
 
     /// Removes a session that has ended.
@@ -136,7 +137,7 @@ impl TouchQueue {
         let shard = self.shard(id);
         let entry = shard.by_id.get(id)?;
         let ttl = entry.times(self.times).ttl;
-        Some((entry.used + ttl).saturating_duration_since(Instant::now()))
+        Some((entry.used + ttl).since(Moment::now()))
     }
 
     /// Waits until a session is used for the first time, or is to be visited sooner.
@@ -153,8 +154,8 @@ impl TouchQueue {
     /// Returns when the next call is due, or `None` if only a free slot or a first use changes
     /// anything.
     pub(in crate::manager) fn take_due(&self, mut slots: Slots) -> (Vec<Owed>, Option<Instant>) {
-        let now = Instant::now();
-        let (mut owed, mut next) = (Vec::new(), None::<Instant>);
+        let now = Moment::now();
+        let (mut owed, mut next) = (Vec::new(), None::<Moment>);
         let first = self.turn.load(Ordering::Relaxed);
         for turn in first..first + SHARDS {
             if slots.are_taken() {
@@ -168,7 +169,7 @@ impl TouchQueue {
                 (next, due) => next.or(due),
             };
         }
-        (owed, next)
+        (owed, next.map(Instant::from))
     }
 
     /// Takes on one owed write, due or not, to find out whether the store is back.
@@ -196,7 +197,7 @@ impl TouchQueue {
 
     /// Takes on the write of a session, whether due or not, or returns `None` if it owes none.
     pub(in crate::manager) fn take(&self, id: &SessionId) -> Option<Owed> {
-        self.shard(id).take(id, Instant::now(), self.times)
+        self.shard(id).take(id, Moment::now(), self.times)
     }
 
     /// Returns the sessions that owe a write: fresh ones first, and those that the store keeps for
@@ -225,7 +226,7 @@ impl TouchQueue {
     /// Not longer than this manager's, which reaches a session written under a longer one.
     pub(in crate::manager) fn ttl_of(&self, owed: &Owed) -> Option<TtlRange> {
         let times = self.times.with(owed.own_ttl);
-        let at_least = time_left(owed.used, Instant::now(), times)?;
+        let at_least = time_left(owed.used.into(), Moment::now(), times)?;
         let lifetime = Lifetime::idle(times.ttl).absolute(self.lifetime.absolute);
         Some(TtlRange::at_least(at_least).at_most(times.ttl + times.interval).lifetime(lifetime))
     }
@@ -253,7 +254,7 @@ impl TouchQueue {
 
     /// Records that an owed write has failed, so that it is retried.
     pub(in crate::manager) fn failed(&self, owed: &Owed) {
-        self.shard(&owed.id).failed(owed, Instant::now(), self.times);
+        self.shard(&owed.id).failed(owed, Moment::now(), self.times);
         self.visit_sooner(owed);
     }
 

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::{
     entry::{Entry, Place, Slots, Times, Visit, time_left},
     facts::Facts,
+    moment::Moment,
 };
 use crate::SessionId;
 
@@ -35,10 +36,11 @@ pub(in crate::manager) struct Owed {
 }
 
 impl Owed {
-    fn new(id: SessionId, entry: &Entry, now: Instant) -> Self {
+    fn new(id: SessionId, entry: &Entry, now: Moment) -> Self {
         let since = entry.failing_since().unwrap_or(now);
-        let (own_ttl, user) = (entry.own_ttl, entry.user.clone());
-        Self { id, used: entry.used, own_ttl, user, since, is_retry: entry.is_failing() }
+        let (own_ttl, user) = (entry.own_ttl(), entry.user().cloned());
+        let (used, since) = (entry.used.into(), since.into());
+        Self { id, used, own_ttl, user, since, is_retry: entry.is_failing() }
     }
 }
 
@@ -46,7 +48,7 @@ impl Owed {
 pub(super) struct Shard {
     pub(super) by_id: HashMap<SessionId, Entry>,
     /// One place for each entry whose write is not in flight.
-    pub(super) schedule: BTreeSet<(Instant, SessionId)>,
+    pub(super) schedule: BTreeSet<(Moment, SessionId)>,
     /// The state of the random numbers that spread retries. They need not be unpredictable.
     random: u64,
 }
@@ -78,20 +80,20 @@ impl Shard {
         &mut self,
         id: &SessionId,
         facts: Facts<'_>,
-        now: Instant,
+        now: Moment,
         times: Times,
     ) -> bool {
         if facts.own_ttl.is_none() && facts.user.is_none() {
             return false;
         }
         let Some(entry) = self.by_id.get_mut(id) else { return false };
-        if facts.user.is_some_and(|user| user != entry.user.as_deref()) {
-            entry.user = facts.owned_user();
+        if facts.user.is_some_and(|user| user != entry.user().map(|user| &**user)) {
+            entry.set_user(facts.owned_user());
         }
-        let Some(own_ttl) = facts.own_ttl.filter(|own_ttl| entry.own_ttl != *own_ttl) else {
+        let Some(own_ttl) = facts.own_ttl.filter(|own_ttl| entry.own_ttl() != *own_ttl) else {
             return false;
         };
-        entry.own_ttl = own_ttl;
+        entry.set_own_ttl(own_ttl);
         let due = now + entry.times(times).interval;
         if due >= entry.due {
             return false;
@@ -111,11 +113,11 @@ impl Shard {
     /// written first, whichever their shard. Returns when the next visit is due.
     pub(super) fn visit(
         &mut self,
-        now: Instant,
+        now: Moment,
         times: Times,
         slots: &mut Slots,
         owed: &mut Vec<Owed>,
-    ) -> Option<Instant> {
+    ) -> Option<Moment> {
         for _ in 0..BATCH {
             if self.schedule.first()?.0 > now {
                 break;
@@ -145,7 +147,7 @@ impl Shard {
     }
 
     /// Takes on the write of a session, whether due or not.
-    pub(super) fn take(&mut self, id: &SessionId, now: Instant, times: Times) -> Option<Owed> {
+    pub(super) fn take(&mut self, id: &SessionId, now: Moment, times: Times) -> Option<Owed> {
         let entry = self.by_id.get_mut(id).filter(|entry| entry.is_owed())?;
         if time_left(entry.used, now, entry.times(times)).is_none() {
             self.remove(id);
@@ -178,9 +180,9 @@ impl Shard {
     /// Records that the store knows of a use now.
     pub(super) fn settled(&mut self, owed: &Owed) {
         if let Some(entry) = self.by_id.get_mut(&owed.id) {
-            entry.note_known(owed.used);
+            entry.note_known(owed.used.into());
             if owed.user.is_some() {
-                entry.note_indexed(owed.used);
+                entry.note_indexed(owed.used.into());
             }
         }
         self.end_write(owed);
@@ -190,16 +192,16 @@ impl Shard {
     pub(super) fn absent(&mut self, owed: &Owed) {
         match self.written(owed) {
             // Unless a request has stored it again meanwhile.
-            Some(entry) if entry.stored <= Some(owed.used) => self.remove(&owed.id),
+            Some(entry) if entry.stored <= Some(owed.used.into()) => self.remove(&owed.id),
             _ => self.end_write(owed),
         }
     }
 
     /// Records a failed write.
-    pub(super) fn failed(&mut self, owed: &Owed, now: Instant, times: Times) {
+    pub(super) fn failed(&mut self, owed: &Owed, now: Moment, times: Times) {
         let random = self.random();
         if let Some(entry) = self.written(owed) {
-            entry.note_failed(owed.since, now, times, random);
+            entry.note_failed(owed.since.into(), now, times, random);
         }
         self.end_write(owed);
     }
@@ -216,7 +218,7 @@ impl Shard {
     /// Returns the entry of which this write is in flight. A flush may have begun a later one.
     fn written(&mut self, owed: &Owed) -> Option<&mut Entry> {
         let entry = self.by_id.get_mut(&owed.id)?;
-        (entry.place == Place::Writing(owed.used)).then_some(entry)
+        (entry.place == Place::Writing(owed.used.into())).then_some(entry)
     }
 
     /// Returns a random number from 0 to 1 (xorshift).
