@@ -123,6 +123,8 @@ impl Snapshot {
             text.push_str(item);
         }
         text.push('}');
+        // What is written may be kept for long: a list of one has space for four.
+        entries.shrink_to_fit();
         let canonical = meta.is_none();
         Self::new(text.into(), entries, meta, canonical)
     }

@@ -70,7 +70,12 @@ async fn outages_are_logged_once_and_unreadable_records_without_their_ids() {
 
     server.kill();
     until(async || burst(&storage).await == 0).await;
-    let logged = take_lines();
+    let mut logged = take_lines();
+    // One thread may find out while others still have connections.
+    if logged.len() > 1 {
+        assert!(logged[0].1.ends_with("requests share the connections there are"), "{logged:?}");
+        logged.remove(0);
+    }
     // The first attempt may still have reached the dying server.
     let [lost, refused] = ["lost", "refused"]
         .map(|how| [(Level::Warn, format!("redis {address} is not reachable: connection {how}"))]);

@@ -13,7 +13,6 @@ use crate::{
     Changes, EndedBy, Event, EventSession, Granularity, Result, SessionId, SetOptions, Snapshot,
     Storage, Written,
     lifetime::now_millis,
-    manager::Facts,
     snapshot::{Meta, MetaChange},
 };
 
@@ -170,6 +169,18 @@ impl Session {
         }
     }
 
+    /// Records that a write begun at `began` has stored the session, which is a use of it.
+    fn note_stored(&self, state: &mut State, id: &SessionId, began: Instant) {
+        state.used = true;
+        state.stored = true;
+        self.0.manager.note_stored(id, began, state.facts());
+        if state.noted.is_none() {
+            // As of the same moment, so that no write of the time to live follows.
+            state.noted = Some(began);
+            state.rolls = self.0.manager.note_used(id, began, state.facts());
+        }
+    }
+
     /// Records that the store does not know this id, if it is still unverified, and returns whether
     /// it was. If the session was known, nothing changes here: its next write fails.
     pub(super) fn mark_unknown(&self, id: &SessionId) -> bool {
@@ -232,9 +243,7 @@ impl Session {
             if let Written::SavedOfUser(session) = &written {
                 state.note_metadata(Some(session));
             }
-            self.0.manager.note_stored(id, began, state.facts());
-            state.used = true;
-            state.stored = true;
+            self.note_stored(&mut state, id, began);
             state.set_known(id.clone(), None);
         }
         Ok(written)
@@ -265,8 +274,6 @@ impl Session {
         if !written.is_saved() {
             return Err(self.state().fail(Failure::IdTaken));
         }
-        let facts = Facts { own_ttl: Some(new_ttl.flatten()), user: Some(None) };
-        self.0.manager.note_stored(&id, began, facts);
         let session = EventSession::new(&id, self.storage());
         self.0.manager.emit(Event::Created { session });
         let mut state = self.state();
@@ -274,9 +281,8 @@ impl Session {
         state.note_new(&meta);
         state.new_id = None;
         state.is_followed = false;
-        state.used = true;
-        state.stored = true;
         state.noted = None;
+        self.note_stored(&mut state, &id, began);
         state.set_known(id, None);
         Ok(())
     }

@@ -269,6 +269,26 @@ async fn a_large_session_that_shrinks_is_read_as_others_are() {
 }
 
 #[tokio::test]
+async fn a_session_that_is_not_used_again_costs_no_write_of_its_time_to_live() {
+    let interval = std::time::Duration::from_millis(100);
+    type Open = fn(Redis) -> Box<dyn Storage>;
+    let hash: Open = |redis| Box::new(RedisHashTableStorage::new(redis));
+    let string: Open = |redis| Box::new(RedisKeyValueStorage::new(redis));
+    for (open, create) in [(hash, "EVALSHA"), (string, "SET")] {
+        let Wire { proxy, storage, server: _server } = Wire::open(open).await;
+        let storage: Arc<dyn Storage> = storage.into();
+        let manager = Manager::builder(storage).touch_interval(interval).build().unwrap();
+        let session = manager.open(None);
+        session.set("a", 1).await.unwrap();
+        assert!(session.close().await.failure.is_none());
+        tokio::time::sleep(interval * 4).await;
+        assert_eq!(proxy.commands(), [create]);
+        manager.flush().await;
+        assert_eq!(proxy.commands(), [create]);
+    }
+}
+
+#[tokio::test]
 async fn lifetimes_take_no_round_trip_of_their_own() {
     type Open = fn(Redis) -> Arc<dyn Storage>;
     let hash: Open = |redis| Arc::new(RedisHashTableStorage::new(redis));

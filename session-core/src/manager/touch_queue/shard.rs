@@ -20,6 +20,9 @@ const BATCH: usize = 16;
 /// The maximum number of entries searched for one that can probe the store.
 const PROBE_SEARCH: usize = 8;
 
+/// A map of no more entries than this is not made smaller.
+const KEPT_CAPACITY: usize = 64;
+
 /// A write that the writer has taken on. Its answer is recorded in any case.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::manager) struct Owed {
@@ -140,10 +143,19 @@ impl Shard {
                 }
                 Visit::Remove => {
                     self.by_id.remove(&id);
+                    self.shrink();
                 }
             }
         }
         self.schedule.first().map(|(place, _)| *place)
+    }
+
+    /// Gives back what a crowd has left behind.
+    fn shrink(&mut self) {
+        let length = self.by_id.len();
+        if self.by_id.capacity() > KEPT_CAPACITY && length < self.by_id.capacity() / 4 {
+            self.by_id.shrink_to(length * 2);
+        }
     }
 
     /// Takes on the write of a session, whether due or not.
