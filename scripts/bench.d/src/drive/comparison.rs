@@ -35,7 +35,7 @@ pub(crate) struct Case {
 
 /// A figure measured in several rounds.
 #[derive(Clone)]
-pub(crate) struct Figure(Vec<f64>);
+pub(crate) struct Figure(pub(crate) Vec<f64>);
 
 /// The results for a case.
 pub(crate) struct Outcome {
@@ -78,6 +78,11 @@ struct Sample {
 }
 
 impl Figure {
+    /// Returns the figure in another unit.
+    pub(crate) fn divided_by(&self, unit: f64) -> Self {
+        Self(self.0.iter().map(|value| value / unit).collect())
+    }
+
     pub(crate) fn median(&self) -> f64 {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);

@@ -20,7 +20,7 @@ pub(crate) fn describe() -> [String; 3] {
     let memory = field("/proc/meminfo", "MemTotal");
     let gigabytes =
         memory.trim_end_matches(" kB").parse::<f64>().unwrap_or_default() / f64::from(1 << 20);
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let cores = cores();
     let machine =
         format!("{cpu}, {cores} cores, {gigabytes:.0} GiB, {}", output_of("uname", &["-sr"], 2));
     let programs = format!(
@@ -30,6 +30,11 @@ pub(crate) fn describe() -> [String; 3] {
         output_of("wrk", &["-v"], 2).rsplit(' ').next().unwrap_or_default()
     );
     [machine, programs, CRATES.map(version).join(", ")]
+}
+
+/// Returns the number of cores, 0 if it is not known.
+pub(crate) fn cores() -> usize {
+    std::thread::available_parallelism().map_or(0, usize::from)
 }
 
 /// Returns the first words of the output of a program.

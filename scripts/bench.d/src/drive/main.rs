@@ -13,6 +13,7 @@ mod serial;
 mod server;
 mod svg;
 mod table;
+mod threads;
 mod writes;
 
 use std::{error::Error, fs, path::Path};
@@ -37,11 +38,18 @@ fn main() -> Result {
             let picture = svg::writers(&results);
             return write(directory, &report::writes_alone(&results), Some(&picture));
         }
+        ["threads", directory] => {
+            let results = threads::measure(&Redis::start()?, threads::ROUNDS)?;
+            return write(directory, &report::threads_alone(&results), None);
+        }
         ["against", directory] => {
             let results = against::measure(&Redis::start()?)?;
             return write(directory, &report::against(&results), None);
         }
-        _ => return Err("usage: drive full|quick|smoke|at-rest|writes|against DIRECTORY".into()),
+        _ => {
+            let profiles = "full|quick|smoke|at-rest|writes|threads|against";
+            return Err(format!("usage: drive {profiles} DIRECTORY").into());
+        }
     };
     let results = plan::run(&profile)?;
     write(directory, &report::markdown(&profile, &results), Some(&svg::picture(&results)))

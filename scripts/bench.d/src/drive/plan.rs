@@ -8,6 +8,7 @@ use crate::{
     redis::Redis,
     serial::{self, Count},
     server::{Name, Route, Server, Sessions},
+    threads::{self, Threads},
     writes::{self, Writes},
 };
 
@@ -22,6 +23,8 @@ pub(crate) struct Profile {
     pub(crate) writes: Option<Effort>,
     /// For hashed ids and encrypted items.
     pub(crate) at_rest: Option<Effort>,
+    /// The rounds for reads in many threads.
+    pub(crate) threads: Option<usize>,
 }
 
 /// A comparison with its results.
@@ -48,6 +51,7 @@ pub(crate) struct Results {
     pub(crate) counts: Vec<Count>,
     pub(crate) writes: Option<Writes>,
     pub(crate) at_rest: Option<AtRest>,
+    pub(crate) threads: Option<Threads>,
 }
 
 /// The target for one route on one storage.
@@ -137,18 +141,19 @@ impl Profile {
         let main = Effort { rounds: 4, seconds: 2, warms_up: true };
         let rest = Some(Effort { rounds: 2, seconds: 1, warms_up: true });
         let (writes, at_rest) = (Some(writes::EFFORT), Some(at_rest::EFFORT));
-        Self { name: "full", main, rest, writes, at_rest }
+        Self { name: "full", main, rest, writes, at_rest, threads: Some(threads::ROUNDS) }
     }
 
     pub(crate) fn quick() -> Self {
         let main = Effort { rounds: 5, seconds: 2, warms_up: true };
-        Self { name: "quick", main, rest: None, writes: None, at_rest: None }
+        Self { name: "quick", main, rest: None, writes: None, at_rest: None, threads: None }
     }
 
     pub(crate) fn smoke() -> Self {
         let once = Effort { rounds: 1, seconds: 1, warms_up: true };
         let at_rest = Some(Effort { warms_up: false, ..once });
-        Self { name: "smoke", main: once, rest: Some(once), writes: at_rest, at_rest }
+        let rest = Some(once);
+        Self { name: "smoke", main: once, rest, writes: at_rest, at_rest, threads: Some(1) }
     }
 }
 
@@ -198,7 +203,8 @@ pub(crate) fn run(profile: &Profile) -> Result<Results> {
     }
     let writes = profile.writes.map(|effort| writes::measure(&redis, effort)).transpose()?;
     let at_rest = profile.at_rest.map(|effort| at_rest::measure(&redis, effort)).transpose()?;
-    Ok(Results { main, variations, sizes, interference, counts, writes, at_rest })
+    let threads = profile.threads.map(|rounds| threads::measure(&redis, rounds)).transpose()?;
+    Ok(Results { main, variations, sizes, interference, counts, writes, at_rest, threads })
 }
 
 fn targets_and_peers() -> Vec<Case> {

@@ -1,6 +1,7 @@
 //! Renders the results as a page.
 
 mod at_rest;
+mod threads;
 mod writes;
 
 use std::fmt::Write;
@@ -13,6 +14,7 @@ use crate::{
     plan::{Comparison, Profile, Results, TARGETS},
     server::{Name, Route},
     table::{Table, bytes, figure, micros},
+    threads::Threads,
     writes::Writes,
 };
 
@@ -75,6 +77,9 @@ pub(crate) fn markdown(profile: &Profile, results: &Results) -> String {
     if let Some(results) = &results.at_rest {
         page += &at_rest::section(results);
     }
+    if let Some(results) = &results.threads {
+        page += &threads::section(results);
+    }
     page
 }
 
@@ -87,6 +92,11 @@ pub(crate) fn at_rest_alone(results: &AtRest) -> String {
 pub(crate) fn writes_alone(results: &Writes) -> String {
     let picture = "![Processor time over the number of writers](benchmarks.svg)\n";
     introduction("writes") + picture + &writes::section(results)
+}
+
+/// Returns a page with the section about reads in many threads alone.
+pub(crate) fn threads_alone(results: &Threads) -> String {
+    heading_of("threads") + &threads::section(results)
 }
 
 /// Returns a page with the storages beside those of another commit.
@@ -129,13 +139,18 @@ pub(crate) fn against(results: &Against) -> String {
 }
 
 fn introduction(profile: &str) -> String {
+    format!("{}\n{METHOD}\n", heading_of(profile))
+}
+
+/// Returns the title, and which machine and programs the page is about.
+fn heading_of(profile: &str) -> String {
     let command = match profile {
         "full" => "scripts/bench".to_owned(),
         name => format!("scripts/bench --{name}"),
     };
     let [machine, programs, crates] = machine::describe();
     let made = format!("Made by `{command}` on: {machine}. {programs}; {crates}.");
-    format!("# Benchmarks\n\n{made}\n\n{METHOD}\n")
+    format!("# Benchmarks\n\n{made}\n")
 }
 
 fn about(comparison: &Comparison) -> String {

@@ -65,6 +65,11 @@ impl Name {
         at.map_or(self, |at| Self::BEFORE[at])
     }
 
+    /// Returns the name on the command line of a program of this commit.
+    pub(crate) fn argument(self) -> &'static str {
+        self.0
+    }
+
     /// Returns the program and its argument. The environment names the program of another commit.
     fn program(self) -> Result<(PathBuf, &'static str)> {
         match self.0.strip_prefix("before ") {
