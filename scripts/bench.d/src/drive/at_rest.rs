@@ -3,7 +3,7 @@
 use crate::{
     Result,
     comparison::{self, Case, Conditions, Effort, Outcome},
-    plan::Comparison,
+    plan::{Comparison, USUAL},
     redis::Redis,
     serial::{self, Count},
     server::{Name, Route, Sessions},
@@ -39,7 +39,7 @@ pub(crate) fn measure(redis: &Redis, effort: Effort) -> Result<AtRest> {
     let compare = |bytes| -> Result<Comparison> {
         eprintln!("at rest: items of {bytes} bytes");
         let sessions = Sessions { bytes, ..SESSIONS };
-        let conditions = Conditions { workers: 1, connections: 32, sessions };
+        let conditions = Conditions { sessions, ..USUAL };
         let rounds = if bytes == TARGET_SIZE { effort.rounds } else { effort.rounds.min(3) };
         let effort = Effort { rounds, ..effort };
         let outcomes: Vec<Outcome> = comparison::measure(redis, conditions, &cases, plain, effort)?;

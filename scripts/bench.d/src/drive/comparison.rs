@@ -12,7 +12,11 @@ use crate::{
 /// The conditions of a comparison, the same for all servers.
 #[derive(Clone, Copy)]
 pub(crate) struct Conditions {
+    /// The processes of a server, which share the sessions.
+    pub(crate) processes: usize,
+    /// In each process.
     pub(crate) workers: usize,
+    /// To all processes together.
     pub(crate) connections: usize,
     pub(crate) sessions: Sessions,
 }
@@ -52,7 +56,7 @@ pub(crate) struct Outcome {
     pub(crate) redis_cpu: Figure,
     /// Commands that Redis executed per request, including those called by scripts.
     pub(crate) executed: Figure,
-    /// Latency in microseconds.
+    /// Latency in microseconds; of several processes, of the slower one.
     pub(crate) p50: Figure,
     pub(crate) p99: Figure,
     /// The proportion of failed requests.
@@ -119,11 +123,10 @@ pub(crate) fn measure(
             all.push(case);
         }
     }
-    let mut servers: Vec<Server> = Vec::new();
+    let mut servers: Vec<Vec<Server>> = Vec::new();
     for case in &all {
-        if servers.iter().all(|server| server.name != case.server) {
-            let Conditions { workers, sessions, .. } = conditions;
-            servers.push(Server::start(case.server, workers, redis, sessions, false)?);
+        if servers.iter().all(|processes| processes[0].name != case.server) {
+            servers.push(start(redis, case.server, conditions)?);
         }
     }
     let options = LoadOptions {
@@ -137,7 +140,7 @@ pub(crate) fn measure(
         let mut samples = Vec::new();
         for (at, case) in all.iter().enumerate() {
             eprint!("\r  round {round} of {}: {}/{}   ", effort.rounds, at + 1, all.len());
-            let server = servers.iter().find(|server| server.name == case.server);
+            let server = servers.iter().find(|processes| processes[0].name == case.server);
             let server = server.expect("every case's server was started");
             let seconds = if round == 0 { 1 } else { options.seconds };
             samples.push(sample(redis, server, case.route, LoadOptions { seconds, ..options })?);
@@ -169,10 +172,22 @@ pub(crate) fn measure(
     Ok(all.iter().enumerate().map(outcome).collect())
 }
 
-fn sample(redis: &Redis, server: &Server, route: Route, options: LoadOptions) -> Result<Sample> {
-    let before = (server.process().cpu()?, redis.cpu()?, redis.executed()?);
-    let load = load::run(server, route, options)?;
-    let after = (server.process().cpu()?, redis.cpu()?, redis.executed()?);
+/// Starts all processes of a server.
+fn start(redis: &Redis, name: Name, conditions: Conditions) -> Result<Vec<Server>> {
+    let Conditions { processes, workers, sessions, .. } = conditions;
+    let mut servers = vec![Server::start(name, workers, redis, sessions, false)?];
+    while servers.len() < processes {
+        servers.push(servers[0].start_another(workers, redis)?);
+    }
+    Ok(servers)
+}
+
+/// Measures all processes of a server together.
+fn sample(redis: &Redis, servers: &[Server], route: Route, options: LoadOptions) -> Result<Sample> {
+    let cpu = || servers.iter().map(|server| server.process().cpu()).sum::<Result<Duration>>();
+    let before = (cpu()?, redis.cpu()?, redis.executed()?);
+    let load = load::run_all(servers, route, options)?;
+    let after = (cpu()?, redis.cpu()?, redis.executed()?);
     let each = |spent: Duration| spent.as_secs_f64() * 1e6 / load.requests;
     Ok(Sample {
         rate: load.requests / load.seconds,

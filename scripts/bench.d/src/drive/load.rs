@@ -34,6 +34,25 @@ pub(crate) fn run(server: &Server, route: Route, options: LoadOptions) -> Result
     wait(start(server, route, options)?)
 }
 
+/// Puts several processes of a server under load at the same time, each with an equal part of the
+/// connections, and waits for the results of all together.
+pub(crate) fn run_all(servers: &[Server], route: Route, options: LoadOptions) -> Result<Load> {
+    let connections = options.connections / servers.len();
+    let options = LoadOptions { connections, ..options };
+    let start = |server| start(server, route, options);
+    let started = servers.iter().map(start).collect::<Result<Vec<Child>>>()?;
+    let loads = started.into_iter().map(wait).collect::<Result<Vec<Load>>>()?;
+    let sum = |read: fn(&Load) -> f64| loads.iter().map(read).sum();
+    let longest = |read: fn(&Load) -> f64| loads.iter().map(read).fold(0.0, f64::max);
+    Ok(Load {
+        requests: sum(|load| load.requests),
+        seconds: longest(|load| load.seconds),
+        errors: sum(|load| load.errors),
+        p50: longest(|load| load.p50),
+        p99: longest(|load| load.p99),
+    })
+}
+
 /// Starts a load.
 pub(crate) fn start(server: &Server, route: Route, options: LoadOptions) -> Result<Child> {
     let LoadOptions { threads, connections, seconds } = options;

@@ -132,7 +132,7 @@ pub(crate) const TARGETS: &[Target] = &[
 ];
 
 pub(crate) const USUAL: Conditions =
-    Conditions { workers: 1, connections: 32, sessions: Sessions::USUAL };
+    Conditions { processes: 1, workers: 1, connections: 32, sessions: Sessions::USUAL };
 
 const SIZES: [usize; 9] = [100, 300, 1_000, 3_000, 10_000, 30_000, 100_000, 1_000_000, 10_000_000];
 

@@ -169,20 +169,22 @@ impl Server {
         sessions: Sessions,
         counts_allocations: bool,
     ) -> Result<Self> {
-        let port = free_port()?;
-        let directory = env::temp_dir().join(format!("bench-{}-{port}", std::process::id()));
-        fs::create_dir_all(&directory)?;
-        let (program, argument) = name.program()?;
-        let mut command = Command::new(program);
-        command.args([argument, &port.to_string(), &workers.to_string(), &redis.url()]);
-        command.arg(directory.join("sessions"));
-        if counts_allocations {
-            command.env("BENCH_ALLOCATIONS", "1");
-        }
-        let url = format!("http://127.0.0.1:{port}");
-        let process = Process::listening(&mut command, port)?;
-        let instance = Instance { process, url, agent: Agent::new_with_defaults(), directory };
+        let instance = Instance::start(name, workers, redis, counts_allocations)?;
         Self::fill(name, Rc::new(instance), sessions)
+    }
+
+    /// Starts another process of the same server, which shares the sessions.
+    pub(crate) fn start_another(&self, workers: usize, redis: &Redis) -> Result<Self> {
+        let Self { name, sessions, .. } = *self;
+        let instance = Rc::new(Instance::start(name, workers, redis, false)?);
+        let (cookies, cookie_file) = (self.cookies.clone(), self.cookie_file.clone());
+        let other = Self { name, instance, sessions, cookies, cookie_file };
+        let (item, same) = (self.ask("item")?, other.ask("item")?);
+        if item != same {
+            let name = name.0;
+            return Err(format!("{name}: the item is {item}, {same} in another process").into());
+        }
+        Ok(other)
     }
 
     /// Starts more sessions on the same server.
@@ -270,6 +272,22 @@ impl Server {
 }
 
 impl Instance {
+    fn start(name: Name, workers: usize, redis: &Redis, counts_allocations: bool) -> Result<Self> {
+        let port = free_port()?;
+        let directory = env::temp_dir().join(format!("bench-{}-{port}", std::process::id()));
+        fs::create_dir_all(&directory)?;
+        let (program, argument) = name.program()?;
+        let mut command = Command::new(program);
+        command.args([argument, &port.to_string(), &workers.to_string(), &redis.url()]);
+        command.arg(directory.join("sessions"));
+        if counts_allocations {
+            command.env("BENCH_ALLOCATIONS", "1");
+        }
+        let url = format!("http://127.0.0.1:{port}");
+        let process = Process::listening(&mut command, port)?;
+        Ok(Self { process, url, agent: Agent::new_with_defaults(), directory })
+    }
+
     /// Starts a session and returns its cookie.
     fn start_session(&self, name: Name, sessions: Sessions) -> Result<String> {
         let route = if sessions.has_one_item { "fill-one" } else { "fill" };

@@ -14,12 +14,14 @@ pub(crate) const EFFORT: Effort = Effort { rounds: 5, seconds: 1, warms_up: true
 
 pub(crate) const SERVERS: [Name; 4] =
     [Name::FILE, Name::KEY_VALUE, Name::KEY_VALUE_NEAR_CACHE, Name::ACTIX_SESSION];
+/// Those whose processes share a session in the store.
+const IN_PROCESSES: [Name; 2] = [Name::KEY_VALUE, Name::KEY_VALUE_NEAR_CACHE];
 const WRITERS: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
 
 /// Writes on one kind of server for the sessions.
 pub(crate) struct OnServer {
-    /// To one session, then to many.
-    pub(crate) comparisons: [Comparison; 2],
+    /// To one session, to one in two processes, to many.
+    pub(crate) comparisons: [Comparison; 3],
 }
 
 pub(crate) struct Writes {
@@ -39,7 +41,7 @@ pub(crate) fn measure(redis: &Redis, effort: Effort) -> Result<Writes> {
     let few = Effort { rounds: effort.rounds.min(2), ..effort };
     let with_writers = |&connections: &usize| {
         eprintln!("{connections} writers of one session");
-        compare(redis, Conditions { connections, sessions: ONE, ..USUAL }, few)
+        compare(redis, Conditions { connections, sessions: ONE, ..USUAL }, &SERVERS, few)
     };
     let writers = WRITERS.iter().map(with_writers).collect::<Result<_>>()?;
     Ok(Writes { redis: redis_writes, valkey, writers })
@@ -48,14 +50,23 @@ pub(crate) fn measure(redis: &Redis, effort: Effort) -> Result<Writes> {
 const ONE: Sessions = Sessions { count: 1, ..Sessions::USUAL };
 
 fn measure_writes(redis: &Redis, name: &str, effort: Effort) -> Result<OnServer> {
+    let one = Conditions { sessions: ONE, ..USUAL };
     eprintln!("writes to one session, {name}");
-    let one = compare(redis, Conditions { sessions: ONE, ..USUAL }, effort)?;
+    let in_one = compare(redis, one, &SERVERS, effort)?;
+    eprintln!("writes to one session in two processes, {name}");
+    let in_two = compare(redis, Conditions { processes: 2, ..one }, &IN_PROCESSES, effort)?;
     eprintln!("writes to many sessions, {name}");
-    Ok(OnServer { comparisons: [one, compare(redis, USUAL, effort)?] })
+    Ok(OnServer { comparisons: [in_one, in_two, compare(redis, USUAL, &SERVERS, effort)?] })
 }
 
-fn compare(redis: &Redis, conditions: Conditions, effort: Effort) -> Result<Comparison> {
-    let cases = SERVERS.map(|server| Case { server, route: Route::Set });
+fn compare(
+    redis: &Redis,
+    conditions: Conditions,
+    servers: &[Name],
+    effort: Effort,
+) -> Result<Comparison> {
+    let cases: Vec<Case> =
+        servers.iter().map(|&server| Case { server, route: Route::Set }).collect();
     let outcomes = comparison::measure(redis, conditions, &cases, comparison::bare, effort)?;
     Ok(Comparison { title: "writes", conditions, outcomes })
 }

@@ -25,7 +25,7 @@ type Result<T = (), E = Box<dyn Error + Send + Sync>> = std::result::Result<T, E
 /// How long requests are counted. A near cache serves what it has read for one second, and to read
 /// the sessions of all threads takes a part of it.
 const WINDOW: Duration = Duration::from_millis(300);
-/// Longer than a near cache serves what it has read, so that what is read next stays for the window.
+/// Longer than a near cache serves what it has read. So all is read again right before the window.
 const PAUSE: Duration = Duration::from_millis(1100);
 /// No time to live is written meanwhile: the writes depend on when a session was used before.
 const TOUCH_INTERVAL: Duration = Duration::from_secs(3600);

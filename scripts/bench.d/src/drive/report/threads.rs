@@ -35,10 +35,10 @@ pub(super) fn section(results: &Threads) -> String {
 fn limits() -> String {
     let cores = machine::cores();
     format!(
-        "This machine has {cores} cores, so at most {cores} threads run at the same time. With more \
-         threads than cores, a cell shows only what it costs when a thread is interrupted while it \
-         holds a lock. It does not show what it costs when more cores write to the same cache \
-         lines.\n"
+        "This machine has {cores} cores, so at most {cores} threads run at the same time. With \
+         more threads than cores, a cell shows only what it costs when a thread is interrupted \
+         while it holds a lock. It does not show what it costs when more cores write to the same \
+         cache lines.\n"
     )
 }
 
