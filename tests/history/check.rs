@@ -75,7 +75,11 @@ impl Checker<'_> {
                 continue;
             }
             if of_id.contains_key(id) || event.claim.as_ref() == Some(id) {
-                self.broken(Rule::OnlyIssuedIds, [at]);
+                let issues = |&&other: &&usize| {
+                    other != at && self.event(other).cookie == Cookie::Issued(id.clone())
+                };
+                let other = order.iter().find(issues).copied();
+                self.broken(Rule::OnlyIssuedIds, other.into_iter().chain([at]));
                 continue;
             }
             let renewed = claimed.filter(|_| is_told || is_renewal(event));

@@ -87,11 +87,12 @@ impl Session {
             self.verify_locked(Access::Write).await?;
         }
         loop {
+            // First, because it may lead on from an id that was renewed by itself.
+            let user = self.user_in_index().await?;
             let Some(old) = self.checked_id(Access::Write)? else {
                 return Ok(self.renew_unstored());
             };
             let new = self.generate_id();
-            let user = self.user_in_index().await?;
             if let Some(user) = &user {
                 Box::pin(self.enter_new(user, &old, &new)).await?;
             }

@@ -75,7 +75,7 @@ async fn g17_a_session_in_use_stays_in_the_index_whatever_uses_it() {
     for place in &all.places {
         // Sessions that the second node does not know to be a user's when it uses them.
         for how in ["read", "write", "update", "touch"] {
-            let builder = || place.builder().ttl(SHORT).touch_interval(Duration::from_millis(100));
+            let builder = || place.builder().ttl(SHORT).touch_interval(SHORT / 20).timeout(TTL);
             let user = format!("bob {how}");
             let id = log_in(&builder().build().unwrap(), &user).await;
             uses.spawn(stays_in_the_index(builder().build().unwrap(), id, user, how, place.name));

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use session_core::{Error, RenameOptions, Result, UserIndex};
+use session_core::{Error, Granularity, RenameOptions, Result, Snapshot, UserIndex};
 
 use crate::{forwarding::forwarding, *};
 
@@ -122,4 +122,60 @@ async fn g17_the_session_that_ends_the_others_stays_while_it_is_renewed() {
     assert_eq!(user_of(&manager, &id).await.as_deref(), Some("bob"));
     assert_eq!(user_of(&manager, &ended).await, None);
     assert_eq!(count(&manager, "bob").await, 1);
+}
+
+/// The grace of an id that was renewed ends as soon as its marker has been read with the metadata.
+#[derive(Clone, Debug)]
+struct MarkersEndOnceRead(Arc<MemoryStorage>);
+
+const GRACE: Duration = Duration::from_secs(5);
+
+forwarding!(MarkersEndOnceRead {
+    async fn get_with_metadata(&self, id: &SessionId, key: &str) -> Result<Option<Snapshot>> {
+        let found = self.0.get_with_metadata(id, key).await?;
+        if found.as_ref().is_some_and(Snapshot::is_marker) {
+            tokio::time::sleep(GRACE).await;
+        }
+        Ok(found)
+    }
+
+    async fn rename(
+        &self,
+        from: &SessionId,
+        to: &SessionId,
+        options: RenameOptions<'_>,
+    ) -> Result<bool> {
+        self.0.rename(from, to, options).await
+    }
+
+    fn granularity(&self) -> Granularity {
+        Granularity::Item
+    }
+
+    fn users(&self) -> Option<&dyn UserIndex> {
+        self.0.users()
+    }
+});
+
+#[tokio::test(start_paused = true)]
+async fn g14_a_renewal_at_the_end_of_a_grace_gives_the_session_a_new_id() {
+    let builder = Manager::builder(MarkersEndOnceRead(Arc::default())).ttl(TTL).timeout(TTL);
+    let manager = builder.renew_after(GRACE * 2).grace(GRACE).build().unwrap();
+    let session = manager.open(None);
+    session.set("cart", 1).await.unwrap();
+    let first = issued(&session).await;
+    tokio::time::sleep(GRACE * 2).await;
+    let session = manager.open(Some(first.clone()));
+    assert!(session.contains("cart").await.unwrap());
+    let second = issued(&session).await;
+
+    // The visitor logs in, with a request that has the first id still.
+    let session = manager.open(Some(first.clone()));
+    let third = session.regenerate_id().await.unwrap().expect("there is a session");
+    session.set("user", "bob").await.unwrap();
+    assert_eq!(issued(&session).await, third);
+    assert!(third != first && third != second);
+    for (id, items) in [(first, 0), (second, 0), (third, 2)] {
+        assert_eq!(manager.open(Some(id)).size().await.unwrap(), items);
+    }
 }

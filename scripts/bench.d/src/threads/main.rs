@@ -74,17 +74,12 @@ fn manager(storage: &str, redis: &str) -> Result<Manager> {
     Ok(builder.touch_interval(TOUCH_INTERVAL).build()?)
 }
 
-/// Returns the handle that a thread uses.
-fn of_thread(manager: &Manager) -> Manager {
-    manager.clone()
-}
-
 /// Lets all threads send requests at the same time.
 fn measure(manager: &Manager, threads: usize, sessions: &Sessions) -> Result<Vec<Measured>> {
     let (barrier, stop) = (Barrier::new(threads + 1), AtomicBool::new(false));
     thread::scope(|scope| {
         let start = |_| {
-            let worker = Worker { manager: of_thread(manager), barrier: &barrier, stop: &stop };
+            let worker = Worker { manager: manager.for_worker(), barrier: &barrier, stop: &stop };
             scope.spawn(move || worker.run(sessions))
         };
         let handles: Vec<_> = (0..threads).map(start).collect();
