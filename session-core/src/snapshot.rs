@@ -93,8 +93,9 @@ impl Snapshot {
 
     /// Writes metadata and items, whose keys must be strictly ascending, as one text.
     ///
-    /// Returns `None` if there is neither.
+    /// Returns `None` if there is neither. `expected`: how many items there probably are.
     pub(crate) fn from_sorted<'a>(
+        expected: usize,
         items: impl Iterator<Item = (Cow<'a, str>, &'a str)>,
         meta: Option<&str>,
     ) -> Option<Self> {
@@ -105,7 +106,8 @@ impl Snapshot {
             text.extend(["\"", META_KEY, "\":", meta]);
             range(text.len() - meta.len(), meta.len())
         });
-        let mut entries = Vec::new();
+        // Not more than needed: what is written may be kept for long.
+        let mut entries = Vec::with_capacity(expected);
         for (key, item) in items {
             if text.len() > 1 {
                 text.push(',');
@@ -123,8 +125,6 @@ impl Snapshot {
             text.push_str(item);
         }
         text.push('}');
-        // What is written may be kept for long: a list of one has space for four.
-        entries.shrink_to_fit();
         let canonical = meta.is_none();
         Self::new(text.into(), entries, meta, canonical)
     }
@@ -199,7 +199,7 @@ impl Snapshot {
     pub(crate) fn marker(salt: Option<&str>) -> Self {
         let renewed = salt.map_or("true".into(), |salt| format!("\"{salt}\""));
         let meta = format!("{MARKER_START}{renewed}}}");
-        Self::from_sorted(std::iter::empty(), Some(&meta)).expect("it has metadata")
+        Self::from_sorted(0, std::iter::empty(), Some(&meta)).expect("it has metadata")
     }
 
     /// Returns whether this is no session but a marker: the id was renewed a moment ago.
@@ -239,7 +239,7 @@ impl Snapshot {
 
     /// Returns a session with this metadata and no items.
     pub(crate) fn of_meta(meta: Option<&str>) -> Self {
-        Self::from_sorted(std::iter::empty(), Some(meta.unwrap_or(NO_META)))
+        Self::from_sorted(0, std::iter::empty(), Some(meta.unwrap_or(NO_META)))
             .expect("it is not empty")
     }
 
@@ -251,7 +251,7 @@ impl Snapshot {
     /// Returns a session with the metadata and only one of the items, if it exists.
     pub(crate) fn only(&self, key: &str) -> Option<Self> {
         let item = self.item(key).map(|item| (Cow::Borrowed(key), item));
-        Self::from_sorted(item.into_iter(), self.meta())
+        Self::from_sorted(1, item.into_iter(), self.meta())
     }
 
     /// Returns the metadata, which says nothing if there is none or it cannot be read.
@@ -318,7 +318,7 @@ impl Snapshot {
             #[cfg(feature = "encryption")]
             origin: None,
         };
-        Self::from_sorted(items, None).unwrap_or_else(|| Self(Arc::new(empty())))
+        Self::from_sorted(self.len(), items, None).unwrap_or_else(|| Self(Arc::new(empty())))
     }
 
     /// Returns an item's JSON text, or `None` if there is no such item.

@@ -156,8 +156,8 @@ impl<S: Storage> Sealed<S> {
                 return None;
             }
         }
-        let items = items.iter().map(|(key, item)| (Cow::Borrowed(*key), &**item));
-        let session = Snapshot::from_sorted(items, login.meta(stored.meta()).as_deref())?;
+        let texts = items.iter().map(|(key, item)| (Cow::Borrowed(*key), &**item));
+        let session = Snapshot::from_sorted(items.len(), texts, login.meta(stored.meta()).as_deref())?;
         Some(session.decrypted_from(stored, is_current && plain == 0))
     }
 

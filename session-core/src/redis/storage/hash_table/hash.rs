@@ -292,8 +292,8 @@ fn snapshot(operation: &Operation<'_>, fields: &Fields) -> Option<Snapshot> {
         }
     }
     let meta = meta.filter(|meta| items.is_empty() || *meta != NO_META);
-    let items = items.iter().map(|(key, item)| (Cow::Borrowed(*key), item.get()));
-    Snapshot::from_sorted(items, meta)
+    let texts = items.iter().map(|(key, item)| (Cow::Borrowed(*key), item.get()));
+    Snapshot::from_sorted(items.len(), texts, meta)
 }
 
 fn metadata(text: &[u8]) -> Option<&str> {
