@@ -317,7 +317,8 @@ impl Changes {
             None => base_meta,
         };
         let expected = base.map_or(0, Snapshot::len).max(self.items.len());
-        let session = Snapshot::from_sorted(expected, merged, changed.filter(|meta| *meta != NO_META));
+        let session =
+            Snapshot::from_sorted(expected, merged, changed.filter(|meta| *meta != NO_META));
         // A session that has lost its last item is not ended.
         let is_emptied = session.is_none() && (base.is_some() || self.creates());
         if is_emptied { Snapshot::from_sorted(0, iter::empty(), Some(NO_META)) } else { session }

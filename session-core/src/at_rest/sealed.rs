@@ -157,7 +157,8 @@ impl<S: Storage> Sealed<S> {
             }
         }
         let texts = items.iter().map(|(key, item)| (Cow::Borrowed(*key), &**item));
-        let session = Snapshot::from_sorted(items.len(), texts, login.meta(stored.meta()).as_deref())?;
+        let session =
+            Snapshot::from_sorted(items.len(), texts, login.meta(stored.meta()).as_deref())?;
         Some(session.decrypted_from(stored, is_current && plain == 0))
     }
 
