@@ -76,7 +76,7 @@ impl Manager {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] if the storage has no [index of users](Storage::users);
+    /// [`Error::Config`] if the storage has no [index of users](crate::Storage::users);
     /// [`Error::Storage`] or [`Error::Timeout`] if the store fails.
     ///
     /// # Examples
