@@ -3,8 +3,7 @@
 
 macro_rules! forwarding {
     ($name:ident { $($own:tt)* }) => {
-        #[async_trait::async_trait]
-        impl session_core::Storage for $name {
+        $crate::forwarding::forwarding_writes!($name {
             async fn get_session(
                 &self,
                 id: &session_core::SessionId,
@@ -12,6 +11,23 @@ macro_rules! forwarding {
                 self.0.get_session(id).await
             }
 
+            async fn expires_in(
+                &self,
+                id: &session_core::SessionId,
+            ) -> session_core::Result<Option<std::time::Duration>> {
+                self.0.expires_in(id).await
+            }
+
+            $($own)*
+        });
+    };
+}
+
+/// The same for a storage that has reads of its own.
+macro_rules! forwarding_writes {
+    ($name:ident { $($own:tt)* }) => {
+        #[async_trait::async_trait]
+        impl session_core::Storage for $name {
             async fn set_session(
                 &self,
                 id: &session_core::SessionId,
@@ -37,16 +53,9 @@ macro_rules! forwarding {
                 self.0.remove_all(id, if_seen).await
             }
 
-            async fn expires_in(
-                &self,
-                id: &session_core::SessionId,
-            ) -> session_core::Result<Option<std::time::Duration>> {
-                self.0.expires_in(id).await
-            }
-
             $($own)*
         }
     };
 }
 
-pub(crate) use forwarding;
+pub(crate) use {forwarding, forwarding_writes};

@@ -8,12 +8,9 @@ use std::{
     },
 };
 
-use session_core::{
-    Changes, NewEntry, RenameOptions, Result, SetOptions, Snapshot, TtlRange, UserEntry, UserIndex,
-    Written,
-};
+use session_core::{NewEntry, RenameOptions, Result, Snapshot, UserEntry, UserIndex};
 
-use crate::*;
+use crate::{forwarding::forwarding_writes, *};
 
 const USER: &str = "bob";
 /// More reads than are made while a renewal goes on.
@@ -24,11 +21,10 @@ const STEPS: usize = 3;
 
 /// A store in which a renewal takes each of its steps before one of the reads.
 #[derive(Clone, Debug)]
-struct RenewsBetweenReads(Arc<State>);
+struct RenewsBetweenReads(Arc<MemoryStorage>, Arc<Renewal>);
 
 #[derive(Debug)]
-struct State {
-    storage: MemoryStorage,
+struct Renewal {
     /// The numbers of the reads before which the steps are due.
     due: [usize; STEPS],
     lists_new_first: bool,
@@ -38,105 +34,89 @@ struct State {
     ids: OnceLock<[SessionId; 2]>,
 }
 
-impl State {
+impl RenewsBetweenReads {
     fn index(&self) -> &dyn UserIndex {
-        self.storage.users().expect("it has one")
+        self.0.users().expect("it has one")
     }
+}
 
+impl Renewal {
     /// Takes the steps that are due before a read.
-    async fn read(&self) -> Result<()> {
+    async fn read(&self, storage: &MemoryStorage) -> Result<()> {
+        let index = storage.users().expect("it has one");
         let Some([old, new]) = self.ids.get() else { return Ok(()) };
         let read = self.reads.fetch_add(1, Ordering::Relaxed);
         while self.due.get(self.steps.load(Ordering::Relaxed)).is_some_and(|&due| due <= read) {
             match self.steps.fetch_add(1, Ordering::Relaxed) {
                 0 => {
                     let entry = NewEntry::ttl(TTL).renewing(old);
-                    assert!(self.index().add(USER, new, entry).await?);
+                    assert!(index.add(USER, new, entry).await?);
                 }
                 1 => {
                     let options = RenameOptions::grace(TTL).salt("ge3tqmzwgiydenjt");
-                    assert!(self.storage.rename(old, new, options).await?);
+                    assert!(storage.rename(old, new, options).await?);
                 }
-                _ => self.index().remove(USER, slice::from_ref(old)).await?,
+                _ => index.remove(USER, slice::from_ref(old)).await?,
             }
         }
         Ok(())
     }
 }
 
-#[async_trait::async_trait]
-impl Storage for RenewsBetweenReads {
+forwarding_writes!(RenewsBetweenReads {
     async fn get_session(&self, id: &SessionId) -> Result<Option<Snapshot>> {
-        self.0.read().await?;
-        self.0.storage.get_session(id).await
+        self.1.read(&self.0).await?;
+        self.0.get_session(id).await
     }
 
     async fn expires_in(&self, id: &SessionId) -> Result<Option<Duration>> {
-        self.0.read().await?;
-        self.0.storage.expires_in(id).await
-    }
-
-    async fn set_session(
-        &self,
-        id: &SessionId,
-        changes: &Changes,
-        options: SetOptions<'_>,
-    ) -> Result<Written> {
-        self.0.storage.set_session(id, changes, options).await
-    }
-
-    async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {
-        self.0.storage.update_ttl(id, ttl).await
-    }
-
-    async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
-        self.0.storage.remove_all(id, if_seen).await
+        self.1.read(&self.0).await?;
+        self.0.expires_in(id).await
     }
 
     fn users(&self) -> Option<&dyn UserIndex> {
         Some(self)
     }
-}
+});
 
 #[async_trait::async_trait]
 impl UserIndex for RenewsBetweenReads {
     async fn list(&self, user: &str) -> Result<Vec<UserEntry>> {
-        self.0.read().await?;
-        let mut entries = self.0.index().list(user).await?;
-        let is_new = |id: &SessionId| self.0.ids.get().is_some_and(|[_, new]| id == new);
-        entries.sort_by_key(|entry| is_new(&entry.id) != self.0.lists_new_first);
+        self.1.read(&self.0).await?;
+        let mut entries = self.index().list(user).await?;
+        let is_new = |id: &SessionId| self.1.ids.get().is_some_and(|[_, new]| id == new);
+        entries.sort_by_key(|entry| is_new(&entry.id) != self.1.lists_new_first);
         Ok(entries)
     }
 
     async fn add(&self, user: &str, id: &SessionId, entry: NewEntry<'_>) -> Result<bool> {
-        self.0.index().add(user, id, entry).await
+        self.index().add(user, id, entry).await
     }
 
     async fn end(&self, user: &str, ids: &[SessionId]) -> Result<()> {
-        self.0.index().end(user, ids).await
+        self.index().end(user, ids).await
     }
 
     async fn remove(&self, user: &str, ids: &[SessionId]) -> Result<()> {
-        self.0.index().remove(user, ids).await
+        self.index().remove(user, ids).await
     }
 }
 
 /// Lists the only session of a user beside its renewal. Returns how many are in the list.
 async fn count_beside_renewal(due: [usize; STEPS], lists_new_first: bool) -> usize {
-    let state = State {
-        storage: MemoryStorage::new(),
+    let renewal = Renewal {
         due,
         lists_new_first,
         reads: AtomicUsize::new(0),
         steps: AtomicUsize::new(0),
         ids: OnceLock::new(),
     };
-    let storage = RenewsBetweenReads(Arc::new(state));
+    let storage = RenewsBetweenReads(Arc::default(), Arc::new(renewal));
     let manager = Manager::builder(storage.clone()).ttl(TTL).build().unwrap();
     let old = log_in(&manager, USER).await;
-    storage.0.ids.set([old, SessionId::random()]).unwrap();
+    storage.1.ids.set([old, SessionId::random()]).unwrap();
     let count = count(&manager, USER).await;
-    assert!(storage.0.reads.load(Ordering::Relaxed) <= MOST_READS, "a few rounds are enough");
+    assert!(storage.1.reads.load(Ordering::Relaxed) <= MOST_READS, "a few rounds are enough");
     count
 }
 
