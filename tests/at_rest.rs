@@ -199,7 +199,7 @@ fn sessions_from_before_stay_logged_in_and_disappear_from_the_store() {
         let mut server = store.serve(&[]);
         let mut browsers: Vec<_> = (0..5).map(|_| server.client()).collect();
         for browser in &mut browsers {
-            browser.get_ok("/set?user=bob&n=1");
+            browser.get_ok("/set?user=the-hatter&n=1");
         }
         server.terminate();
         for (name, value) in BOTH {
@@ -208,11 +208,11 @@ fn sessions_from_before_stay_logged_in_and_disappear_from_the_store() {
         server.restart();
         for browser in &mut browsers {
             let id = browser.id.clone().unwrap();
-            assert!(store.read_raw(&id).is_some_and(|text| text.contains("bob")));
-            assert_eq!(browser.get_ok("/get?key=user"), r#""bob""#);
+            assert!(store.read_raw(&id).is_some_and(|text| text.contains("the-hatter")));
+            assert_eq!(browser.get_ok("/get?key=user"), r#""the-hatter""#);
             assert_eq!(store.read_raw(&id), None, "it has moved");
-            browser.get_ok("/set?user=bob&n=2");
-            assert_eq!(browser.get_ok("/get"), r#"{"n":2,"user":"bob"}"#);
+            browser.get_ok("/set?user=the-hatter&n=2");
+            assert_eq!(browser.get_ok("/get"), r#"{"n":2,"user":"the-hatter"}"#);
             assert_eq!(browser.id.as_ref(), Some(&id));
         }
         let stored = match &store {
@@ -227,7 +227,7 @@ fn sessions_from_before_stay_logged_in_and_disappear_from_the_store() {
                 keys.lines().filter_map(read).collect::<String>()
             }
         };
-        assert!(stored.contains("$sealed:") && !stored.contains("bob"), "{stored}");
+        assert!(stored.contains("$sealed:") && !stored.contains("the-hatter"), "{stored}");
     }
 }
 

@@ -53,12 +53,12 @@ use crate::{
 /// let store = std::sync::Arc::new(MemoryStorage::new());
 /// let manager = Manager::builder(Sealed::new(store.clone(), keys)).build()?;
 /// let session = manager.open(None);
-/// session.set("name", "bob").await?;
+/// session.set("name", "the white rabbit").await?;
 /// session.save().await?;
 ///
 /// let id = session.id().await?.expect("it is stored");
 /// let stored = store.get_session(&id).await?.expect("it exists");
-/// assert!(!stored.stored().contains("bob"));
+/// assert!(!stored.stored().contains("rabbit"));
 /// # Ok(()) }
 /// ```
 #[derive(Debug)]

@@ -15,15 +15,15 @@ async fn plain_sessions_are_read_and_encrypted_when_they_are_written() {
     for store in storages {
         let sealed = Sealed::new(store.clone(), ring(&[1]));
         let bob = id("bob");
-        store.set_session(&bob, &set(r#"{"a":"bob","b":"user"}"#), CREATE).await.unwrap();
-        assert_eq!(json(&sealed, &bob).await.unwrap(), r#"{"a":"bob","b":"user"}"#);
+        store.set_session(&bob, &set(r#"{"a":"bob","b":"cheshire cat"}"#), CREATE).await.unwrap();
+        assert_eq!(json(&sealed, &bob).await.unwrap(), r#"{"a":"bob","b":"cheshire cat"}"#);
         let seen = sealed.get_session(&bob).await.unwrap();
         let update = UPDATE.seen(seen.as_ref());
-        let saved = sealed.set_session(&bob, &set(r#"{"a":"eve"}"#), update).await.unwrap();
+        let saved = sealed.set_session(&bob, &set(r#"{"a":"mad hatter"}"#), update).await.unwrap();
         assert_eq!(saved, Written::Saved);
-        assert_eq!(json(&sealed, &bob).await.unwrap(), r#"{"a":"eve","b":"user"}"#);
+        assert_eq!(json(&sealed, &bob).await.unwrap(), r#"{"a":"mad hatter","b":"cheshire cat"}"#);
         let stored = json(&*store, &bob).await.unwrap();
-        assert!(!stored.contains("user") && !stored.contains("eve"), "{stored}");
+        assert!(!stored.contains("cheshire cat") && !stored.contains("mad hatter"), "{stored}");
     }
 }
 
@@ -33,12 +33,12 @@ async fn an_update_of_one_item_encrypts_a_plain_session() {
     for store in storages {
         let sealed = Sealed::new(store.clone(), ring(&[1]));
         let bob = id("bob");
-        store.set_session(&bob, &set(r#"{"a":1,"b":"user"}"#), CREATE).await.unwrap();
+        store.set_session(&bob, &set(r#"{"a":1,"b":"cheshire cat"}"#), CREATE).await.unwrap();
         let (one, two) = (item("1"), item("2"));
         let swap = sealed.swap_item(&bob, "a", Some(&one), Some(&two), SwapOptions::ttl(TTL));
         assert!(matches!(swap.await.unwrap(), ItemSwap::Saved));
-        assert_eq!(json(&sealed, &bob).await.unwrap(), r#"{"a":2,"b":"user"}"#);
-        assert!(!json(&*store, &bob).await.unwrap().contains("user"));
+        assert_eq!(json(&sealed, &bob).await.unwrap(), r#"{"a":2,"b":"cheshire cat"}"#);
+        assert!(!json(&*store, &bob).await.unwrap().contains("cheshire cat"));
     }
 }
 

@@ -115,7 +115,7 @@ async fn g18_a_field_with_a_wrong_bit_or_from_another_place_is_never_served() {
 async fn g18_whose_session_it_is_cannot_be_written_into_the_store() {
     let server = RedisServer::start();
     let [key, _] = keys();
-    let login = r#"{"login":{"user":"eve","at":1}}"#;
+    let login = r#"{"login":{"user":"mad hatter","at":1}}"#;
     let required = sealed(&server, std::slice::from_ref(&key)).require_encryption();
     let manager = session_core::Manager::builder(required).build().unwrap();
     let session = manager.open(None);
@@ -126,7 +126,7 @@ async fn g18_whose_session_it_is_cannot_be_written_into_the_store() {
     assert_eq!(seen.user().await.unwrap(), None);
     assert_eq!(seen.get::<u8>("a").await.unwrap(), Some(1));
     let whole = manager.storage().get_session(&id).await.unwrap().unwrap();
-    assert!(!whole.stored().contains("eve"), "{}", whole.stored());
+    assert!(!whole.stored().contains("mad hatter"), "{}", whole.stored());
 
     // Nor copied from another session.
     let [one, other] = [manager.open(None), manager.open(None)];
