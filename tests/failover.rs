@@ -81,6 +81,12 @@ fn g7_a_cluster_failover_loses_no_confirmed_write() {
 }
 
 #[test]
+fn g14_histories_with_renewals_are_consistent_when_a_cluster_fails_over() {
+    let _alone = alone();
+    assert_eq!(fail_over(cluster, 1, Some(RENEWAL)), 0);
+}
+
+#[test]
 fn g7_no_request_fails_while_slots_move_and_nodes_join_and_leave() {
     let _alone = alone();
     let traffic = Traffic { logins: true, counts: false, renewal: None };

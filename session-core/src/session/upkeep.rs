@@ -2,14 +2,14 @@
 
 use std::future::Future;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::{
     handle::Session,
     state::{Phase, State},
 };
 use crate::{
-    Changes, Error, Event, EventSession, RenameOptions, Renewal, Result, SessionId, SetOptions,
+    Changes, Event, EventSession, RenameOptions, Renewal, Result, SessionId, SetOptions,
     StoreOperation,
     lifetime::{millis, now_millis},
     snapshot::{Issue, MetaChange},
@@ -151,7 +151,7 @@ impl Session {
     /// Waits for a storage operation within the time that is left, and returns its answer, if any.
     pub(super) async fn attempt<T>(&self, operation: impl Future<Output = Result<T>>) -> Option<T> {
         let left = self.state().wait_budget.left();
-        let answer = timeout(left, operation).await.unwrap_or(Err(Error::Timeout));
+        let answer = self.wait_within(Some(left), operation).await;
         self.manager().note_result(StoreOperation::Write, &answer);
         answer.ok()
     }

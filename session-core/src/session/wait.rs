@@ -125,7 +125,8 @@ impl Session {
         result.map_err(|error| self.state().record(Access::Write, error))
     }
 
-    async fn wait_within<T>(
+    /// Waits for an operation, at most for as long as `limit`. The waiting counts.
+    pub(super) async fn wait_within<T>(
         &self,
         limit: Option<Duration>,
         operation: impl Future<Output = Result<T>>,

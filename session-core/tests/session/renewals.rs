@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use session_core::{Error, Granularity, Manager, Outcome, SessionId};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::{TTL, close, create, probe::Probe, stored};
 
@@ -264,6 +264,32 @@ async fn a_renewal_that_fails_fails_no_request() {
         assert!(matches!(close(&session).await, Outcome::Kept { .. }));
         probe.set_down(false);
         assert_ne!(read(&manager, &id).await.1, id, "the next request renews it");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn g8_the_steps_of_a_renewal_share_the_time_that_a_session_has_for_waiting() {
+    let timeout = Duration::from_secs(1);
+    for granularity in [Granularity::Whole, Granularity::Item] {
+        for milliseconds in [240, 300, 400, 600, 1100] {
+            let probe = Probe::new(granularity);
+            let builder = Manager::builder(probe.clone()).ttl(TTL).renew_after(RENEW_AFTER);
+            let manager = builder.timeout(timeout).build().unwrap();
+            let id = due(&manager).await;
+            let session = manager.open(Some(id));
+            session.login("bob").await.unwrap();
+            let id = session.id().await.unwrap().unwrap();
+            close(&session).await;
+            sleep(RENEW_AFTER).await;
+            probe.slow_down(Duration::from_millis(milliseconds), Duration::MAX);
+            let (began, session) = (Instant::now(), manager.open(Some(id)));
+            let read = session.get::<u32>("n").await;
+            assert_eq!(read.is_ok(), milliseconds < 1000, "{milliseconds} ms");
+            let closed = session.close().await;
+            assert!(closed.failure.is_none());
+            let waited = began.elapsed();
+            assert!(waited <= timeout + Duration::from_millis(10), "{milliseconds} ms: {waited:?}");
+        }
     }
 }
 
