@@ -137,7 +137,7 @@ fn lost_in_session(
 /// itself may be rolled back as well, unless the new id is used afterwards.
 fn without_reads(history: &History, partitions: &[Partition]) -> History {
     let is_excused =
-        |event: &Event| partitions.iter().any(|partition| is_within(event, *partition));
+        |event: &Event| partitions.iter().any(|partition| may_read_within(event, *partition));
     let is_use = |event: &&Event| {
         let shows = match &event.answer {
             Answer::Items(items) => !items.is_empty(),
@@ -201,6 +201,12 @@ fn writes(
 
 fn is_within(event: &Event, partition: Partition) -> bool {
     (partition.from..partition.to).contains(&event.answered)
+}
+
+/// Returns whether the request may have read the store during the partition. Its answer may have
+/// waited for something else.
+fn may_read_within(event: &Event, partition: Partition) -> bool {
+    event.sent < partition.to && event.answered >= partition.from
 }
 
 /// Returns all ways to lose `count` writes from the ends of the lists.
@@ -297,7 +303,7 @@ fn without_excused(
             if event.issued().is_some_and(is_its) {
                 history.losses.push(event.sent);
             }
-        } else if partitions.iter().any(|partition| is_within(event, *partition))
+        } else if partitions.iter().any(|partition| may_read_within(event, *partition))
             && (is_read_or_failed(event) || event.issued().is_some_and(|id| !is_its(id)))
         {
             ignore(event);

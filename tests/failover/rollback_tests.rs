@@ -91,6 +91,15 @@ fn a_write_read_before_its_confirmation_may_be_rolled_back() {
 }
 
 #[test]
+fn a_read_during_the_partition_may_be_answered_later() {
+    let unconfirmed = event(120, "s", Operation::Set(items(&[("a", "2")])), Answer::Unavailable);
+    for (sent, answered, lost) in [(130, 190, Some(0)), (165, 190, None), (50, 90, None)] {
+        let read = Event { answered, ..got(sent, "s", "2") };
+        assert_lost(&[unconfirmed.clone(), read, got(200, "s", "1")], lost);
+    }
+}
+
+#[test]
 fn only_the_latest_writes_are_lost() {
     let writes = [set(110, "s", "2"), set(120, "s", "3"), set(130, "s", "4")];
     let [two, three, four] = &writes;

@@ -17,10 +17,22 @@ const TRIES: usize = 40;
 
 /// Finds all violations in a history.
 pub(crate) fn check(history: &History, expiry: Expiry) -> Vec<Violation> {
+    explain(history, expiry).1
+}
+
+/// Returns the session of each id. A renewal gives a session another id.
+pub(crate) fn sessions(history: &History, expiry: Expiry) -> HashMap<Id, usize> {
+    let told = explain(history, expiry).0;
+    Checker::new(history, expiry, &told).sort_by_session().1
+}
+
+/// Returns the ids that were told after a renewal by itself, and the violations that remain.
+///
+/// A request with an id that was renewed by itself is told the new one, and one that begins a session
+/// is told its id. If both are possible, either may explain the history.
+fn explain(history: &History, expiry: Expiry) -> (BTreeSet<Id>, Vec<Violation>) {
     let mut told = ToldIds::new(history, expiry);
     let mut violations = check_with(history, expiry, &told.assumed);
-    // A request with an id that was renewed by itself is told the new one, and one that begins a
-    // session is told its id. If both are possible, either may explain the history.
     let doubtful = [(); 2].map(|()| told.doubtful(history, &violations)).concat();
     for id in doubtful.into_iter().take(TRIES) {
         if violations.is_empty() {
@@ -34,16 +46,10 @@ pub(crate) fn check(history: &History, expiry: Expiry) -> Vec<Violation> {
             told.toggle(&id);
         }
     }
-    violations
+    (told.assumed, violations)
 }
 
-/// Returns the session of each id. A renewal gives a session another id.
-pub(crate) fn sessions(history: &History, expiry: Expiry) -> HashMap<Id, usize> {
-    let told = ToldIds::new(history, expiry).assumed;
-    Checker::new(history, expiry, &told).sort_by_session().1
-}
-
-/// Does the same for a history in which these ids were told after a renewal by itself.
+/// Finds all violations in a history in which these ids were told after a renewal by itself.
 fn check_with(history: &History, expiry: Expiry, told: &BTreeSet<Id>) -> Vec<Violation> {
     let mut checker = Checker::new(history, expiry, told);
     let (traces, of_id) = checker.sort_by_session();

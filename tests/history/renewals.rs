@@ -162,11 +162,15 @@ impl ToldIds {
         let Some(renewal) = expiry.renewal else { return all };
         let mut issued: HashMap<&Id, Moment> = HashMap::new();
         let mut told: BTreeMap<&Id, Vec<usize>> = BTreeMap::new();
-        for (at, event) in history.events.iter().enumerate() {
+        let mut order: Vec<_> = history.events.iter().enumerate().collect();
+        order.sort_by_key(|(_, event)| event.sent);
+        for (at, event) in order {
             let is_login = matches!(event.operation, Operation::Login(_));
             if let Some(id) = event.issued() {
-                let first = issued.entry(id).or_insert(event.sent);
-                *first = event.sent.min(*first);
+                // One that a login has issued is due when the one before was.
+                let before = event.claim.as_ref().filter(|_| is_login);
+                let before = before.and_then(|claim| issued.get(claim).copied());
+                issued.entry(id).or_insert(before.unwrap_or(event.sent));
             }
             if let (Some(_), Some(id), false) = (&event.claim, event.issued(), is_login) {
                 told.entry(id).or_default().push(at);
