@@ -117,7 +117,11 @@ impl SessionId {
     /// ```
     #[must_use]
     pub fn hashed(&self) -> Self {
-        Self(base32(&Sha256::digest(self.0.as_bytes())).into())
+        let mut text = [0; HASH_LENGTH];
+        BASE32_NOPAD.encode_mut(&Sha256::digest(self.0.as_bytes()), &mut text);
+        text.make_ascii_lowercase();
+        // With one allocation, because each use of a session needs it.
+        Self(str::from_utf8(&text).expect("base 32 is ASCII").into())
     }
 
     /// Returns what can be shown in its place: the beginning of its SHA-256 in base 32.

@@ -3,17 +3,19 @@
 mod entry;
 mod meta;
 mod parse;
+mod writer;
 
 use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
 
 use serde::de::DeserializeOwned;
 
-pub(crate) use self::meta::{
-    Issue, LOGIN_PART, Login, MARKER_START, META_KEY, Meta, MetaChange, NO_META,
-};
 use self::{
-    entry::{Entry, Key, range},
+    entry::{Entry, Key},
     parse::members,
+};
+pub(crate) use self::{
+    meta::{Issue, LOGIN_PART, Login, MARKER_START, META_KEY, Meta, MetaChange, NO_META},
+    writer::Writer,
 };
 use crate::{Error, Result};
 
@@ -99,34 +101,10 @@ impl Snapshot {
         items: impl Iterator<Item = (Cow<'a, str>, &'a str)>,
         meta: Option<&str>,
     ) -> Option<Self> {
-        // Enough for most sessions; `into` shrinks it to its length.
-        let mut text = String::with_capacity(256);
-        text.push('{');
-        let meta = meta.map(|meta| {
-            text.extend(["\"", META_KEY, "\":", meta]);
-            range(text.len() - meta.len(), meta.len())
-        });
-        // Not more than needed: what is written may be kept for long.
-        let mut entries = Vec::with_capacity(expected);
-        for (key, item) in items {
-            if text.len() > 1 {
-                text.push(',');
-            }
-            let needs_escape = |byte| matches!(byte, b'"' | b'\\' | ..b' ');
-            let key = if key.bytes().any(needs_escape) {
-                text += &serde_json::to_string(&key).expect("a string is always JSON");
-                Key::Unescaped(key.into())
-            } else {
-                text.extend(["\"", &key, "\""]);
-                Key::Plain(range(text.len() - 1 - key.len(), key.len()))
-            };
-            text.push(':');
-            entries.push(Entry { key, item: range(text.len(), item.len()) });
-            text.push_str(item);
-        }
-        text.push('}');
-        let canonical = meta.is_none();
-        Self::new(text.into(), entries, meta, canonical)
+        // Enough for most sessions. Not more entries than needed: what is written may be kept for long.
+        let mut session = Writer::new(256, expected, meta);
+        items.for_each(|(key, item)| session.item(&key, item));
+        session.finish()
     }
 
     fn from_entries(text: Box<str>, mut entries: Vec<Entry>) -> Option<Self> {

@@ -1,21 +1,21 @@
 //! The keys that encrypt items.
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{fmt, sync::Arc};
 
-use aes_gcm_siv::{AeadInOut, Aes256GcmSiv, KeyInit, Nonce, Tag};
+use aes_gcm_siv::{AeadInOut, Aes256GcmSiv, KeyInit, Tag};
 use data_encoding::{BASE32_NOPAD, BASE64, BASE64URL_NOPAD};
 use hmac::{Hmac, Mac};
 use serde_json::value::RawValue;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
+use super::{
+    opener::{Opener, START, TAG_LENGTH},
+    place::Place,
+};
 use crate::{Error, Result, SessionId};
 
 const KEY_LENGTH: usize = 32;
-const TAG_LENGTH: usize = 16;
-const NONCE_LENGTH: usize = 12;
-/// What an encrypted item begins with, behind its quote.
-const START: [u8; 8] = *b"$sealed:";
 
 /// A key of 32 random bytes. Wiped from memory when dropped; `Debug` does not show it.
 #[derive(Clone)]
@@ -112,8 +112,11 @@ impl EncryptionKey {
     fn seal(&self, place: &Place, item: &str) -> Box<RawValue> {
         let mut bytes = Vec::with_capacity(item.len() + TAG_LENGTH);
         bytes.extend_from_slice(item.as_bytes());
-        let tag =
-            self.cipher.encrypt_inout_detached(&place.nonce, &place.name, (&mut bytes[..]).into());
+        let tag = self.cipher.encrypt_inout_detached(
+            place.nonce(),
+            place.name(),
+            (&mut bytes[..]).into(),
+        );
         bytes.extend_from_slice(&tag.expect("an item is shorter than 64 GiB"));
         let length = 2 + START.len() + BASE64URL_NOPAD.encode_len(bytes.len());
         let mut text = String::with_capacity(length);
@@ -126,10 +129,10 @@ impl EncryptionKey {
 
     /// Decrypts what [`seal`](Self::seal) has made of an item, in its place. If it was made
     /// otherwise, the bytes stay as they are.
-    fn open(&self, place: &Place, sealed: &mut [u8]) -> bool {
+    pub(super) fn open(&self, place: &Place, sealed: &mut [u8]) -> bool {
         let Some((item, tag)) = sealed.split_last_chunk_mut() else { return false };
         let tag: &Tag = (&*tag).into();
-        self.cipher.decrypt_inout_detached(&place.nonce, &place.name, item.into(), tag).is_ok()
+        self.cipher.decrypt_inout_detached(place.nonce(), place.name(), item.into(), tag).is_ok()
     }
 }
 
@@ -140,26 +143,6 @@ impl PartialEq for EncryptionKey {
 }
 
 impl Eq for EncryptionKey {}
-
-/// What an item is bound to: the id of its session, and its key.
-pub(super) struct Place {
-    name: Vec<u8>,
-    nonce: Nonce,
-}
-
-impl Place {
-    pub(super) fn new(id: &SessionId, key: &str) -> Self {
-        let id = id.as_str().as_bytes();
-        // An id contains no NUL.
-        let name = [id, b"\0", key.as_bytes()].concat();
-        // No secret, and no need to be unique: the cipher tolerates equal ones. But each nonce has
-        // encryption keys of its own (RFC 8452, section 9), so that sessions have different ones.
-        let mut nonce = [0; NONCE_LENGTH];
-        let length = id.len().min(NONCE_LENGTH);
-        nonce[..length].copy_from_slice(&id[..length]);
-        Self { name, nonce: nonce.into() }
-    }
-}
 
 impl fmt::Debug for EncryptionKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -185,16 +168,6 @@ impl fmt::Debug for EncryptionKey {
 /// ```
 #[derive(Clone)]
 pub struct KeyRing(Arc<[EncryptionKey]>);
-
-/// What the text of an item turns out to be.
-pub(super) enum Opened {
-    /// It is not encrypted.
-    Plain,
-    /// The item, and whether the first key encrypts it to the same text.
-    Item(Box<RawValue>, bool),
-    /// It was encrypted with another key, for another place, or was changed.
-    Unreadable,
-}
 
 impl KeyRing {
     /// Makes a ring of keys.
@@ -243,42 +216,20 @@ impl KeyRing {
         Ok(Self(keys.into()))
     }
 
-    /// Encrypts an item for one session and key. The same item always becomes the same text.
     /// Returns what stands for the name of a user in the store, under each key.
     pub(super) fn hide(&self, user: &str) -> Vec<String> {
         self.0.iter().map(|key| key.hide(user)).collect()
     }
 
+    /// Encrypts an item in its place. The same item always becomes the same text.
     pub(super) fn seal(&self, place: &Place, item: &RawValue) -> Box<RawValue> {
         self.0[0].seal(place, item.get())
     }
 
-    /// Decrypts the text of an item.
-    pub(super) fn open(&self, place: &Place, text: &str) -> Opened {
-        let string = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
-        let sealed = string.and_then(|string| string.as_bytes().strip_prefix(&START));
-        let Some(sealed) = sealed else {
-            return if is_damaged(text) { Opened::Unreadable } else { Opened::Plain };
-        };
-        let Ok(mut bytes) = BASE64URL_NOPAD.decode(sealed) else { return Opened::Unreadable };
-        let Some(index) = self.0.iter().position(|key| key.open(place, &mut bytes)) else {
-            return Opened::Unreadable;
-        };
-        bytes.truncate(bytes.len() - TAG_LENGTH);
-        // Another program that has the key may have encrypted anything.
-        let item = String::from_utf8(bytes).ok().and_then(|text| RawValue::from_string(text).ok());
-        item.map_or(Opened::Unreadable, |item| Opened::Item(item, index == 0))
+    /// Decrypts items of one session.
+    pub(super) fn opener(&self, id: &SessionId) -> Opener<'_> {
+        Opener::new(&self.0, id)
     }
-}
-
-/// Returns whether a text that is not of the encrypted form has been, but for a few wrong bits.
-fn is_damaged(text: &str) -> bool {
-    // With escapes, because a wrong bit can make a control character.
-    let string = serde_json::from_str::<Cow<'_, str>>(text).unwrap_or_default();
-    string.as_bytes().first_chunk().is_some_and(|start| {
-        let difference = u64::from_be_bytes(*start) ^ u64::from_be_bytes(START);
-        difference.count_ones() <= 4
-    })
 }
 
 impl fmt::Debug for KeyRing {
@@ -289,7 +240,10 @@ impl fmt::Debug for KeyRing {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::{opener::Opened, place::NONCE_LENGTH},
+        *,
+    };
 
     fn bytes(hex: &str) -> Vec<u8> {
         data_encoding::HEXLOWER.decode(hex.as_bytes()).unwrap()
@@ -299,8 +253,8 @@ mod tests {
         EncryptionKey::parse(&BASE64.encode(&bytes(hex))).unwrap()
     }
 
-    fn place() -> Place {
-        Place::new(&SessionId::parse("an-id-of-some-length").unwrap(), "name")
+    fn id() -> SessionId {
+        SessionId::parse("an-id-of-some-length").unwrap()
     }
 
     /// Vectors of RFC 8452, appendix C.2: key, nonce, additional data, plaintext, result.
@@ -323,7 +277,7 @@ mod tests {
             ],
         ] {
             let nonce: [u8; NONCE_LENGTH] = bytes(nonce).try_into().unwrap();
-            let place = Place { name: bytes(name), nonce: nonce.into() };
+            let place = Place::of_vector(bytes(name), nonce);
             let mut result = bytes(sealed);
             assert!(key(hex).open(&place, &mut result));
             result.truncate(result.len() - TAG_LENGTH);
@@ -339,21 +293,23 @@ mod tests {
         let key = key("000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f");
         let ring = KeyRing::new([EncryptionKey::random(), key]).unwrap();
         let sealed = "\"$sealed:eszOjG17z2Gjjjp81Azn_rFgUBEa\"";
-        let Opened::Item(item, is_current) = ring.open(&place(), sealed) else {
+        let mut opener = ring.opener(&id());
+        let Opened::Item(item, is_current) = opener.open("name", sealed) else {
             panic!("it is decrypted")
         };
         assert_eq!((item.get(), is_current), ("\"bob\"", false));
-        assert_eq!(ring.0[1].seal(&place(), "\"bob\"").get(), sealed);
+        assert_eq!(ring.0[1].seal(&Place::new(&id(), "name"), "\"bob\"").get(), sealed);
     }
 
     #[test]
     fn a_text_of_another_form_is_plain() {
         let ring = KeyRing::new([EncryptionKey::random()]).unwrap();
+        let mut opener = ring.opener(&id());
         for text in ["1", "\"\"", "\"bob\"", "\"$ealed\"", "{}", "[\"$sealed:\"]", "\"$SEALED:\""] {
-            assert!(matches!(ring.open(&place(), text), Opened::Plain), "{text}");
+            assert!(matches!(opener.open("name", text), Opened::Plain), "{text}");
         }
         for text in ["\"$sealed:\"", "\"$sealed:AAAA\"", "\"$sealed:é\"", "\"$sealed-AAAA\""] {
-            assert!(matches!(ring.open(&place(), text), Opened::Unreadable), "{text}");
+            assert!(matches!(opener.open("name", text), Opened::Unreadable), "{text}");
         }
     }
 }

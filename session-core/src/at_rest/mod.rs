@@ -3,12 +3,18 @@
 //! - `hashed_ids`: the storage is given the hash of each id.
 //! - `sealed`: a storage whose items are encrypted. It knows no cryptography.
 //! - `hashed_users`, `sealed_login`: the index of users through these layers, and whose session it is.
-//! - `key_ring`: the keys; encrypts and decrypts one item.
+//! - `key_ring`: the keys; encrypts an item.
+//! - `opener`: decrypts the items of a session.
+//! - `place`: what an encrypted item is bound to.
 
 mod hashed_ids;
 mod hashed_users;
 #[cfg(feature = "encryption")]
 mod key_ring;
+#[cfg(feature = "encryption")]
+mod opener;
+#[cfg(feature = "encryption")]
+mod place;
 #[cfg(feature = "encryption")]
 mod sealed;
 #[cfg(feature = "encryption")]

@@ -1,17 +1,14 @@
 //! A storage whose items are encrypted.
 
-use std::{borrow::Cow, time::Duration};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 
-use super::{
-    key_ring::{KeyRing, Opened, Place},
-    sealed_login::Login,
-};
+use super::{key_ring::KeyRing, opener::Opened, place::Place, sealed_login::Login};
 use crate::{
     Changes, Granularity, ItemSwap, Result, Scan, SessionId, SetOptions, Snapshot, Storage,
-    SwapOptions, TtlRange, UserIndex, WriteMode, Written, storage::provided,
+    SwapOptions, TtlRange, UserIndex, WriteMode, Written, snapshot::Writer, storage::provided,
 };
 
 /// Keeps items unreadable in a store: each one is encrypted with AES-256-GCM-SIV (RFC 8452) before
@@ -104,8 +101,8 @@ impl<S: Storage> Sealed<S> {
 
     /// Decrypts one item. `None` if it counts as none.
     fn open_item(&self, id: &SessionId, key: &str, text: Box<RawValue>) -> Option<Box<RawValue>> {
-        match self.keys.open(&Place::new(id, key), text.get()) {
-            Opened::Item(item, _) => Some(item),
+        match self.keys.opener(id).open(key, text.get()) {
+            Opened::Item(item, _) => Some(item.to_owned()),
             Opened::Plain if self.accepts_plain => Some(text),
             Opened::Plain | Opened::Unreadable => {
                 log::warn!(
@@ -119,30 +116,36 @@ impl<S: Storage> Sealed<S> {
     /// Decrypts a session, or of one from a storage of items what is there of it. `None` if it
     /// counts as none.
     fn open(&self, id: &SessionId, stored: Snapshot) -> Option<Snapshot> {
-        let (mut items, mut sealed, mut is_current) = (Vec::with_capacity(stored.len()), 0, true);
+        let mut opener = self.keys.opener(id);
+        let login = self.open_login(&mut opener, stored.meta());
+        let meta = login.meta(stored.meta());
+        // Decrypted, it is shorter.
+        let mut session = Writer::new(stored.stored().len(), stored.len(), meta.as_deref());
+        let (mut sealed, mut plain, mut is_current) = (0, 0, true);
         for (key, text) in stored.iter() {
-            match self.keys.open(&Place::new(id, key), text) {
+            match opener.open(key, text) {
                 Opened::Item(item, is_of_first_key) => {
                     sealed += 1;
                     is_current &= is_of_first_key;
-                    items.push((key, Cow::Owned(String::from(Box::<str>::from(item)))));
+                    session.item(key, item.get());
                 }
-                Opened::Plain if self.accepts_plain => items.push((key, Cow::Borrowed(text))),
+                Opened::Plain if self.accepts_plain => {
+                    plain += 1;
+                    session.item(key, text);
+                }
                 Opened::Plain | Opened::Unreadable => {}
             }
         }
-        let (login, mut is_readable) = (self.open_login(id, stored.meta()), true);
+        let mut is_readable = session.len() == stored.len();
         match &login {
             Login::None => {}
             Login::Sealed { is_of_first_key, .. } => {
                 sealed += 1;
                 is_current &= is_of_first_key;
             }
-            Login::Plain => is_current = false,
-            Login::Unreadable => is_readable = false,
+            Login::Plain => plain += 1,
+            Login::Unreadable => (is_readable, is_current) = (false, false),
         }
-        let plain = items.len() + usize::from(!matches!(login, Login::None)) - sealed;
-        is_readable &= items.len() == stored.len();
         // This library writes no session that is encrypted in part, except item by item.
         let is_one = sealed == 0 || plain == 0;
         if self.is_whole() && !(is_readable && is_one) {
@@ -152,14 +155,11 @@ impl<S: Storage> Sealed<S> {
         if !is_readable {
             log::warn!("session {id:?} has items that cannot be decrypted and count as none");
             // Nothing is left of it that is known to be its own.
-            if items.is_empty() {
+            if session.len() == 0 {
                 return None;
             }
         }
-        let texts = items.iter().map(|(key, item)| (Cow::Borrowed(*key), &**item));
-        let session =
-            Snapshot::from_sorted(items.len(), texts, login.meta(stored.meta()).as_deref())?;
-        Some(session.decrypted_from(stored, is_current && plain == 0))
+        Some(session.finish()?.decrypted_from(stored, is_current && plain == 0))
     }
 
     /// Returns the session as it is now, if it still has the items that were seen.

@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use serde_json::{Value, value::RawValue};
 
 use super::{
-    key_ring::{KeyRing, Opened, Place},
+    key_ring::KeyRing,
+    opener::{Opened, Opener},
+    place::Place,
     sealed::Sealed,
 };
 use crate::{
@@ -54,25 +56,23 @@ impl KeyRing {
 
 impl<S: Storage> Sealed<S> {
     /// Decrypts whose session it is.
-    pub(super) fn open_login(&self, id: &SessionId, stored: Option<&str>) -> Login {
+    pub(super) fn open_login(&self, opener: &mut Opener<'_>, stored: Option<&str>) -> Login {
         let Some(stored) = stored.filter(|stored| stored.contains(LOGIN_PART)) else {
             return Login::None;
         };
         let (mut meta, mut found) = (Meta::read(stored), Login::None);
-        meta.map_login(|login| {
-            match self.keys().open(&Place::new(id, META_KEY), &login.to_string()) {
-                Opened::Item(text, is_of_first_key) => {
-                    found = Login::Sealed { meta: String::new(), is_of_first_key };
-                    serde_json::from_str(text.get()).ok()
-                }
-                Opened::Plain if self.accepts_plain() => {
-                    found = Login::Plain;
-                    Some(login)
-                }
-                Opened::Plain | Opened::Unreadable => {
-                    found = Login::Unreadable;
-                    None
-                }
+        meta.map_login(|login| match opener.open(META_KEY, &login.to_string()) {
+            Opened::Item(text, is_of_first_key) => {
+                found = Login::Sealed { meta: String::new(), is_of_first_key };
+                serde_json::from_str(text.get()).ok()
+            }
+            Opened::Plain if self.accepts_plain() => {
+                found = Login::Plain;
+                Some(login)
+            }
+            Opened::Plain | Opened::Unreadable => {
+                found = Login::Unreadable;
+                None
             }
         });
         if let Login::Sealed { meta: opened, .. } = &mut found {
@@ -83,7 +83,7 @@ impl<S: Storage> Sealed<S> {
 
     /// Decrypts the metadata of a session: a session without items. What cannot be read is left out.
     pub(super) fn open_metadata(&self, id: &SessionId, stored: &Snapshot) -> Snapshot {
-        let login = self.open_login(id, stored.meta());
+        let login = self.open_login(&mut self.keys().opener(id), stored.meta());
         Snapshot::of_meta(login.meta(stored.meta()).as_deref())
     }
 
