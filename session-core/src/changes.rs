@@ -5,12 +5,12 @@ use std::{borrow::Cow, collections::BTreeMap, fmt, iter};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
+#[cfg(feature = "encryption")]
+use crate::snapshot::{Json, LOGIN_PART};
 use crate::{
     Error, Result, Snapshot, finite,
     snapshot::{META_KEY, Meta, MetaChange, NO_META},
 };
-#[cfg(feature = "encryption")]
-use {crate::snapshot::LOGIN_PART, serde_json::Value};
 
 /// A set of changes to a session: items to set and keys to remove, ordered by key.
 ///
@@ -197,10 +197,9 @@ impl Changes {
         Self { items: self.iter().map(map).collect(), meta: self.meta.clone() }
     }
 
-    /// Returns the changes of items alone.
     /// Returns the same changes with another login in the metadata, if they have one.
     #[cfg(feature = "encryption")]
-    pub(crate) fn map_login(mut self, map: impl FnOnce(Value) -> Option<Value>) -> Self {
+    pub(crate) fn map_login(mut self, map: impl FnOnce(Json) -> Option<Json>) -> Self {
         match self.meta.as_deref_mut() {
             Some(NewMeta::Change(change)) => change.login = change.login.take().and_then(map),
             Some(NewMeta::Copy(text)) if text.contains(LOGIN_PART) => {
@@ -213,6 +212,7 @@ impl Changes {
         self
     }
 
+    /// Returns the changes of items alone.
     #[cfg(feature = "encryption")]
     pub(crate) fn without_metadata(self) -> Self {
         Self { meta: None, ..self }

@@ -2,6 +2,7 @@
 
 mod entry;
 mod meta;
+mod meta_text;
 mod parse;
 mod writer;
 
@@ -9,6 +10,8 @@ use std::{borrow::Cow, fmt, ops::Range, sync::Arc};
 
 use serde::de::DeserializeOwned;
 
+#[cfg(feature = "encryption")]
+pub(crate) use self::meta_text::Json;
 use self::{
     entry::{Entry, Key},
     parse::members,
@@ -232,15 +235,20 @@ impl Snapshot {
         Self::from_sorted(1, item.into_iter(), self.meta())
     }
 
-    /// Returns the metadata, which says nothing if there is none or it cannot be read.
     /// Returns whether the session is one of a user.
     pub(crate) fn has_login(&self) -> bool {
         // Most sessions have no metadata, or metadata without this word.
         self.meta().is_some_and(|meta| meta.contains(LOGIN_PART))
     }
 
+    /// Returns the metadata, which says nothing if there is none or it cannot be read.
     pub(crate) fn read_meta(&self) -> Meta {
         self.meta().map(Meta::read).unwrap_or_default()
+    }
+
+    /// Returns the metadata, if there is any.
+    pub(crate) fn boxed_meta(&self) -> Option<Box<Meta>> {
+        self.meta().map(|meta| Box::new(Meta::read(meta)))
     }
 
     /// Returns the stored text, byte for byte.

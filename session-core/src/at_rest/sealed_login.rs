@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 
 use async_trait::async_trait;
-use serde_json::{Value, value::RawValue};
 
 use super::{
     key_ring::KeyRing,
@@ -13,7 +12,7 @@ use super::{
 };
 use crate::{
     NewEntry, Result, SessionId, Snapshot, Storage, UserEntry, UserIndex,
-    snapshot::{LOGIN_PART, META_KEY, Meta, NO_META},
+    snapshot::{Json, LOGIN_PART, META_KEY, Meta, NO_META},
 };
 
 /// What the metadata in the store says about whose session it is.
@@ -47,10 +46,8 @@ fn without_login(stored: Option<&str>) -> Option<String> {
 
 impl KeyRing {
     /// Encrypts whose session it is, bound to its id.
-    pub(super) fn seal_login(&self, id: &SessionId, login: &Value) -> Option<Value> {
-        let text = RawValue::from_string(login.to_string()).ok()?;
-        let sealed = self.seal(&Place::new(id, META_KEY), &text);
-        serde_json::from_str(sealed.get()).ok()
+    pub(super) fn seal_login(&self, id: &SessionId, login: &Json) -> Json {
+        Json(self.seal(&Place::new(id, META_KEY), &login.0))
     }
 }
 
@@ -61,10 +58,10 @@ impl<S: Storage> Sealed<S> {
             return Login::None;
         };
         let (mut meta, mut found) = (Meta::read(stored), Login::None);
-        meta.map_login(|login| match opener.open(META_KEY, &login.to_string()) {
+        meta.map_login(|login| match opener.open(META_KEY, login.0.get()) {
             Opened::Item(text, is_of_first_key) => {
                 found = Login::Sealed { meta: String::new(), is_of_first_key };
-                serde_json::from_str(text.get()).ok()
+                Some(Json(text.to_owned()))
             }
             Opened::Plain if self.accepts_plain() => {
                 found = Login::Plain;

@@ -128,7 +128,7 @@ pub(super) async fn concurrent_additions_keep_the_limit(subject: Subject) -> Che
 pub(super) async fn writes_tell_of_a_users_session(subject: Subject) -> CheckResult {
     let id = subject.create(r#"{"a":1}"#).await?;
     let login = Login { user: "bob {\"}".into(), at: 5 };
-    let change = MetaChange { login: Some(login.to_value()), ..MetaChange::default() };
+    let change = MetaChange { login: Some(login.to_json()), ..MetaChange::default() };
     for changes in [Changes::of_meta(change), set(r#"{"b":2}"#)] {
         let written = subject.set_session(&id, &changes, SetOptions::update(HOUR)).await?;
         // Without an index, nobody has to know.
@@ -139,15 +139,15 @@ pub(super) async fn writes_tell_of_a_users_session(subject: Subject) -> CheckRes
             ensure!(false, "the result of the write is {written:?}");
             return Ok(());
         };
-        ensure!(session.read_meta().login() == Some(login.clone()), "another user is told");
+        ensure!(session.read_meta().login() == Some(&login), "another user is told");
     }
     let extended = subject.update_ttl_with_metadata(&id, TtlRange::at_least(HOUR * 2)).await?;
-    let user = extended.map(|session| session.read_meta().login());
+    let user = extended.map(|session| session.read_meta().login().cloned());
     ensure!(user == Some(Some(login.clone())), "update_ttl_with_metadata tells {user:?}");
     subject.ensure_ttl(&id, HOUR * 2).await?;
     let to = SessionId::random();
     ensure!(subject.rename(&id, &to, Default::default()).await?, "the rename was refused");
     let moved = subject.session(&to).await?;
-    ensure!(moved.read_meta().login() == Some(login), "a rename has changed whose session it is");
+    ensure!(moved.read_meta().login() == Some(&login), "a rename has changed whose session it is");
     subject.ensure_items(&to, r#"{"a":1,"b":2}"#).await
 }

@@ -178,7 +178,8 @@ impl Session {
             {
                 continue;
             }
-            self.state().note_metadata(found.filter(|found| self.lives(found)).as_ref());
+            let meta = self.living(found.as_ref()).flatten();
+            self.state().note_metadata(meta);
         }
     }
 

@@ -69,7 +69,7 @@ impl Session {
             }
             return Err(Error::TooManySessions);
         }
-        let login = Login { user: user.into(), at: now }.to_value();
+        let login = Login { user: user.into(), at: now }.to_json();
         let change = MetaChange { created: Some(now), login: Some(login), ..MetaChange::default() };
         let changes = Changes::of_meta(change.clone());
         {
@@ -218,7 +218,7 @@ impl Session {
             self.load(Access::Read).await?;
         }
         let meta = self.metadata_as_use().await?;
-        Ok(meta.and_then(|meta| meta.login()))
+        Ok(meta.and_then(|meta| meta.login().cloned()))
     }
 
     /// Stores a session, if there is none yet. Returns its id, and whether it begins here.

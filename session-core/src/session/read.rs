@@ -219,14 +219,14 @@ impl Session {
                 }
                 return Ok(None);
             }
-            if found.as_ref().is_some_and(|found| !self.lives(found)) {
+            let Some(meta) = self.living(found.as_ref()) else {
                 if self.mark_unknown(&id) {
                     continue;
                 }
                 return Ok(None);
-            }
+            };
             let mut state = self.state();
-            state.note_metadata(found.as_ref());
+            state.note_metadata(meta);
             if !matches!(state.phase, Phase::Absent | Phase::Closed) {
                 self.note_use(&mut state, &id);
             }

@@ -137,10 +137,9 @@ impl State {
         }
     }
 
-    /// Notes the metadata of the session, as it was read with this part of it.
-    pub(super) fn note_metadata(&mut self, session: Option<&Snapshot>) {
-        let session = session.filter(|session| session.meta().is_some());
-        self.meta = Some(session.map(|session| Box::new(session.read_meta())));
+    /// Notes the metadata of the session, as it was read.
+    pub(super) fn note_metadata(&mut self, meta: Option<Box<Meta>>) {
+        self.meta = Some(meta);
     }
 
     /// Notes the metadata of a session that this request has begun.

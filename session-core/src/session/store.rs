@@ -102,8 +102,8 @@ impl Session {
                 }
                 self.state().is_renewed = true;
             }
-            let living = found.filter(|found| self.lives(found));
-            let Some(snapshot) = living else {
+            let living = found.and_then(|found| Some((self.living(Some(&found))?, found)));
+            let Some((meta, snapshot)) = living else {
                 if self.mark_unknown(&id) {
                     continue;
                 }
@@ -112,7 +112,7 @@ impl Session {
             let mut state = self.state();
             // It may have been closed meanwhile.
             state.check(access)?;
-            state.note_metadata(Some(&snapshot));
+            state.note_metadata(meta);
             self.note_use(&mut state, &id);
             // With a storage of items every read goes to the store.
             state.set_known(id, self.is_whole().then(|| snapshot.clone()));
@@ -120,19 +120,20 @@ impl Session {
         }
     }
 
-    /// Returns whether what is stored is a session, and no marker, that has not ended.
+    /// Returns the metadata of what is stored, if there is any. `None` if that is a marker, or a session
+    /// that has ended.
     ///
     /// The store ends a session by itself, unless its time to live was edited by hand.
-    pub(super) fn lives(&self, stored: &Snapshot) -> bool {
-        let Some(meta) = stored.meta() else { return true };
-        if stored.is_marker() {
-            return false;
+    pub(super) fn living(&self, stored: Option<&Snapshot>) -> Option<Option<Box<Meta>>> {
+        let Some(meta) = stored.and_then(Snapshot::meta) else { return Some(None) };
+        if stored.is_some_and(Snapshot::is_marker) {
+            return None;
         }
-        let meta = Meta::read(meta);
+        let meta = Box::new(Meta::read(meta));
         if meta.ttl().is_some() {
             self.manager().note_own_ttl();
         }
-        self.manager().lifetime().ttl_by(&meta).is_some()
+        self.manager().lifetime().ttl_by(&meta).map(|_| Some(meta))
     }
 
     /// Continues with the id that a marker leads to. Returns whether it leads to one.
@@ -241,7 +242,7 @@ impl Session {
         // a closed session.
         if written.is_saved() && state.is_current(id) {
             if let Written::SavedOfUser(session) = &written {
-                state.note_metadata(Some(session));
+                state.note_metadata(session.boxed_meta());
             }
             self.note_stored(&mut state, id, began);
             state.set_known(id.clone(), None);

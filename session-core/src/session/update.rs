@@ -155,7 +155,8 @@ impl Session {
                     if marker.is_some_and(|marker| self.follow_marker(&id, marker)) {
                         continue;
                     }
-                    self.state().note_metadata(found.as_ref());
+                    let meta = found.as_ref().and_then(Snapshot::boxed_meta);
+                    self.state().note_metadata(meta);
                     found.map_or(Ok(None), |found| found.get(key))?
                 }
                 None => self.wait_for(Access::Write, self.storage().get(&id, key)).await?,

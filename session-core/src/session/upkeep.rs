@@ -68,12 +68,8 @@ impl Session {
             return;
         }
         let found = self.attempt(self.storage().get_with_metadata(id, "")).await;
-        let Some(found) =
-            found.filter(|found| found.as_ref().is_none_or(|found| self.lives(found)))
-        else {
-            return;
-        };
-        self.state().note_metadata(found.as_ref());
+        let Some(meta) = found.and_then(|found| self.living(found.as_ref())) else { return };
+        self.state().note_metadata(meta);
         let upkeep = self.upkeep(&self.state());
         if let Some(upkeep) = upkeep {
             Box::pin(self.keep_up(upkeep)).await;

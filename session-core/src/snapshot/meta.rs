@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::value::to_raw_value;
 
+use super::meta_text::{self, Json};
 use crate::{MAX_TTL, lifetime::millis};
 
 /// The key of the metadata, which is no item.
@@ -20,26 +21,37 @@ pub(crate) const LOGIN_PART: &str = r#""login":"#;
 ///
 /// The scripts in Redis read `created` and `ttl` by pattern, so they are numbers without sign and
 /// fraction.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Meta {
     /// The metadata is that of a marker: `true`, or the salt that leads to the new id.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    renewed: Option<Value>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    created: Option<u64>,
+    pub(super) renewed: Option<Json>,
+    pub(super) created: Option<u64>,
     /// When the id was issued, if that was after the creation.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    issued: Option<u64>,
+    pub(super) issued: Option<u64>,
     /// The session's own time to live.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    ttl: Option<u64>,
-    /// Whose session it is: a [`Login`], or its encrypted form.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    login: Option<Value>,
+    pub(super) ttl: Option<u64>,
+    pub(super) login: Option<NotedLogin>,
     /// What other versions have noted.
-    #[serde(flatten)]
-    rest: BTreeMap<String, Value>,
+    pub(super) rest: BTreeMap<Box<str>, Json>,
+}
+
+/// Whose session it is, as it is noted.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct NotedLogin {
+    json: Json,
+    /// `None` if it is encrypted, or cannot be read.
+    login: Option<Login>,
+}
+
+impl NotedLogin {
+    pub(super) fn read(json: Json) -> Self {
+        let login = serde_json::from_str(json.0.get()).ok();
+        Self { json, login }
+    }
+
+    pub(super) fn json(&self) -> &Json {
+        &self.json
+    }
 }
 
 /// Whose session it is.
@@ -51,8 +63,8 @@ pub(crate) struct Login {
 }
 
 impl Login {
-    pub(crate) fn to_value(&self) -> Value {
-        serde_json::to_value(self).expect("strings and numbers are always JSON")
+    pub(crate) fn to_json(&self) -> Json {
+        Json(to_raw_value(self).expect("strings and numbers are always JSON"))
     }
 }
 
@@ -65,8 +77,7 @@ impl Meta {
 
     /// Writes the metadata; `None` if it says nothing.
     pub(crate) fn write(&self) -> Option<String> {
-        let text = serde_json::to_string(self).expect("numbers and JSON are always JSON");
-        (text != NO_META).then(|| escape_braces(text))
+        meta_text::write(self)
     }
 
     pub(crate) fn created(&self) -> Option<u64> {
@@ -84,24 +95,25 @@ impl Meta {
     }
 
     /// Returns whose session it is, if it is a user's.
-    pub(crate) fn login(&self) -> Option<Login> {
-        Login::deserialize(self.login.as_ref()?).ok()
+    pub(crate) fn login(&self) -> Option<&Login> {
+        self.login.as_ref()?.login.as_ref()
     }
 
     /// Returns whose session it is.
     pub(crate) fn user(&self) -> Option<&str> {
-        self.login.as_ref()?.get("user")?.as_str()
+        self.login().map(|login| &*login.user)
     }
 
     /// Changes whose session it is, or how that is written.
     #[cfg(feature = "encryption")]
-    pub(crate) fn map_login(&mut self, map: impl FnOnce(Value) -> Option<Value>) {
-        self.login = self.login.take().and_then(map);
+    pub(crate) fn map_login(&mut self, map: impl FnOnce(Json) -> Option<Json>) {
+        self.login = self.login.take().and_then(|login| map(login.json)).map(NotedLogin::read);
     }
 
     /// Returns what leads from a marker to the new id.
     pub(crate) fn salt(&self) -> Option<&str> {
-        self.renewed.as_ref()?.as_str()
+        // Without escapes, as an id is.
+        self.renewed.as_ref()?.0.get().strip_prefix('"')?.strip_suffix('"')
     }
 }
 
@@ -115,7 +127,7 @@ pub(crate) struct MetaChange {
     /// When the id is issued.
     pub(crate) issued: Option<Issue>,
     /// Whose session it is: a [`Login`], or its encrypted form.
-    pub(crate) login: Option<Value>,
+    pub(crate) login: Option<Json>,
     /// Whether the session may begin without items.
     pub(crate) begins: bool,
 }
@@ -156,29 +168,10 @@ impl MetaChange {
             meta.ttl = ttl.map(millis);
         }
         if self.login.is_some() {
-            meta.login.clone_from(&self.login);
+            meta.login = self.login.clone().map(NotedLogin::read);
         }
         Some(meta)
     }
-}
-
-/// Escapes the braces within strings: the scripts in Redis find the end of the metadata by counting
-/// braces.
-fn escape_braces(text: String) -> String {
-    let (mut escaped, mut in_string, mut after_backslash) = (String::new(), false, false);
-    for character in text.chars() {
-        match character {
-            '"' if !after_backslash => in_string = !in_string,
-            '{' | '}' if in_string => {
-                escaped += if character == '{' { r"\u007b" } else { r"\u007d" };
-                continue;
-            }
-            _ => {}
-        }
-        after_backslash = character == '\\' && !after_backslash;
-        escaped.push(character);
-    }
-    escaped
 }
 
 #[cfg(test)]
@@ -199,6 +192,8 @@ mod tests {
             r#"{"ttl":0}"#,
             r#"{"ttl":315619200001}"#,
             r#"{"ttl":1e3}"#,
+            r#"{"created":5,"created":6}"#,
+            r#"{"created":5,"seen":1,"seen":2}"#,
         ] {
             assert_eq!(Meta::read(text), Meta::default(), "{text}");
         }
@@ -211,6 +206,29 @@ mod tests {
         let change = MetaChange { ttl: Some(Some(Duration::from_secs(1))), ..Default::default() };
         let text = change.apply(&meta).unwrap().write().unwrap();
         assert_eq!(text, r#"{"created":5,"ttl":1000,"seen":[1],"user":"bob"}"#);
+    }
+
+    #[test]
+    fn whose_session_it_is_stays_as_it_was_noted() {
+        for (login, user) in [
+            (r#"{"user":"b\u007db","at":7,"seen":[ 1 ]}"#, Some("b}b")),
+            (r#"{"at":7}"#, None),
+            (r#""$sealed:eszO""#, None),
+        ] {
+            let text = format!(r#"{{"created":5,"login":{login}}}"#);
+            let meta = Meta::read(&text);
+            assert_eq!((meta.created(), meta.user()), (Some(5), user));
+            assert_eq!(meta.write().unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn braces_in_strings_are_escaped() {
+        let login = Login { user: r#"a{"}\"#.into(), at: 7 };
+        let change = MetaChange { login: Some(login.to_json()), ..Default::default() };
+        let text = change.apply(&Meta::default()).unwrap().write().unwrap();
+        assert_eq!(text, r#"{"login":{"user":"a\u007b\"\u007d\\","at":7}}"#);
+        assert_eq!(Meta::read(&text).login(), Some(&login));
     }
 
     #[test]
