@@ -13,9 +13,10 @@ use crate::SessionId;
 ///
 /// Each thread opens one connection to each server on first need, and its requests share that
 /// connection. A thread that gets none, because the server or
-/// [`max_connections`](super::RedisBuilder::max_connections) allows no more, uses those of others. Once sessions of 256 KiB or more are seen, a separate thread reads and writes them,
-/// so that they do not delay others. The servers need not be up: a lost connection is dialled again
-/// in the background for as long as it takes. Meanwhile requests for that server fail at once; in a
+/// [`max_connections`](super::RedisBuilder::max_connections) allows no more, uses those of others.
+/// Once sessions of 256 KiB or more are seen, separate threads read and write them, so that they do
+/// not delay others. The servers need not be up: a lost connection is dialled again in the
+/// background for as long as it takes. Meanwhile requests for that server fail at once; in a
 /// cluster these are only the requests for sessions in its slots.
 ///
 /// When a master fails over, requests for it fail until another one has been elected. Writes that
