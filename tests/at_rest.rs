@@ -58,7 +58,8 @@ impl Searched {
         Self { store: Store::file(), monitor: None }
     }
 
-    /// A server that writes both an RDB file, without compression, and an AOF, and logs each command.
+    /// A server that writes both an RDB file, without compression, and an AOF, and logs each
+    /// command.
     fn redis(store: impl FnOnce(RedisServer) -> Store) -> Self {
         let settings = ["--appendonly", "yes", "--rdbcompression", "no"];
         let redis = RedisServer::start_with(&settings);

@@ -2,8 +2,8 @@
 //! application with a login.
 //!
 //! Where writes are confirmed, clients also count and take items: no acknowledged increment may be
-//! lost. Each test does its change once, or repeatedly for `HISTORY_SECONDS`. The tests run one at a
-//! time because they measure time. With `RELIABILITY_TABLE=1` they write their figures into
+//! lost. Each test does its change once, or repeatedly for `HISTORY_SECONDS`. The tests run one at
+//! a time because they measure time. With `RELIABILITY_TABLE=1` they write their figures into
 //! `docs/RELIABILITY.md`.
 
 #[path = "support/demo.rs"]

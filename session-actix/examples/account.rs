@@ -1,5 +1,5 @@
-//! An account: login, "remember me", the user's sessions, "log out everywhere", and the password once
-//! more before a sensitive action.
+//! An account: login, "remember me", the user's sessions, "log out everywhere", and the password
+//! once more before a sensitive action.
 //!
 //! `cargo run -p session-actix --example account`, then:
 //!

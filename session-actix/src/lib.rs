@@ -142,8 +142,8 @@
 //! # Examples
 //!
 //! The folder `examples` has a counter, login and logout, messages that are shown once, forms with
-//! CSRF tokens, a shopping cart behind a type of its own, API tokens in a header, two sessions in one
-//! app, two nodes that share their sessions, and a storage of your own.
+//! CSRF tokens, a shopping cart behind a type of its own, API tokens in a header, two sessions in
+//! one app, two nodes that share their sessions, and a storage of your own.
 //!
 //! [storages]: session_core#choosing-a-storage
 #![cfg_attr(docsrs, feature(doc_cfg))]

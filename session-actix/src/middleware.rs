@@ -189,8 +189,8 @@ where
                             Some(closed) => closed,
                             None => session.close().await,
                         };
-                        // Another request may have renewed or ended the session meanwhile. Its cookie
-                        // must not replace the one that the client was sent then.
+                        // Another request may have renewed or ended the session meanwhile. Its
+                        // cookie must not replace the one that the client was sent then.
                         match slot.sends_again(&closed) || slot.needs_ttl(&closed) {
                             true => slot.manager().confirm(closed).await,
                             false => closed,

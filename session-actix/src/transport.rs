@@ -103,8 +103,8 @@ impl Transport {
             if is_persistent() || client.has_outdated(id))
     }
 
-    /// Returns whether the client is sent a new cookie whose age may depend on what the request has not
-    /// read.
+    /// Returns whether the client is sent a new cookie whose age may depend on what the request has
+    /// not read.
     pub(crate) fn needs_ttl(&self, closed: &Closed) -> bool {
         let is_sent = matches!(closed.outcome, Outcome::Issued { .. }) && self.cookie.is_some();
         is_sent && closed.ttl.is_none()

@@ -242,8 +242,8 @@ impl Changes {
         }
     }
 
-    /// Returns the metadata after the changes, if there is any: the outer `None` if the changes have to
-    /// be refused.
+    /// Returns the metadata after the changes, if there is any: the outer `None` if the changes
+    /// have to be refused.
     pub(crate) fn meta_after(&self, base: Option<&str>) -> Option<Option<Cow<'_, str>>> {
         Some(match self.meta.as_deref() {
             None => base.map(|meta| Cow::Owned(meta.to_owned())),

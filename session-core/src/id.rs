@@ -92,8 +92,8 @@ impl SessionId {
         if is_index { Some(Self(name.into())) } else { Self::parse(name).ok() }
     }
 
-    /// Returns the id that follows this one, with a salt: the first bytes of an HMAC-SHA-256 of the salt
-    /// under this id, which tells them to nobody who knows only the salt.
+    /// Returns the id that follows this one, with a salt: the first bytes of an HMAC-SHA-256 of the
+    /// salt under this id, which tells them to nobody who knows only the salt.
     pub(crate) fn derived(&self, salt: &str) -> Self {
         let mac = Hmac::<Sha256>::new_from_slice(self.0.as_bytes());
         let mut mac = mac.expect("HMAC takes keys of any length");
@@ -126,8 +126,8 @@ impl SessionId {
 
     /// Returns what can be shown in its place: the beginning of its SHA-256 in base 32.
     ///
-    /// 80 bits, which tell sessions apart, and from which nobody learns the id. The same for a session
-    /// on every node, as long as its id is not renewed.
+    /// 80 bits, which tell sessions apart, and from which nobody learns the id. The same for a
+    /// session on every node, as long as its id is not renewed.
     ///
     /// # Examples
     ///

@@ -72,20 +72,20 @@
 //!   although uses are written only once per [touch interval](ManagerBuilder::touch_interval).
 //! - **Lifetimes that hold.** The store ends a session at its
 //!   [absolute](ManagerBuilder::absolute_ttl) end, which no use, write or renewal puts off.
-//! - **Renewal that loses nobody.** An id that is [renewed by itself](ManagerBuilder::renew_after) fails
-//!   no request in flight, and nothing leads from an id before a login to the one after it.
-//! - **Atomic updates.** [`Session::update`] and [`take`](Session::take) are atomic against every other
-//!   request: of a thousand concurrent increments none is lost.
+//! - **Renewal that loses nobody.** An id that is [renewed by itself](ManagerBuilder::renew_after)
+//!   fails no request in flight, and nothing leads from an id before a login to the one after it.
+//! - **Atomic updates.** [`Session::update`] and [`take`](Session::take) are atomic against every
+//!   other request: of a thousand concurrent increments none is lost.
 //! - **Users' sessions end together.** [`Manager::end_all`] ends every session of a user, on every
 //!   node, whatever requests are in flight. The index behind it leaks nothing.
 //! - **Unreadable records count as no session.** A record edited by hand or of another type is
 //!   logged and left as it is.
-//! - **Nothing readable at rest.** With [`HashedIds`] and `Sealed`, the store is shown neither an id nor
-//!   the value of an item, and a value that was changed or moved is not served.
+//! - **Nothing readable at rest.** With [`HashedIds`] and `Sealed`, the store is shown neither an
+//!   id nor the value of an item, and a value that was changed or moved is not served.
 //! - **No secrets in logs.** Neither errors nor logs show an item's value or a whole id.
 //!
-//! Of two requests that [`set`](Session::set) the *same* item at the same time, the later one wins. For
-//! a value that depends on the one before, such as a counter, use [`update`](Session::update).
+//! Of two requests that [`set`](Session::set) the *same* item at the same time, the later one wins.
+//! For a value that depends on the one before, such as a counter, use [`update`](Session::update).
 //!
 //! # Items are JSON text
 //!

@@ -24,10 +24,10 @@ use crate::{Error, Result};
 
 /// A whole session at one moment: its JSON text and the positions of keys and items in it.
 ///
-/// Items keep the text that was stored and are decoded only on request. Beside its items a session may
-/// have metadata of this library, under the reserved key `$meta`, which no method but
-/// [`stored`](Self::stored) shows. A session whose last item was removed has metadata alone. Cloning
-/// is cheap.
+/// Items keep the text that was stored and are decoded only on request. Beside its items a session
+/// may have metadata of this library, under the reserved key `$meta`, which no method but
+/// [`stored`](Self::stored) shows. A session whose last item was removed has metadata alone.
+/// Cloning is cheap.
 #[derive(Clone)]
 pub struct Snapshot(Arc<Stored>);
 
@@ -66,8 +66,9 @@ impl std::error::Error for Unreadable {}
 impl Snapshot {
     /// Parses a stored text: one JSON object whose members are the items.
     ///
-    /// Returns `None` for a blank text and for `{}`, which counts as no session, as in GoFrame. If a
-    /// key occurs twice, its last item counts. Checks that items are JSON, but does not decode them.
+    /// Returns `None` for a blank text and for `{}`, which counts as no session, as in GoFrame. If
+    /// a key occurs twice, its last item counts. Checks that items are JSON, but does not decode
+    /// them.
     ///
     /// # Errors
     ///
@@ -104,7 +105,8 @@ impl Snapshot {
         items: impl Iterator<Item = (Cow<'a, str>, &'a str)>,
         meta: Option<&str>,
     ) -> Option<Self> {
-        // Enough for most sessions. Not more entries than needed: what is written may be kept for long.
+        // Enough for most sessions. Not more entries than needed: what is written may be kept for
+        // long.
         let mut session = Writer::new(256, expected, meta);
         items.for_each(|(key, item)| session.item(&key, item));
         session.finish()

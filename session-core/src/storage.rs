@@ -52,8 +52,8 @@ pub const MAX_TTL: Duration = Duration::from_secs(3653 * 24 * 60 * 60);
 /// - **No entry is without a time to live**, even if a process dies between two commands.
 /// - `Ok(false)` and [`Written::Refused`] always mean that the condition did not hold and nothing
 ///   was written. `Err` is for failures only; after one, a write may or may not have happened.
-/// - A record that the storage cannot read counts as no session. Every method leaves it as it is and
-///   logs it: the key and the fault, never the content.
+/// - A record that the storage cannot read counts as no session. Every method leaves it as it is
+///   and logs it: the key and the fault, never the content.
 /// - Dropping a returned future abandons the operation: it may or may not take effect, but never in
 ///   part. A [`Session`](crate::Session) drops the future when its request runs out of time.
 /// - Neither ids nor items appear in errors or logs.

@@ -91,8 +91,8 @@ fn assert_one_known_id_per_session(fault: &str, store: &Store, history: &History
         .collect();
     let stored = stored(store);
     let known = stored.iter().filter(|(id, _)| issued.contains(id.as_str()));
-    // No value is written twice, so two ids with the same value belong to the same session. Metadata,
-    // such as the marker of a renewal, is an object, which no item of the load is.
+    // No value is written twice, so two ids with the same value belong to the same session.
+    // Metadata, such as the marker of a renewal, is an object, which no item of the load is.
     let mut owners = BTreeMap::new();
     for (id, values) in known {
         for value in values.iter().filter(|value| !value.starts_with('{')) {

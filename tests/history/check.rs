@@ -28,8 +28,8 @@ pub(crate) fn sessions(history: &History, expiry: Expiry) -> HashMap<Id, usize> 
 
 /// Returns the ids that were told after a renewal by itself, and the violations that remain.
 ///
-/// A request with an id that was renewed by itself is told the new one, and one that begins a session
-/// is told its id. If both are possible, either may explain the history.
+/// A request with an id that was renewed by itself is told the new one, and one that begins a
+/// session is told its id. If both are possible, either may explain the history.
 fn explain(history: &History, expiry: Expiry) -> (BTreeSet<Id>, Vec<Violation>) {
     let mut told = ToldIds::new(history, expiry);
     let mut violations = check_with(history, expiry, &told.assumed);

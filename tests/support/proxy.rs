@@ -99,8 +99,8 @@ impl Proxy {
         }
     }
 
-    /// Forgets the connections that are open now, as load balancers do: discards everything sent over
-    /// them in either direction, without closing them. New connections are forwarded.
+    /// Forgets the connections that are open now, as load balancers do: discards everything sent
+    /// over them in either direction, without closing them. New connections are forwarded.
     pub fn forget_connections(&self) {
         let mut state = lock(&self.state);
         state.forgotten = state.accepted + 1;

@@ -191,8 +191,8 @@ impl<S: Storage> Storage for Hashing<S> {
     }
 
     async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {
-        // It follows a use of the session, which has moved it. One that has ended since is not asked for
-        // under its plain id, which the store would be shown.
+        // It follows a use of the session, which has moved it. One that has ended since is not
+        // asked for under its plain id, which the store would be shown.
         self.0.storage.update_ttl(&id.hashed(), ttl).await
     }
 

@@ -96,8 +96,8 @@ impl EncryptionKey {
         BASE64.encode(&**self.bytes)
     }
 
-    /// Returns what stands for a name in the store: an HMAC-SHA-256 under a key that is derived from
-    /// this one, so that no key has two purposes.
+    /// Returns what stands for a name in the store: an HMAC-SHA-256 under a key that is derived
+    /// from this one, so that no key has two purposes.
     fn hide(&self, name: &str) -> String {
         let mac = |key: &[u8], text: &str| {
             let mac = Hmac::<Sha256>::new_from_slice(key);

@@ -2,7 +2,8 @@
 //!
 //! - `hashed_ids`: the storage is given the hash of each id.
 //! - `sealed`: a storage whose items are encrypted. It knows no cryptography.
-//! - `hashed_users`, `sealed_login`: the index of users through these layers, and whose session it is.
+//! - `hashed_users`, `sealed_login`: the index of users through these layers, and whose session it
+//!   is.
 //! - `key_ring`: the keys; encrypts an item.
 //! - `opener`: decrypts the items of a session.
 //! - `place`: what an encrypted item is bound to.

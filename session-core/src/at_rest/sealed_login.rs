@@ -78,7 +78,8 @@ impl<S: Storage> Sealed<S> {
         found
     }
 
-    /// Decrypts the metadata of a session: a session without items. What cannot be read is left out.
+    /// Decrypts the metadata of a session: a session without items. What cannot be read is left
+    /// out.
     pub(super) fn open_metadata(&self, id: &SessionId, stored: &Snapshot) -> Snapshot {
         let login = self.open_login(&mut self.keys().opener(id), stored.meta());
         Snapshot::of_meta(login.meta(stored.meta()).as_deref())

@@ -104,8 +104,8 @@ impl<'a> EventSession<'a> {
         Self { id, storage: None }
     }
 
-    /// Returns the [fingerprint](SessionId::fingerprint) of the session, the same as in the
-    /// [list of a user's sessions](crate::Manager::sessions_of). Computes it now: one SHA-256, or two if
+    /// Returns the [fingerprint](SessionId::fingerprint) of the session, the same as in the [list
+    /// of a user's sessions](crate::Manager::sessions_of). Computes it now: one SHA-256, or two if
     /// ids are hashed.
     ///
     /// # Examples

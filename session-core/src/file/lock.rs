@@ -92,8 +92,8 @@ impl Locks {
         Ok(())
     }
 
-    /// Waits until no other writer in this process holds the locks of these sessions, and there is a
-    /// slot.
+    /// Waits until no other writer in this process holds the locks of these sessions, and there is
+    /// a slot.
     pub(super) async fn lock_in_process(&self, ids: &[&SessionId]) -> ProcessGuard {
         let mut numbers: Vec<_> = ids.iter().map(|id| lock_number(id)).collect();
         // Always in the same order, to avoid deadlocks.
@@ -193,8 +193,8 @@ fn try_lock_file(directory: &Directory, number: usize) -> io::Result<Option<File
     lock_if_current(directory, number, open_lock_file(directory, number)?)
 }
 
-/// Locks an open file. The lock counts only if it is still the file of its name: after the directory
-/// was cleared, other processes lock a new one.
+/// Locks an open file. The lock counts only if it is still the file of its name: after the
+/// directory was cleared, other processes lock a new one.
 fn lock_if_current(directory: &Directory, number: usize, file: File) -> io::Result<Option<File>> {
     match file.try_lock() {
         Ok(()) => Ok(is_at(&path(directory, number), &file).then_some(file)),

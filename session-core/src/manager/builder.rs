@@ -84,7 +84,8 @@ impl ManagerBuilder {
 
     /// Sets how long a session lives after its last use, reads included.
     ///
-    /// Counted in whole milliseconds, from 1 ms to [`MAX_TTL`](crate::MAX_TTL). Default: 24 hours, as in GoFrame.
+    /// Counted in whole milliseconds, from 1 ms to [`MAX_TTL`](crate::MAX_TTL). Default: 24 hours,
+    /// as in GoFrame.
     ///
     /// # Examples
     ///
@@ -105,11 +106,11 @@ impl ManagerBuilder {
 
     /// Sets how long a session lives from its creation, however much it is used. Default: no limit.
     ///
-    /// OWASP calls it the absolute timeout. The store ends the session: neither a use nor a renewal, a
-    /// write or a time to live edited by hand prolongs it. It is counted from the first item; for a
-    /// session from before it was set, and one that another program has created, from its first use
-    /// here. A lowered limit reaches living sessions with their next use. Nodes that share a store need
-    /// clocks that agree to a second.
+    /// OWASP calls it the absolute timeout. The store ends the session: neither a use nor a
+    /// renewal, a write or a time to live edited by hand prolongs it. It is counted from the first
+    /// item; for a session from before it was set, and one that another program has created, from
+    /// its first use here. A lowered limit reaches living sessions with their next use. Nodes that
+    /// share a store need clocks that agree to a second.
     ///
     /// # Examples
     ///
@@ -130,10 +131,11 @@ impl ManagerBuilder {
 
     /// Sets after which time a session's id is renewed by itself. Default: never.
     ///
-    /// OWASP calls it the renewal timeout: a stolen id is of use for no longer. A request that uses the
-    /// session under an id that is older gives it a new one at its end. For the [grace](Self::grace) the
-    /// old id leads to the session, so that requests in flight go on, on any node, and are told the new
-    /// id. It must be longer than the grace. All nodes that share a store need the setting.
+    /// OWASP calls it the renewal timeout: a stolen id is of use for no longer. A request that uses
+    /// the session under an id that is older gives it a new one at its end. For the
+    /// [grace](Self::grace) the old id leads to the session, so that requests in flight go on, on
+    /// any node, and are told the new id. It must be longer than the grace. All nodes that share a
+    /// store need the setting.
     ///
     /// # Examples
     ///
@@ -196,12 +198,12 @@ impl ManagerBuilder {
         self
     }
 
-    /// Sets how long a renewed id is remembered, so that requests sent with it before cannot replace the
-    /// renewed session's cookie.
+    /// Sets how long a renewed id is remembered, so that requests sent with it before cannot
+    /// replace the renewed session's cookie.
     ///
-    /// After [`regenerate_id`](crate::Session::regenerate_id), reads under the old id find no session,
-    /// and a write is answered 409. After a [renewal by itself](Self::renew_after) the old id leads to the
-    /// session. Zero turns this off. Default: 30 s.
+    /// After [`regenerate_id`](crate::Session::regenerate_id), reads under the old id find no
+    /// session, and a write is answered 409. After a [renewal by itself](Self::renew_after) the old
+    /// id leads to the session. Zero turns this off. Default: 30 s.
     ///
     /// # Examples
     ///
@@ -290,8 +292,9 @@ impl ManagerBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::Config`] if a duration is out of range, the sessions of users are limited to none or
-    /// the storage has no [index of users](Storage::users) for a limit, or there is no Tokio runtime.
+    /// [`Error::Config`] if a duration is out of range, the sessions of users are limited to none
+    /// or the storage has no [index of users](Storage::users) for a limit, or there is no Tokio
+    /// runtime.
     ///
     /// # Examples
     ///

@@ -10,10 +10,10 @@ use crate::{Closed, Outcome, SessionId, TtlRange};
 impl Manager {
     /// Extends a session's time to live at once, and returns whether the session still exists.
     ///
-    /// For the sender of a persistent cookie: a cookie that is sent again must not be that of a session
-    /// which another request has renewed or ended meanwhile, here or on another node. One round trip;
-    /// `false` if the store fails, or has not answered within `limit`, which is what the request
-    /// [has left](crate::Closed::time_left).
+    /// For the sender of a persistent cookie: a cookie that is sent again must not be that of a
+    /// session which another request has renewed or ended meanwhile, here or on another node. One
+    /// round trip; `false` if the store fails, or has not answered within `limit`, which is what
+    /// the request [has left](crate::Closed::time_left).
     ///
     /// # Examples
     ///
@@ -35,12 +35,12 @@ impl Manager {
         exists
     }
 
-    /// Completes the result of a session whose id is to be sent to its client: whether it still exists, if
-    /// its cookie is to be sent again, and how long that has to live.
+    /// Completes the result of a session whose id is to be sent to its client: whether it still
+    /// exists, if its cookie is to be sent again, and how long that has to live.
     ///
     /// A session that is kept is [extended](Self::extend) at once, and becomes
-    /// [`Untouched`](Outcome::Untouched) if it does not exist any more. One round trip, or none if there is
-    /// nothing to find out.
+    /// [`Untouched`](Outcome::Untouched) if it does not exist any more. One round trip, or none if
+    /// there is nothing to find out.
     ///
     /// # Examples
     ///

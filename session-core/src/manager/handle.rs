@@ -53,8 +53,8 @@ pub(crate) type IdFn = Arc<dyn Fn() -> SessionId + Send + Sync>;
 #[derive(Clone)]
 pub struct Manager(pub(super) Arc<OfWorker>);
 
-/// What the clones of one handle share. Each open session holds a clone, so this is counted with every
-/// request; what all workers share is not.
+/// What the clones of one handle share. Each open session holds a clone, so this is counted with
+/// every request; what all workers share is not.
 pub(super) struct OfWorker(pub(super) Arc<Shared>);
 
 impl Deref for OfWorker {
@@ -243,11 +243,11 @@ impl Manager {
         self.0.unknown_claims.load(Ordering::Relaxed)
     }
 
-    /// Returns whether the storage answers within the manager's timeout, and takes the times to live
-    /// that are owed to it.
+    /// Returns whether the storage answers within the manager's timeout, and takes the times to
+    /// live that are owed to it.
     ///
-    /// [`check`](Self::check) says why not. Meant for a readiness probe; a liveness probe should not
-    /// depend on the store.
+    /// [`check`](Self::check) says why not. Meant for a readiness probe; a liveness probe should
+    /// not depend on the store.
     ///
     /// # Examples
     ///
@@ -264,13 +264,13 @@ impl Manager {
 
     /// Checks whether the storage answers and takes the times to live that are owed to it.
     ///
-    /// Reads the time to live of a session that does not exist: one round trip. A store that is full
-    /// or read-only answers it; [`last_failure`](Self::last_failure) tells of the writes.
+    /// Reads the time to live of a session that does not exist: one round trip. A store that is
+    /// full or read-only answers it; [`last_failure`](Self::last_failure) tells of the writes.
     ///
     /// # Errors
     ///
-    /// [`Error::Timeout`](crate::Error::Timeout) if it does not answer within the manager's timeout;
-    /// otherwise [`Error::Storage`](crate::Error::Storage) with the reason.
+    /// [`Error::Timeout`](crate::Error::Timeout) if it does not answer within the manager's
+    /// timeout; otherwise [`Error::Storage`](crate::Error::Storage) with the reason.
     ///
     /// # Examples
     ///

@@ -3,8 +3,8 @@
 //! Arrows: `builder` -> `handle` ([`Manager`]) -> `background` (tasks) -> `touch_writer` (writes
 //! times to live) and `sweep` (removes expired sessions); `touch_writer` -> `touch_queue` (which
 //! write is due when). `handle` -> `failure_log` (what operations fail with). `handle` -> `turns`
-//! (requests that update one item) and `users` (a user's sessions), which uses `user_sessions` (their
-//! list). All tell `events` what happens. No file here uses [`Session`](crate::Session).
+//! (requests that update one item) and `users` (a user's sessions), which uses `user_sessions`
+//! (their list). All tell `events` what happens. No file here uses [`Session`](crate::Session).
 
 mod background;
 mod builder;

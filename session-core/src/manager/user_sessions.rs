@@ -18,15 +18,15 @@ use crate::{Error, Result, SessionId, Snapshot, snapshot::Meta};
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct UserSession {
-    /// What can be shown in place of the id. [`Session::fingerprint`](crate::Session::fingerprint) is
-    /// the same for the session of a request.
+    /// What can be shown in place of the id. [`Session::fingerprint`](crate::Session::fingerprint)
+    /// is the same for the session of a request.
     pub fingerprint: String,
     /// When the session was created.
     pub created: SystemTime,
     /// When the user has logged in.
     pub authenticated: SystemTime,
-    /// When the session was last used, exact to a [touch interval](Manager::touch_interval). `None` if
-    /// that cannot be told, because the session is close to its absolute end.
+    /// When the session was last used, exact to a [touch interval](Manager::touch_interval). `None`
+    /// if that cannot be told, because the session is close to its absolute end.
     pub last_used: Option<SystemTime>,
     /// When the session ends unless it is used before, exact to a touch interval.
     pub expires: SystemTime,
@@ -71,8 +71,8 @@ impl Manager {
     /// Lists the sessions of a user, the one with the latest login first.
     ///
     /// Reads every session of the user: two round trips for each, 16 at once. A session that lives
-    /// all the while is in the list once, even if it is renewed meanwhile: where it may have been, all
-    /// are read again.
+    /// all the while is in the list once, even if it is renewed meanwhile: where it may have been,
+    /// all are read again.
     ///
     /// # Errors
     ///

@@ -29,8 +29,8 @@ pub enum WhenFull {
 impl Manager {
     /// Ends one session of a user. Returns whether there was one with this fingerprint.
     ///
-    /// It has ended on every node when this returns; a node with a near cache may serve reads of it for
-    /// as long as that keeps an entry, a second at most.
+    /// It has ended on every node when this returns; a node with a near cache may serve reads of it
+    /// for as long as that keeps an entry, a second at most.
     ///
     /// # Errors
     ///
@@ -82,9 +82,9 @@ impl Manager {
 
     /// Ends all sessions of a user. Returns how many have ended.
     ///
-    /// No session that was the user's when this was called lives when it returns, on any node, under
-    /// whatever id it has been renewed meanwhile. A login that overlaps it may come after it. If it
-    /// fails, some sessions may have ended; call it again.
+    /// No session that was the user's when this was called lives when it returns, on any node,
+    /// under whatever id it has been renewed meanwhile. A login that overlaps it may come after it.
+    /// If it fails, some sessions may have ended; call it again.
     ///
     /// # Errors
     ///
@@ -109,8 +109,9 @@ impl Manager {
 
     /// Ends the sessions of a user that are selected by their ids in the store.
     ///
-    /// Each is marked before it is removed, so that it cannot move to another id unseen: a renewal adds
-    /// its new id before, and looks for the mark after. Whatever was added meanwhile is ended as well.
+    /// Each is marked before it is removed, so that it cannot move to another id unseen: a renewal
+    /// adds its new id before, and looks for the mark after. Whatever was added meanwhile is ended
+    /// as well.
     async fn end_where(&self, user: &str, selects: impl Fn(&SessionId) -> bool) -> Result<usize> {
         self.end_selected(user, selects, None).await
     }

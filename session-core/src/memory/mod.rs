@@ -1,7 +1,8 @@
 //! `memory`: sessions in this process.
 //!
 //! Arrows: `scan` (listing the sessions) -> `storage` (the trait) -> `shard` (a part of the
-//! sessions) -> `bound` (how much may be kept). `merges`: large sessions. `users`: which sessions a user has.
+//! sessions) -> `bound` (how much may be kept). `merges`: large sessions. `users`: which sessions a
+//! user has.
 
 mod bound;
 mod merges;

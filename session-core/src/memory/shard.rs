@@ -47,8 +47,8 @@ impl Shard {
         self.live(id, now).filter(|entry| !entry.items.is_marker())
     }
 
-    /// Brings the time left to a session into a range, or removes it if it has ended. Returns whether
-    /// there is a session.
+    /// Brings the time left to a session into a range, or removes it if it has ended. Returns
+    /// whether there is a session.
     pub(super) fn clamp_ttl(
         &mut self,
         id: &SessionId,

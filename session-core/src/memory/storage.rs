@@ -172,8 +172,8 @@ impl MemoryStorage {
 
     /// Removes the expired entries of the first shard that has any. Returns whether there was one.
     ///
-    /// Not those of all shards: a request waits for it. After a search in vain the next one is not at
-    /// once, so that requests that are refused cost little, however many sessions there are.
+    /// Not those of all shards: a request waits for it. After a search in vain the next one is not
+    /// at once, so that requests that are refused cost little, however many sessions there are.
     fn remove_some_expired(&self, limit: &Limit) -> bool {
         let now = Instant::now();
         let mut fruitless = limit.fruitless.lock().unwrap_or_else(PoisonError::into_inner);

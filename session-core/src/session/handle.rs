@@ -22,12 +22,13 @@ use crate::{Error, Manager, Result, SessionId};
 /// - A storage of items is read or written by each operation, in one round trip each.
 ///
 /// Every operation that uses the store fails with [`Error::Storage`] or [`Error::Timeout`] if the
-/// store does, and a write with [`Error::Vanished`] if the session has ended or was renewed meanwhile.
-/// Such a failure is kept, and later operations return it at once. The failure of a write, also of
-/// one that follows a failed read, is reported by `close`, so that no request succeeds whose changes
-/// are not stored. The failure of a read is the handler's to handle: a page that can do without its
-/// session may show itself. The manager's timeout bounds the total time that one session and its
-/// clones wait for the store. After `close`, every operation fails with [`Error::Closed`].
+/// store does, and a write with [`Error::Vanished`] if the session has ended or was renewed
+/// meanwhile. Such a failure is kept, and later operations return it at once. The failure of a
+/// write, also of one that follows a failed read, is reported by `close`, so that no request
+/// succeeds whose changes are not stored. The failure of a read is the handler's to handle: a page
+/// that can do without its session may show itself. The manager's timeout bounds the total time
+/// that one session and its clones wait for the store. After `close`, every operation fails with
+/// [`Error::Closed`].
 ///
 /// Clones share one session. Dropping it without `close` discards changes not yet stored.
 #[derive(Clone)]
@@ -209,8 +210,8 @@ impl Session {
         Ok(state)
     }
 
-    /// Generates an id. Must not be called while the state is locked: the application's function may
-    /// use this session.
+    /// Generates an id. Must not be called while the state is locked: the application's function
+    /// may use this session.
     pub(super) fn generate_id(&self) -> SessionId {
         let id_fn = self.state().id_fn.clone();
         id_fn.map_or_else(|| self.0.manager.new_id(), |id_fn| id_fn())

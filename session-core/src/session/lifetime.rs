@@ -11,18 +11,18 @@ use crate::{
 impl Session {
     /// Gives the session a time to live of its own, or takes it away with `None`.
     ///
-    /// For "remember me": the session then lives for this time after its last use instead of for the
-    /// manager's [time to live](crate::ManagerBuilder::ttl), on every node and after every renewal. Its
-    /// cookie follows. An [absolute](crate::ManagerBuilder::absolute_ttl) end stays. Without a session,
-    /// it is kept for one that this request begins.
+    /// For "remember me": the session then lives for this time after its last use instead of for
+    /// the manager's [time to live](crate::ManagerBuilder::ttl), on every node and after every
+    /// renewal. Its cookie follows. An [absolute](crate::ManagerBuilder::absolute_ttl) end stays.
+    /// Without a session, it is kept for one that this request begins.
     ///
-    /// Stored with the other changes at `close` by a storage of whole sessions. With a storage of items
-    /// at once: two round trips.
+    /// Stored with the other changes at `close` by a storage of whole sessions. With a storage of
+    /// items at once: two round trips.
     ///
     /// # Errors
     ///
-    /// [`Error::Config`](crate::Error::Config) if the time is not between 1 ms and ten years; otherwise as described
-    /// [above](Self).
+    /// [`Error::Config`](crate::Error::Config) if the time is not between 1 ms and ten years;
+    /// otherwise as described [above](Self).
     ///
     /// # Examples
     ///
@@ -60,11 +60,11 @@ impl Session {
         self.change(Changes::of_meta(change)).await
     }
 
-    /// Returns the time until the session ends unless it is used again: until it expires, or until its
-    /// [absolute](crate::ManagerBuilder::absolute_ttl) end if that is nearer.
+    /// Returns the time until the session ends unless it is used again: until it expires, or until
+    /// its [absolute](crate::ManagerBuilder::absolute_ttl) end if that is nearer.
     ///
-    /// Returns `None` if there is no session. The call does not count as a use. One round trip, or two if
-    /// sessions have lifetimes of their own or absolute ones, and nothing was read before.
+    /// Returns `None` if there is no session. The call does not count as a use. One round trip, or
+    /// two if sessions have lifetimes of their own or absolute ones, and nothing was read before.
     ///
     /// # Errors
     ///
@@ -104,8 +104,8 @@ impl Session {
         }
     }
 
-    /// Returns the time until the session's [absolute](crate::ManagerBuilder::absolute_ttl) end, however
-    /// much it is used. `None` if it has none, or there is no session.
+    /// Returns the time until the session's [absolute](crate::ManagerBuilder::absolute_ttl) end,
+    /// however much it is used. `None` if it has none, or there is no session.
     ///
     /// The call does not count as a use. One round trip, unless the session was read before.
     ///
@@ -183,7 +183,8 @@ impl Session {
         }
     }
 
-    /// Returns the shorter of a time and what is left until the absolute end. `None` if that is over.
+    /// Returns the shorter of a time and what is left until the absolute end. `None` if that is
+    /// over.
     async fn before_absolute_end(&self, left: Duration) -> Result<Option<Duration>> {
         let left = self.ends_in().await?.map_or(left, |end| end.min(left));
         Ok((!left.is_zero()).then_some(left))

@@ -14,8 +14,8 @@ use crate::{
     snapshot::{Login, Meta, MetaChange},
 };
 
-/// The longest name of a user, in bytes. The scripts in Redis look for metadata at the beginning of a
-/// session.
+/// The longest name of a user, in bytes. The scripts in Redis look for metadata at the beginning of
+/// a session.
 const MAX_USER: usize = 255;
 
 impl Session {
@@ -26,15 +26,14 @@ impl Session {
     /// session ends, and a new one begins. A login of the same user again renews the id and the
     /// [time](Self::authenticated_at), as for re-authentication.
     ///
-    /// Stored when it returns. Costs as many round trips as
-    /// [`regenerate_id`](Self::regenerate_id), and two more: one for the index of users, if the storage
-    /// has one, and one for the session.
+    /// Stored when it returns. Costs as many round trips as [`regenerate_id`](Self::regenerate_id),
+    /// and two more: one for the index of users, if the storage has one, and one for the session.
     ///
     /// # Errors
     ///
     /// [`Error::InvalidUser`] for another name; [`Error::TooManySessions`] if the user has as many
-    /// sessions as are [allowed](crate::ManagerBuilder::max_sessions_per_user) and further logins are
-    /// refused; otherwise as described [above](Self).
+    /// sessions as are [allowed](crate::ManagerBuilder::max_sessions_per_user) and further logins
+    /// are refused; otherwise as described [above](Self).
     ///
     /// # Examples
     ///
@@ -86,8 +85,8 @@ impl Session {
         self.wait_for(Access::Write, self.manager().end_oldest(user)).await
     }
 
-    /// Ends the session of a user, like [`remove_all`](Self::remove_all), and its entry in the index of
-    /// users.
+    /// Ends the session of a user, like [`remove_all`](Self::remove_all), and its entry in the
+    /// index of users.
     ///
     /// # Errors
     ///
@@ -182,11 +181,12 @@ impl Session {
         Ok(self.id().await?.map(|id| self.storage().stored_id(&id).fingerprint()))
     }
 
-    /// Ends all other sessions of the user, as after a change of password. Returns how many have ended.
+    /// Ends all other sessions of the user, as after a change of password. Returns how many have
+    /// ended.
     ///
     /// This one stays, even if another request renews its id at this moment. Does nothing if it is
-    /// nobody's session. Costs a read of each session of the user, and two round trips for each that
-    /// ends, several at once.
+    /// nobody's session. Costs a read of each session of the user, and two round trips for each
+    /// that ends, several at once.
     ///
     /// # Errors
     ///
@@ -275,8 +275,8 @@ impl Session {
         Err(self.state().fail(Failure::Vanished))
     }
 
-    /// Removes the old id from the index, if the session has moved, and the new session, if the old one
-    /// was ended meanwhile.
+    /// Removes the old id from the index, if the session has moved, and the new session, if the old
+    /// one was ended meanwhile.
     pub(super) async fn leave_old(
         &self,
         user: &str,

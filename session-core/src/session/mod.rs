@@ -1,9 +1,8 @@
 //! The session of one request.
 //!
-//! Arrows: `open`, `read`, `write`, `update`, `renew`, `lifetime`, `login`,
-//! `close` -> `store` (calls of the storage
-//! within the wait budget) -> `handle` ([`Session`]) -> `state` -> `outcome`. `write` also uses `keys`,
-//! and `close` `upkeep`.
+//! Arrows: `open`, `read`, `write`, `update`, `renew`, `lifetime`, `login`, `close` -> `store`
+//! (calls of the storage within the wait budget) -> `handle` ([`Session`]) -> `state` -> `outcome`.
+//! `write` also uses `keys`, and `close` `upkeep`.
 
 mod close;
 mod handle;

@@ -37,9 +37,10 @@ impl Manager {
 
     /// Opens the session of the first of these claimed ids that the store knows. No I/O.
     ///
-    /// For clients that send several cookies of one name, which they do after its path or domain was
-    /// changed. The ids are verified in their order, each as [`open`](Self::open) says, until one is
-    /// known; each unknown one costs a round trip. Pass only a few, since a client can invent them.
+    /// For clients that send several cookies of one name, which they do after its path or domain
+    /// was changed. The ids are verified in their order, each as [`open`](Self::open) says, until
+    /// one is known; each unknown one costs a round trip. Pass only a few, since a client can
+    /// invent them.
     ///
     /// # Examples
     ///

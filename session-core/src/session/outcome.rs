@@ -17,15 +17,15 @@ pub struct Closed {
     /// Whether an operation of the session was called, so that the response may depend on it and on
     /// the id that the client sent. Caches have to know (`Vary: Cookie`).
     pub was_used: bool,
-    /// How long the request may still wait for the store: what its session has left of the manager's
-    /// timeout.
+    /// How long the request may still wait for the store: what its session has left of the
+    /// manager's timeout.
     pub time_left: Duration,
-    /// How long the session lives unless it is used again, which a persistent cookie has to outlast.
-    /// `None` if this request has not read the metadata that tells:
+    /// How long the session lives unless it is used again, which a persistent cookie has to
+    /// outlast. `None` if this request has not read the metadata that tells:
     /// [`Manager::confirm`](crate::Manager::confirm) does.
     pub ttl: Option<Duration>,
-    /// Whether the session is known to have a [time to live of its own](crate::Session::set_ttl), which
-    /// its cookie follows.
+    /// Whether the session is known to have a [time to live of its own](crate::Session::set_ttl),
+    /// which its cookie follows.
     pub has_own_ttl: bool,
     /// Whether this request has set the session's own time to live, so that its cookie changes.
     pub sets_ttl: bool,
@@ -41,9 +41,8 @@ pub enum Outcome {
     Kept {
         /// The id.
         id: SessionId,
-        /// Whether to send a cookie with an expiry again, so that its expiry follows the
-        /// session's. True at most once per touch interval, and if the session's own time to live was
-        /// set.
+        /// Whether to send a cookie with an expiry again, so that its expiry follows the session's.
+        /// True at most once per touch interval, and if the session's own time to live was set.
         roll: bool,
     },
     /// The session is new or was renewed. The client must be sent this id.

@@ -15,8 +15,8 @@ impl Session {
     /// sessions is read once per request.
     ///
     /// The fields of a Redis hash have no types, and people and GoFrame write strings there without
-    /// quotes. So with a storage of items, a number or a word is also read as a `String`, and `1` or
-    /// `0` as a `bool`. If an item cannot be decoded, its key is logged.
+    /// quotes. So with a storage of items, a number or a word is also read as a `String`, and `1`
+    /// or `0` as a `bool`. If an item cannot be decoded, its key is logged.
     ///
     /// # Errors
     ///
@@ -205,8 +205,8 @@ impl Session {
         Ok(self.checked_id(Access::Read)? != id)
     }
 
-    /// Reads an item of a storage of items, and the session's metadata, with which it may have ended or
-    /// moved to another id.
+    /// Reads an item of a storage of items, and the session's metadata, with which it may have
+    /// ended or moved to another id.
     async fn read_with_metadata(&self, key: &str) -> Result<Option<Snapshot>> {
         loop {
             self.choose_claim(Access::Read).await?;
@@ -269,8 +269,8 @@ impl Session {
     }
 }
 
-/// Decodes a field of a hash, which has no type of its own, as the type that is wanted: a number or a
-/// word as a string, `1` and `0` as a `bool`. People and GoFrame write such fields.
+/// Decodes a field of a hash, which has no type of its own, as the type that is wanted: a number or
+/// a word as a string, `1` and `0` as a `bool`. People and GoFrame write such fields.
 fn decode_untyped<T: DeserializeOwned>(item: &str) -> Option<T> {
     if item.starts_with(['"', '[', '{']) {
         return None;

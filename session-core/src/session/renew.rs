@@ -168,8 +168,8 @@ impl Session {
         Ok(written.is_saved())
     }
 
-    /// Determines why a renewal was refused: the old session does not exist, or the new id is taken.
-    /// Returns whether to try again, under the id that the session has moved to by itself.
+    /// Determines why a renewal was refused: the old session does not exist, or the new id is
+    /// taken. Returns whether to try again, under the id that the session has moved to by itself.
     async fn explain_not_renewed(&self, old: &SessionId) -> Result<bool> {
         if self.wait_for(Access::Write, self.storage().expires_in(old)).await?.is_some() {
             return Err(self.state().fail(Failure::IdTaken));

@@ -176,8 +176,8 @@ impl State {
         self.meta = Some(Some(Box::new(change.apply(&before).unwrap_or(before))));
     }
 
-    /// Returns how long the session lives after this request, unless that depends on metadata that is
-    /// not known.
+    /// Returns how long the session lives after this request, unless that depends on metadata that
+    /// is not known.
     pub(super) fn cookie_ttl(&self, lifetime: Lifetime) -> Option<Duration> {
         let own_ttl = self.own_ttl()?;
         let ttl = own_ttl.unwrap_or(lifetime.ttl);

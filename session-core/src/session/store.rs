@@ -120,8 +120,8 @@ impl Session {
         }
     }
 
-    /// Returns the metadata of what is stored, if there is any. `None` if that is a marker, or a session
-    /// that has ended.
+    /// Returns the metadata of what is stored, if there is any. `None` if that is a marker, or a
+    /// session that has ended.
     ///
     /// The store ends a session by itself, unless its time to live was edited by hand.
     pub(super) fn living(&self, stored: Option<&Snapshot>) -> Option<Option<Box<Meta>>> {
@@ -147,8 +147,8 @@ impl Session {
         true
     }
 
-    /// Continues with the id that the session has moved to, after its storage has refused an operation.
-    /// Returns whether it has moved.
+    /// Continues with the id that the session has moved to, after its storage has refused an
+    /// operation. Returns whether it has moved.
     pub(super) async fn follow(&self, access: Access, id: &SessionId) -> Result<bool> {
         let found = self.wait_for(access, self.storage().get_session(id)).await?;
         let Some(marker) = found.filter(Snapshot::is_marker) else { return Ok(false) };
@@ -211,8 +211,8 @@ impl Session {
         }
     }
 
-    /// Finds out why a write to this id was refused, and continues with the session's new id or the next
-    /// claim. Fails if the session was known and has ended.
+    /// Finds out why a write to this id was refused, and continues with the session's new id or the
+    /// next claim. Fails if the session was known and has ended.
     pub(super) async fn explain_refused(&self, id: &SessionId) -> Result<()> {
         // Not read for each unknown claim, unless it may have been renewed by itself.
         let is_read = self.state().is_known() || self.manager().needs_creation();
@@ -238,8 +238,8 @@ impl Session {
         let set = self.storage().set_session(id, changes, update);
         let written = self.wait_for(Access::Write, set).await?;
         let mut state = self.state();
-        // A late answer must not bring back an id that this request has renewed or ended, nor reopen
-        // a closed session.
+        // A late answer must not bring back an id that this request has renewed or ended, nor
+        // reopen a closed session.
         if written.is_saved() && state.is_current(id) {
             if let Written::SavedOfUser(session) = &written {
                 state.note_metadata(session.boxed_meta());
@@ -299,8 +299,8 @@ impl Session {
 
     /// Returns whether a claimed id was renewed a moment ago.
     ///
-    /// A request that was sent with the id before must not begin a session of its own: its cookie could
-    /// replace that of the renewed session in the browser.
+    /// A request that was sent with the id before must not begin a session of its own: its cookie
+    /// could replace that of the renewed session in the browser.
     async fn is_renewed(&self) -> Result<bool> {
         let unread = self.state().take_unread();
         for id in unread {

@@ -12,15 +12,15 @@ use crate::{
 impl Session {
     /// Replaces one item by what `change` makes of it, and returns the new one.
     ///
-    /// `None` stands for no such item, and for no session, which then begins. The item is stored when
-    /// this returns. **Atomic** against every other request, on every node: of a thousand concurrent
-    /// increments none is lost. `change` is called again with the item as it is then if another
-    /// request has changed it meanwhile, so it should do nothing else. If it panics, or this request
-    /// is dropped, nothing has changed.
+    /// `None` stands for no such item, and for no session, which then begins. The item is stored
+    /// when this returns. **Atomic** against every other request, on every node: of a thousand
+    /// concurrent increments none is lost. `change` is called again with the item as it is then if
+    /// another request has changed it meanwhile, so it should do nothing else. If it panics, or
+    /// this request is dropped, nothing has changed.
     ///
     /// Costs one round trip if the item is known, as after a read from a storage of whole sessions,
-    /// otherwise two. Each conflict costs one more with a storage of items, and two with one of whole
-    /// sessions. Stores pending changes first.
+    /// otherwise two. Each conflict costs one more with a storage of items, and two with one of
+    /// whole sessions. Stores pending changes first.
     ///
     /// # Errors
     ///
@@ -169,8 +169,8 @@ impl Session {
         }
     }
 
-    /// Swaps an item of the session with this id. Returns `None` if the id is unknown and another claim
-    /// is to be tried, or a new session to be started.
+    /// Swaps an item of the session with this id. Returns `None` if the id is unknown and another
+    /// claim is to be tried, or a new session to be started.
     async fn swap_in<R>(
         &self,
         id: &SessionId,

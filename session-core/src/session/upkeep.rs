@@ -48,8 +48,8 @@ impl Session {
         (is_told && is_due).then(|| Upkeep::Renewal(id.clone(), issued))
     }
 
-    /// Does what the session needs. The request does not depend on it, so a failure is only logged: the
-    /// next request tries again.
+    /// Does what the session needs. The request does not depend on it, so a failure is only logged:
+    /// the next request tries again.
     pub(super) async fn keep_up(&self, upkeep: Upkeep) {
         match upkeep {
             Upkeep::Creation(id) => {
@@ -78,8 +78,8 @@ impl Session {
 
     /// Renews the id, if no other request does.
     ///
-    /// The claim to do so is written first. Whoever loses it keeps the id, and is led to the new one with
-    /// its next request. A process that dies in between has changed nothing but the claim.
+    /// The claim to do so is written first. Whoever loses it keeps the id, and is led to the new
+    /// one with its next request. A process that dies in between has changed nothing but the claim.
     async fn renew_by_itself(&self, id: &SessionId, seen: u64) {
         let issued = Some(Issue { seen, now: now_millis() });
         let change = MetaChange { issued, ..MetaChange::default() };

@@ -228,8 +228,8 @@ impl Session {
                 return self.store_locked(&changes).await;
             };
             match self.write(&id, &changes, None).await? {
-                // This request may have renewed or ended the session meanwhile, or be doing so: then
-                // the answer to that tells.
+                // This request may have renewed or ended the session meanwhile, or be doing so:
+                // then the answer to that tells.
                 Written::Refused => {
                     let _transition = self.transition(Access::Write).await?;
                     if self.state().is_current(&id) {

@@ -27,8 +27,8 @@ impl PartialEq for Json {
 
 impl Eq for Json {}
 
-// By hand, because most requests of users read metadata: a derived implementation that keeps unknown
-// members copies all of them first.
+// By hand, because most requests of users read metadata: a derived implementation that keeps
+// unknown members copies all of them first.
 impl<'de> Deserialize<'de> for Meta {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(Members)

@@ -14,8 +14,8 @@ pub struct SetOptions<'a> {
     pub mode: WriteMode,
     /// How long the session lives, counted from the write.
     pub lifetime: Lifetime,
-    /// The session as the caller last saw it, which may spare the storage a read. If the session has
-    /// changed since, the changes are applied to what is stored now.
+    /// The session as the caller last saw it, which may spare the storage a read. If the session
+    /// has changed since, the changes are applied to what is stored now.
     pub seen: Option<&'a Snapshot>,
     /// What leads from a marker to the new id, for [`WriteMode::Retire`].
     pub salt: Option<&'a str>,
@@ -95,8 +95,8 @@ impl<'a> SetOptions<'a> {
         }
     }
 
-    /// Replaces a session by the marker of a renewal, for `grace`: refused if it is no longer as it was
-    /// seen.
+    /// Replaces a session by the marker of a renewal, for `grace`: refused if it is no longer as it
+    /// was seen.
     ///
     /// # Examples
     ///
@@ -288,7 +288,8 @@ pub enum Written {
     Refused,
     /// The items and the time to live are stored.
     Saved,
-    /// They are stored, and the session is one of a user. With its metadata: a session without items.
+    /// They are stored, and the session is one of a user. With its metadata: a session without
+    /// items.
     SavedOfUser(Snapshot),
 }
 

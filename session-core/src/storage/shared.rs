@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{Changes, Result, SessionId, Snapshot};
 
-/// Calls a macro with the signature of each async method of a storage, for those that treat all alike.
+/// Calls a macro with the signature of each async method of a storage, for those that treat all
+/// alike.
 macro_rules! with_async_methods {
     ($callback:ident) => {
         $callback! {

@@ -50,8 +50,8 @@ impl TtlRange {
         Self { at_most: ttl, ..self }
     }
 
-    /// Bases the bounds on a lifetime: for a session with a time to live of its own both are longer or
-    /// shorter by as much, and none lies behind a session's absolute end.
+    /// Bases the bounds on a lifetime: for a session with a time to live of its own both are longer
+    /// or shorter by as much, and none lies behind a session's absolute end.
     ///
     /// # Examples
     ///

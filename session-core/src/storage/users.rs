@@ -16,10 +16,10 @@ use crate::{Result, SessionId};
 ///
 /// # The contract
 ///
-/// - Each method is one atomic step for every other reader and writer of the same user's entries, in
-///   every process that shares the store.
-/// - Entries that have expired do not exist. When the last one of a user has expired, nothing of the
-///   user is left in the store.
+/// - Each method is one atomic step for every other reader and writer of the same user's entries,
+///   in every process that shares the store.
+/// - Entries that have expired do not exist. When the last one of a user has expired, nothing of
+///   the user is left in the store.
 /// - The index has no place among the sessions: no id that a client can send gives access to it.
 /// - Neither ids nor names of users appear in errors or logs.
 ///
@@ -28,8 +28,9 @@ use crate::{Result, SessionId};
 pub trait UserIndex: Debug + Send + Sync {
     /// Adds an entry. One that exists lives for the new time, unless it would live longer anyway.
     ///
-    /// Returns `false`, and changes nothing, if this id or [`from`](field@NewEntry::from) is ended, or the
-    /// user has more other entries than [`max_others`](field@NewEntry::max_others), ended ones not counted.
+    /// Returns `false`, and changes nothing, if this id or [`from`](field@NewEntry::from) is ended,
+    /// or the user has more other entries than [`max_others`](field@NewEntry::max_others), ended
+    /// ones not counted.
     async fn add(&self, user: &str, id: &SessionId, entry: NewEntry<'_>) -> Result<bool>;
 
     /// Returns the entries of a user, in no order.

@@ -1,9 +1,9 @@
 //! Writers of one session that wait for each other: one write for all who wait.
 //!
-//! The first writer of a session writes by itself. Whoever comes meanwhile waits, and is written for
-//! together with all others who wait, in one write of the store. The answers are those of writes one
-//! after the other. A task of its own writes for groups, so that a writer that is dropped takes no
-//! other writer with it.
+//! The first writer of a session writes by itself. Whoever comes meanwhile waits, and is written
+//! for together with all others who wait, in one write of the store. The answers are those of
+//! writes one after the other. A task of its own writes for groups, so that a writer that is
+//! dropped takes no other writer with it.
 
 use std::{collections::HashMap, future::Future, mem, time::Duration};
 
@@ -32,8 +32,8 @@ pub(crate) trait GroupedWrites: Clone + Send + Sync + 'static {
     /// Returns how long a writer waits for its group, unless others see to that.
     fn patience(&self) -> Option<Duration>;
 
-    /// Applies all writes of a group to the session and answers each. `latest` is the session as the
-    /// group before has stored it. Returns the session as this one has.
+    /// Applies all writes of a group to the session and answers each. `latest` is the session as
+    /// the group before has stored it. Returns the session as this one has.
     fn write_group(
         &self,
         id: &SessionId,

@@ -183,8 +183,8 @@ fn threads_that_the_server_has_no_room_for_share_the_connections_of_others() {
     assert_eq!(failures, 0);
 }
 
-/// Takes the only connection that a server allows. The client that has waited for the server may still
-/// have it.
+/// Takes the only connection that a server allows. The client that has waited for the server may
+/// still have it.
 fn take_connection(port: u16) -> TcpStream {
     loop {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();

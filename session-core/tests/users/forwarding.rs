@@ -1,5 +1,5 @@
-//! A storage that forwards the required methods to the one inside, its first field, and has methods of
-//! its own beside them.
+//! A storage that forwards the required methods to the one inside, its first field, and has methods
+//! of its own beside them.
 
 macro_rules! forwarding {
     ($name:ident { $($own:tt)* }) => {

@@ -6,8 +6,8 @@ use session_core::{Error, Granularity, RenameOptions, Result, Snapshot, UserInde
 
 use crate::{forwarding::forwarding, *};
 
-/// While a session is renamed, all of bob's sessions are ended by somebody who finds neither: the new
-/// id before the rename, and the old one after it.
+/// While a session is renamed, all of bob's sessions are ended by somebody who finds neither: the
+/// new id before the rename, and the old one after it.
 #[derive(Debug)]
 struct EndsDuringRenames(MemoryStorage);
 
@@ -69,8 +69,8 @@ async fn g17_a_renewal_by_itself_that_an_end_overtakes_leaves_no_session() {
     assert_eq!(count(&manager, "bob").await, 0);
 }
 
-/// While a session is renamed, another request of it ends the user's other sessions, before the rename
-/// and after it.
+/// While a session is renamed, another request of it ends the user's other sessions, before the
+/// rename and after it.
 #[derive(Clone, Debug)]
 struct EndsOthersDuringRenames(Arc<MemoryStorage>, Arc<OnceLock<Manager>>);
 

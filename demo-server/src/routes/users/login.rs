@@ -18,8 +18,8 @@ const LONGEST_AGENT: usize = 200;
 pub(super) const ADDRESS: &str = "address";
 pub(super) const AGENT: &str = "agent";
 
-/// Handles `/login?user=bob`, which makes this the session of bob under a new id. A form may send the
-/// user as well.
+/// Handles `/login?user=bob`, which makes this the session of bob under a new id. A form may send
+/// the user as well.
 pub(super) async fn login(
     request: HttpRequest,
     session: Session,

@@ -238,8 +238,8 @@ impl Server {
     }
 
     fn check(&self, bytes: usize) -> Result {
-        // Without a session there is nothing to check, and a session in a cookie never changes here:
-        // all requests below send the original cookie.
+        // Without a session there is nothing to check, and a session in a cookie never changes
+        // here: all requests below send the original cookie.
         if self.name == Name::BARE || self.name == Name::ACTIX_SESSION_COOKIE {
             return Ok(());
         }

@@ -181,8 +181,8 @@ impl Entry {
 
     /// Records a use. Returns whether a persistent cookie has to be sent again.
     ///
-    /// The cookie is due before the next write, because the request that sends it extends the session
-    /// itself. So a session in steady use is written by one of the two.
+    /// The cookie is due before the next write, because the request that sends it extends the
+    /// session itself. So a session in steady use is written by one of the two.
     pub(super) fn note_used(&mut self, now: Moment, times: Times) -> bool {
         let times = self.times(times);
         self.used = self.used.max(now);

@@ -106,8 +106,8 @@ impl TouchQueue {
 
     /// Returns how long an entry in the index of users lives whose session lives for `left`.
     ///
-    /// Longer, because the session may be written until its entry is moved, and that is put off while
-    /// the index cannot be written.
+    /// Longer, because the session may be written until its entry is moved, and that is put off
+    /// while the index cannot be written.
     pub(in crate::manager) fn entry_ttl(
         &self,
         left: Duration,
@@ -231,8 +231,8 @@ impl TouchQueue {
         Some(TtlRange::at_least(at_least).at_most(times.ttl + times.interval).lifetime(lifetime))
     }
 
-    /// Returns the upper bound of a time to live. The store keeps a session for longer only if it was
-    /// written under a longer time to live than this manager's.
+    /// Returns the upper bound of a time to live. The store keeps a session for longer only if it
+    /// was written under a longer time to live than this manager's.
     pub(in crate::manager) fn longest_ttl(&self) -> Duration {
         self.times.ttl + self.times.interval
     }

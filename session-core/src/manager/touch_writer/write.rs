@@ -70,8 +70,8 @@ impl Claim {
         self.record(update.unwrap_or(Err(Error::Timeout)))
     }
 
-    /// Extends the session, and before it its entry in the index of users. Returns whether the session
-    /// exists.
+    /// Extends the session, and before it its entry in the index of users. Returns whether the
+    /// session exists.
     async fn extend(&self, storage: &dyn Storage, ttl: TtlRange) -> Result<bool> {
         let (queue, Owed { id, user, used, .. }) = (&self.queue, &self.owed);
         let Some(index) = storage.users() else { return storage.update_ttl(id, ttl).await };

@@ -28,8 +28,8 @@ pub(super) const BEFORE_RETRY: Duration = Duration::from_millis(50);
 /// How many redirections in a row are followed without a pause. Nodes that have not heard of the
 /// latest election may redirect in circles.
 const REDIRECTS: u32 = 3;
-/// After this time without a command, a connection is proven before it is trusted with a write. Load
-/// balancers forget idle connections after minutes.
+/// After this time without a command, a connection is proven before it is trusted with a write.
+/// Load balancers forget idle connections after minutes.
 const IDLE: Duration = Duration::from_secs(5);
 
 impl Operation<'_> {

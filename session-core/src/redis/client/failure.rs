@@ -53,8 +53,8 @@ pub(super) fn judge(error: &RedisError) -> Verdict {
     }
 }
 
-/// Returns the code of an error. Redis 6 answers `@user_script: 1: -READONLY …` if a script passes on
-/// that its command was refused.
+/// Returns the code of an error. Redis 6 answers `@user_script: 1: -READONLY …` if a script passes
+/// on that its command was refused.
 fn code(error: &RedisError) -> Option<&str> {
     let code = error.code()?;
     let passed_on = || error.detail()?.split_once(": -")?.1.split(' ').next();

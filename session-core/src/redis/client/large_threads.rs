@@ -60,7 +60,8 @@ impl LargeThreads {
         Self { most, started: Mutex::default() }
     }
 
-    /// Runs `work` on the thread that has the least to do. Dropping the returned future ends the work.
+    /// Runs `work` on the thread that has the least to do. Dropping the returned future ends the
+    /// work.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         owned: impl FnOnce() -> watch::Receiver<()>,
@@ -82,8 +83,8 @@ impl LargeThreads {
         }
     }
 
-    /// Returns the thread with the least to do, which is a new one if all others are busy. `None` if
-    /// there is none and the system grants none.
+    /// Returns the thread with the least to do, which is a new one if all others are busy. `None`
+    /// if there is none and the system grants none.
     fn thread(&self, owned: impl FnOnce() -> watch::Receiver<()>) -> Option<Thread> {
         let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
         let least = started.threads.iter().min_by_key(|thread| thread.load());

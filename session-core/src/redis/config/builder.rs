@@ -160,8 +160,8 @@ impl RedisBuilder {
 
     /// Sets a function that returns the password to sign in with, for tokens that expire.
     ///
-    /// Called at each attempt to connect, on a thread that serves requests, so it must not block. If
-    /// it fails, the attempt fails with the error's [kind](io::Error::kind).
+    /// Called at each attempt to connect, on a thread that serves requests, so it must not block.
+    /// If it fails, the attempt fails with the error's [kind](io::Error::kind).
     ///
     /// # Examples
     ///
@@ -194,8 +194,8 @@ impl RedisBuilder {
         self
     }
 
-    /// Sets the PEM file with the certificates of the authorities to trust. Default: the authorities
-    /// that browsers trust. Only for `rediss://` addresses.
+    /// Sets the PEM file with the certificates of the authorities to trust. Default: the
+    /// authorities that browsers trust. Only for `rediss://` addresses.
     ///
     /// # Examples
     ///
@@ -210,8 +210,8 @@ impl RedisBuilder {
         self
     }
 
-    /// Trusts the authorities that this system trusts, instead of those that browsers trust. Only for
-    /// `rediss://` addresses.
+    /// Trusts the authorities that this system trusts, instead of those that browsers trust. Only
+    /// for `rediss://` addresses.
     ///
     /// # Examples
     ///
@@ -299,8 +299,9 @@ impl RedisBuilder {
 
     /// Sets the prefix of every key, which the session's id follows. Default: `session:`.
     ///
-    /// An empty prefix is GoFrame's default, so it shares sessions with such a server. With an empty
-    /// prefix any key can be requested as a session id, so store nothing else in the database.
+    /// An empty prefix is GoFrame's default, so it shares sessions with such a server. With an
+    /// empty prefix any key can be requested as a session id, so store nothing else in the
+    /// database.
     ///
     /// # Examples
     ///
@@ -317,8 +318,8 @@ impl RedisBuilder {
     /// Sets the longest time an attempt to connect may take, with TLS, signing in and the first
     /// `PING`. Default: 1 s. From 1 ms to 1 hour.
     ///
-    /// An attempt that hangs does not delay the next one, so with up to 5 s a server that is back is
-    /// noticed within a second.
+    /// An attempt that hangs does not delay the next one, so with up to 5 s a server that is back
+    /// is noticed within a second.
     ///
     /// # Examples
     ///
@@ -339,7 +340,8 @@ impl RedisBuilder {
     /// Default: 1 s. From 1 ms to 1 hour.
     ///
     /// A read that is not answered within a quarter of it is sent again if its connection turns out
-    /// to be dead. A [`Manager`](crate::Manager) uses it as its own timeout unless it is given another.
+    /// to be dead. A [`Manager`](crate::Manager) uses it as its own timeout unless it is given
+    /// another.
     ///
     /// # Examples
     ///
@@ -359,12 +361,12 @@ impl RedisBuilder {
     /// Sets how many replicas must have a write before it is acknowledged. Default: 0.
     ///
     /// Redis replicates after it has answered, so writes that no replica has received are lost when
-    /// a master dies and a replica is promoted. With 1 or more, a write succeeds only after that many
-    /// replicas have confirmed it (`WAIT`), and fails if they do not confirm it in time; after a
-    /// failure the write may or may not have happened. Each write costs another round trip, shared
-    /// by the writes of a thread, and each thread opens another connection to each server. Writes
-    /// that only extend a time to live are not confirmed. A second election soon after the first may
-    /// still promote a replica with fewer writes; Redis does not prevent that.
+    /// a master dies and a replica is promoted. With 1 or more, a write succeeds only after that
+    /// many replicas have confirmed it (`WAIT`), and fails if they do not confirm it in time; after
+    /// a failure the write may or may not have happened. Each write costs another round trip,
+    /// shared by the writes of a thread, and each thread opens another connection to each server.
+    /// Writes that only extend a time to live are not confirmed. A second election soon after the
+    /// first may still promote a replica with fewer writes; Redis does not prevent that.
     ///
     /// # Examples
     ///

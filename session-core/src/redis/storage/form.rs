@@ -58,7 +58,8 @@ impl Form {
     /// Returns the time left. One round trip.
     pub(super) async fn expires_in(self, operation: &Operation<'_>) -> Result<Option<Duration>> {
         let left = self.clamp_ttl(operation, [0, 0], Lifetime::exactly(MAX_TTL)).await?;
-        // A negative answer is a key without a time to live, written by hand. Its next use adds one.
+        // A negative answer is a key without a time to live, written by hand. Its next use adds
+        // one.
         Ok(left.map(|left| u64::try_from(left).map_or(MAX_TTL, Duration::from_millis)))
     }
 
@@ -124,8 +125,8 @@ pub(super) fn metadata_of(text: Option<Value>) -> Snapshot {
     Snapshot::of_meta(text.as_deref())
 }
 
-/// Returns a lifetime as the scripts take it: the time to live and, unless it is exact, a comma; with
-/// an absolute one also that and the time now.
+/// Returns a lifetime as the scripts take it: the time to live and, unless it is exact, a comma;
+/// with an absolute one also that and the time now.
 pub(super) fn lifetime_text(lifetime: Lifetime) -> String {
     let ttl = millis(lifetime.ttl);
     match lifetime.absolute {

@@ -28,13 +28,13 @@ return set",
 
 /// Removes a text that is certainly an object with items, and no marker.
 ///
-/// `KEYS[1]`: the session. Answers 1 if it was removed, nil if there is nothing, otherwise the text,
-/// which the caller has to examine.
+/// `KEYS[1]`: the session. Answers 1 if it was removed, nil if there is nothing, otherwise the
+/// text, which the caller has to examine.
 ///
 /// Only what `Snapshot` can parse may be removed, and cjson accepts more: `NaN`, `0x1` and `01`
-/// unless told not to, and `1.`, `-.5`, control characters and invalid UTF-8 in strings. A long text
-/// is left to the caller too, because the server serves no one else while a script runs. So is every
-/// text on a server without cjson.
+/// unless told not to, and `1.`, `-.5`, control characters and invalid UTF-8 in strings. A long
+/// text is left to the caller too, because the server serves no one else while a script runs. So is
+/// every text on a server without cjson.
 pub(super) static REMOVE_OBJECT: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r#"local text = redis.pcall('GET', KEYS[1])
@@ -65,9 +65,9 @@ return redis.pcall('UNLINK', KEYS[1])"#,
 /// Defines `is_marker(meta)`, and `ttl_of(meta, lifetime)`: the time to live of a session with this
 /// metadata, or nil if it has ended, and how much that is longer than without metadata.
 ///
-/// The lifetime is a number of milliseconds that always holds, or with a comma one that a time to live
-/// of the session's own replaces; behind another comma the absolute lifetime and the time now. What in
-/// the metadata is no number is ignored, like metadata that cannot be read.
+/// The lifetime is a number of milliseconds that always holds, or with a comma one that a time to
+/// live of the session's own replaces; behind another comma the absolute lifetime and the time now.
+/// What in the metadata is no number is ignored, like metadata that cannot be read.
 macro_rules! lifetime {
     () => {
         r#"local function is_marker(meta) return meta and meta:find('^{"renewed":') end
@@ -87,8 +87,8 @@ end
     };
 }
 
-/// Defines `write(first, last, ttl)`: sets the arguments from `first` to `last`, which are fields and
-/// values, removes the fields after them, and sets the time to live.
+/// Defines `write(first, last, ttl)`: sets the arguments from `first` to `last`, which are fields
+/// and values, removes the fields after them, and sets the time to live.
 macro_rules! write_fields {
     () => {
         "local function write(first, last, ttl)
@@ -109,8 +109,8 @@ end
     };
 }
 
-/// Defines `has_only(first, last)`: whether the hash has the arguments from `first` to `last`, which are
-/// fields and values, and no others.
+/// Defines `has_only(first, last)`: whether the hash has the arguments from `first` to `last`,
+/// which are fields and values, and no others.
 macro_rules! has_only {
     () => {
         "local function has_only(first, last)
@@ -127,11 +127,11 @@ end
 
 /// Writes fields and the time to live, if the hash exists (or does not).
 ///
-/// `KEYS[1]`: the session. `ARGV`: `create` or `update`, followed by the expected metadata behind `=`, or
-/// by `-` for none; the lifetime; the number of arguments after this one that are fields and values to
-/// set; the remaining arguments are fields to remove. Answers nil if the condition does not hold, 0 if
-/// the metadata is not as expected, 1 if saved. A hash that loses its last field is kept by
-/// metadata, which is a field too.
+/// `KEYS[1]`: the session. `ARGV`: `create` or `update`, followed by the expected metadata behind
+/// `=`, or by `-` for none; the lifetime; the number of arguments after this one that are fields
+/// and values to set; the remaining arguments are fields to remove. Answers nil if the condition
+/// does not hold, 0 if the metadata is not as expected, 1 if saved. A hash that loses its last
+/// field is kept by metadata, which is a field too.
 ///
 /// Fields are set before others are removed: a full server refuses commands that add data, but only
 /// as the first write of a script, so the script takes effect wholly or not at all. An update with
@@ -182,8 +182,8 @@ return size - redis.call('HEXISTS', KEYS[1], ARGV[1])",
 
 /// Removes a hash; with fields and values, only if these are its own.
 ///
-/// `KEYS[1]`: the session. `ARGV`: the metadata of a marker; how long a marker remains in its place, 0
-/// for none; fields and values. Answers 1 if it was removed.
+/// `KEYS[1]`: the session. `ARGV`: the metadata of a marker; how long a marker remains in its
+/// place, 0 for none; fields and values. Answers 1 if it was removed.
 pub(super) static REMOVE_FIELDS: LazyLock<Script> = LazyLock::new(|| {
     Script::new(concat!(
         lifetime!(),
@@ -203,9 +203,9 @@ return removed",
 
 /// Writes fields and the time to live, if the hash has these fields and values and no others.
 ///
-/// `KEYS[1]`: the session. `ARGV`: the time to live; the number of arguments that are fields and values
-/// to compare; the number of those to set; all of these; the remaining arguments are fields to remove.
-/// Answers 1 if saved, 0 if the hash is another one.
+/// `KEYS[1]`: the session. `ARGV`: the time to live; the number of arguments that are fields and
+/// values to compare; the number of those to set; all of these; the remaining arguments are fields
+/// to remove. Answers 1 if saved, 0 if the hash is another one.
 pub(super) static WRITE_FIELDS_IF_SEEN: LazyLock<Script> = LazyLock::new(|| {
     Script::new(concat!(
         has_only!(),
@@ -221,8 +221,8 @@ return write(compared + 1, compared + ARGV[3], ARGV[1])",
 /// Sets or removes a field, and restarts the time to live, if the field has an expected value.
 ///
 /// `KEYS[1]`: the session. `ARGV`: the lifetime; the field; whether it is expected to exist; its
-/// expected value; the new value, if any. Answers 1 if saved, nil if there is no session, otherwise a
-/// list with the value now.
+/// expected value; the new value, if any. Answers 1 if saved, nil if there is no session, otherwise
+/// a list with the value now.
 pub(super) static SWAP_FIELD: LazyLock<Script> = LazyLock::new(|| {
     Script::new(concat!(
         lifetime!(),
@@ -247,8 +247,8 @@ return redis.pcall('PEXPIRE', KEYS[1], ttl)",
 /// Defines `metadata(form)`: the metadata of a session that is stored in this form, false if it has
 /// none. Nil and perhaps an error if there is no session.
 ///
-/// The text of a session begins with its metadata, of which the first KiB is enough for what scripts
-/// read.
+/// The text of a session begins with its metadata, of which the first KiB is enough for what
+/// scripts read.
 macro_rules! metadata {
     () => {
         r#"local function metadata(form)
@@ -273,10 +273,10 @@ end
 
 /// Brings the time to live into a range, and returns the time left if that changes nothing.
 ///
-/// `KEYS[1]`: the session. `ARGV`: the form in which it is stored; the lower and the upper bound, or 0
-/// to change nothing; the lifetime on which they are based; a fifth argument, of any value, if the
-/// metadata is wanted too. Answers nil if there is no session, -1 if it has no time to live and gets
-/// none; with the metadata a list of both. A session that has ended is removed.
+/// `KEYS[1]`: the session. `ARGV`: the form in which it is stored; the lower and the upper bound,
+/// or 0 to change nothing; the lifetime on which they are based; a fifth argument, of any value, if
+/// the metadata is wanted too. Answers nil if there is no session, -1 if it has no time to live and
+/// gets none; with the metadata a list of both. A session that has ended is removed.
 pub(super) static CLAMP_TTL: LazyLock<Script> = LazyLock::new(|| {
     Script::new(concat!(
         lifetime!(),
@@ -303,8 +303,8 @@ return now",
 
 /// Renames a session unless the new key is taken. The time to live stays.
 ///
-/// `KEYS`: from, to. `ARGV`: the form in which the session is stored; a marker, as text or as metadata;
-/// how long the marker remains at the old key, 0 for none. Answers 1 if renamed.
+/// `KEYS`: from, to. `ARGV`: the form in which the session is stored; a marker, as text or as
+/// metadata; how long the marker remains at the old key, 0 for none. Answers 1 if renamed.
 pub(super) static RENAME: LazyLock<Script> = LazyLock::new(|| {
     Script::new(concat!(
         lifetime!(),

@@ -1,7 +1,7 @@
 //! Which sessions a user has: a sorted set for each user, of ids by the time of their expiry.
 //!
-//! An id that is ended has a `!` in front. The set expires with its last entry. The times are those of
-//! the server's clock.
+//! An id that is ended has a `!` in front. The set expires with its last entry. The times are those
+//! of the server's clock.
 
 use std::sync::LazyLock;
 

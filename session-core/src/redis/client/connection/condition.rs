@@ -19,8 +19,8 @@ pub(super) struct Condition {
 
 #[derive(Clone, Debug)]
 pub(super) enum Reach {
-    /// A connection was lost, or none was ever opened: the next attempt decides. Requests wait, since
-    /// the loss or the first attempt.
+    /// A connection was lost, or none was ever opened: the next attempt decides. Requests wait,
+    /// since the loss or the first attempt.
     Untested { since: Option<Instant> },
     /// The last attempt to connect has succeeded.
     Reachable,

@@ -27,8 +27,8 @@ use crate::{
 /// form, and a field set by hand is an item. A GoFrame server with the same prefix shares its
 /// sessions.
 ///
-/// A key of another type counts as no session and is left alone. A field that is not UTF-8 counts as
-/// no item, although [`get_size`](Storage::get_size) counts it.
+/// A key of another type counts as no session and is left alone. A field that is not UTF-8 counts
+/// as no item, although [`get_size`](Storage::get_size) counts it.
 #[derive(Clone, Debug)]
 pub struct RedisHashTableStorage {
     redis: Redis,

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{ItemSwap, Lifetime, Result};
 
-/// Sets or removes a field if its item is the one that was seen. One round trip, or two if the field
-/// holds the item in another text than would be written here.
+/// Sets or removes a field if its item is the one that was seen. One round trip, or two if the
+/// field holds the item in another text than would be written here.
 pub(super) async fn swap_item(
     operation: &Operation<'_>,
     key: &str,

@@ -83,8 +83,8 @@ impl<'a> SessionString<'a> {
         Ok(is_empty.then_some(text))
     }
 
-    /// Stores `new`, or removes the session, if `old` is what is stored. One round trip, and another
-    /// one if it is not and the server compares by itself.
+    /// Stores `new`, or removes the session, if `old` is what is stored. One round trip, and
+    /// another one if it is not and the server compares by itself.
     pub(super) async fn swap(
         &self,
         old: &[u8],

@@ -37,8 +37,8 @@ pub(super) async fn update(
     lifetime: Lifetime,
 ) -> Result<(Written, Option<Snapshot>)> {
     let mut base = seen.cloned();
-    // Only writers of other processes interfere. Attempts are not limited: one of the writers always
-    // succeeds, and the deadline ends the loop.
+    // Only writers of other processes interfere. Attempts are not limited: one of the writers
+    // always succeeds, and the deadline ends the loop.
     loop {
         let (swap, new) = attempt(string, changes, base, lifetime).await?;
         match swap {

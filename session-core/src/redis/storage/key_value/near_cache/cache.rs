@@ -16,9 +16,9 @@ const SHARDS: usize = 16;
 
 /// Sessions kept in this process, bounded in bytes. One per [`Redis`](crate::Redis) handle.
 ///
-/// A read sets a *placeholder* before it is sent. An announced change removes the placeholder or the
-/// entry of its key. The answer is kept only if its own placeholder still exists, so an answer that
-/// was overtaken by an announcement is never kept.
+/// A read sets a *placeholder* before it is sent. An announced change removes the placeholder or
+/// the entry of its key. The answer is kept only if its own placeholder still exists, so an answer
+/// that was overtaken by an announcement is never kept.
 #[derive(Debug)]
 pub(crate) struct NearCache {
     shards: Shards<Shard, SHARDS>,
@@ -107,9 +107,9 @@ impl NearCache {
     ///
     /// The script of the write reads the key before and after it sets it. So the server announces
     /// the write to its connection exactly once, right behind the answer, and tracks the new text
-    /// from then on. The new entry ignores that one announcement. Announcements arrive in order, and
-    /// other connections can only cause additional ones, so the announcement of a later write is
-    /// never the one ignored.
+    /// from then on. The new entry ignores that one announcement. Announcements arrive in order,
+    /// and other connections can only cause additional ones, so the announcement of a later write
+    /// is never the one ignored.
     pub(crate) fn begin_write(self: &Arc<Self>, id: &SessionId) -> Placeholder {
         self.reserve(&mut self.shards.lock(id.as_str()), id, Instant::now(), 1)
     }
