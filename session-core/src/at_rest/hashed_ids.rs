@@ -1,6 +1,6 @@
 //! Ids that the store is not shown.
 
-use std::{sync::Arc, time::Duration};
+use std::{cell::Cell, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::value::RawValue;
@@ -105,6 +105,19 @@ impl<S: Storage> IntoStorage for HashedIds<S> {
     }
 }
 
+thread_local! {
+    /// The id that this thread has hashed last, and its hash: a request needs it several times.
+    static LAST: Cell<Option<[SessionId; 2]>> = const { Cell::new(None) };
+}
+
+fn hash_of(id: &SessionId) -> SessionId {
+    let last = LAST.take().filter(|[last, _]| last == id);
+    let last = last.unwrap_or_else(|| [id.clone(), id.hashed()]);
+    let hash = last[1].clone();
+    LAST.set(Some(last));
+    hash
+}
+
 /// The storage behind [`HashedIds`].
 #[derive(Debug)]
 pub(super) struct Hashing<S>(HashedIds<S>);
@@ -145,7 +158,7 @@ macro_rules! with_hash {
     ($this:ident, $id:ident, $is_unknown:expr, |$storage:ident| $call:expr) => {{
         let $storage = &$this.0.storage;
         let plain = $id;
-        let $id = &plain.hashed();
+        let $id = &hash_of(plain);
         let answer = $call.await?;
         let is_unknown: fn(&_) -> bool = $is_unknown;
         if is_unknown(&answer) && $this.may_be_plain(plain) {
@@ -179,7 +192,7 @@ impl<S: Storage> Storage for Hashing<S> {
         options: SetOptions<'_>,
     ) -> Result<Written> {
         if options.mode == WriteMode::Create {
-            let hash = &id.hashed();
+            let hash = &hash_of(id);
             // A random id is not taken. One that the application has chosen may be.
             if self.may_be_plain(id) && !id.is_like_random() {
                 self.move_plain(id, hash).await?;
@@ -193,7 +206,7 @@ impl<S: Storage> Storage for Hashing<S> {
     async fn update_ttl(&self, id: &SessionId, ttl: TtlRange) -> Result<bool> {
         // It follows a use of the session, which has moved it. One that has ended since is not
         // asked for under its plain id, which the store would be shown.
-        self.0.storage.update_ttl(&id.hashed(), ttl).await
+        self.0.storage.update_ttl(&hash_of(id), ttl).await
     }
 
     async fn update_ttl_with_metadata(
@@ -201,14 +214,14 @@ impl<S: Storage> Storage for Hashing<S> {
         id: &SessionId,
         ttl: TtlRange,
     ) -> Result<Option<Snapshot>> {
-        self.0.storage.update_ttl_with_metadata(&id.hashed(), ttl).await
+        self.0.storage.update_ttl_with_metadata(&hash_of(id), ttl).await
     }
 
     async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
         if if_seen.is_some() {
             return with_hash!(self, id, |found| !found, |storage| storage.remove_all(id, if_seen));
         }
-        let is_removed = self.0.storage.remove_all(&id.hashed(), None).await?;
+        let is_removed = self.0.storage.remove_all(&hash_of(id), None).await?;
         Ok(is_removed || self.may_be_plain(id) && self.0.storage.remove_all(id, None).await?)
     }
 
@@ -217,11 +230,11 @@ impl<S: Storage> Storage for Hashing<S> {
     }
 
     fn cached(&self, id: &SessionId) -> Option<Snapshot> {
-        self.0.storage.cached(&id.hashed())
+        self.0.storage.cached(&hash_of(id))
     }
 
     fn stored_id(&self, id: &SessionId) -> SessionId {
-        id.hashed()
+        hash_of(id)
     }
 
     fn by_stored_id(&self) -> Option<&dyn Storage> {
@@ -279,7 +292,7 @@ impl<S: Storage> Storage for Hashing<S> {
         to: &SessionId,
         options: RenameOptions<'_>,
     ) -> Result<bool> {
-        let to = &to.hashed();
+        let to = &hash_of(to);
         with_hash!(self, from, |renamed| !renamed, |storage| storage.rename(from, to, options))
     }
 
@@ -289,5 +302,18 @@ impl<S: Storage> Storage for Hashing<S> {
 
     async fn sweep(&self) -> Result<()> {
         self.0.storage.sweep().await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_id_has_its_own_hash_whichever_was_hashed_last() {
+        let ids = [SessionId::random(), SessionId::random()];
+        for index in [0, 0, 1, 0, 1, 1] {
+            assert_eq!(hash_of(&ids[index]), ids[index].hashed());
+        }
     }
 }
