@@ -38,7 +38,7 @@ fn the_instructions_of_the_script_suffice_to_run_on_a_cluster() {
 #[test]
 fn the_hint_for_a_store_that_is_down_names_the_option_of_the_script() {
     // The script gives its first sentinel a port that other servers may have.
-    let mut ports = std::iter::repeat_with(|| free_port()).map(|port| [port + 20_000, port]);
+    let mut ports = std::iter::repeat_with(free_port).map(|port| [port + 20_000, port]);
     let ports = ports.find(|[sentinel, _]| is_free(*sentinel)).expect("some port is free");
     let (port, [sentinel, node]) = (ports[1], ports.map(|port| format!("127.0.0.1:{port}")));
     for (settings, command) in [
