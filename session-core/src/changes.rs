@@ -199,12 +199,12 @@ impl Changes {
 
     /// Returns the same changes with another login in the metadata, if they have one.
     #[cfg(feature = "encryption")]
-    pub(crate) fn map_login(mut self, map: impl FnOnce(Json) -> Option<Json>) -> Self {
+    pub(crate) fn map_login(mut self, map: impl FnOnce(Json) -> Json) -> Self {
         match self.meta.as_deref_mut() {
-            Some(NewMeta::Change(change)) => change.login = change.login.take().and_then(map),
+            Some(NewMeta::Change(change)) => change.login = change.login.take().map(map),
             Some(NewMeta::Copy(text)) if text.contains(LOGIN_PART) => {
                 let mut meta = Meta::read(text);
-                meta.map_login(map);
+                meta.map_login(|login| Some(map(login)));
                 *text = meta.write().unwrap_or_else(|| NO_META.to_owned()).into();
             }
             _ => {}

@@ -106,10 +106,11 @@ impl<S: Storage> IntoStorage for HashedIds<S> {
 }
 
 thread_local! {
-    /// The id that this thread has hashed last, and its hash: a request needs it several times.
+    /// The last id and its hash: a request needs it several times.
     static LAST: Cell<Option<[SessionId; 2]>> = const { Cell::new(None) };
 }
 
+/// Returns the hash of an id, which is computed unless this thread has hashed it last.
 fn hash_of(id: &SessionId) -> SessionId {
     let last = LAST.take().filter(|[last, _]| last == id);
     let last = last.unwrap_or_else(|| [id.clone(), id.hashed()]);

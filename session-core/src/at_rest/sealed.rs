@@ -96,7 +96,7 @@ impl<S: Storage> Sealed<S> {
     /// Encrypts what changes set.
     fn seal(&self, id: &SessionId, changes: &Changes) -> Changes {
         let sealed = changes.map_items(|key, item| self.keys.seal(&Place::new(id, key), item));
-        sealed.map_login(|login| Some(self.keys.seal_login(id, &login)))
+        sealed.map_login(|login| self.keys.seal_login(id, &login))
     }
 
     /// Decrypts one item. `None` if it counts as none.

@@ -2,7 +2,7 @@
 //!
 //! Arrows: `builder` -> `handle` ([`Manager`]) -> `background` (tasks) -> `touch_writer` (writes
 //! times to live) and `sweep` (removes expired sessions); `touch_writer` -> `touch_queue` (which
-//! write is due when). `handle` -> `failure_log` (what operations fail with). `handle` -> `turns`
+//! write is due when). `health` (whether the store works) -> `failure_log`. `handle` -> `turns`
 //! (requests that update one item) and `users` (a user's sessions), which uses `user_sessions`
 //! (their list). All tell `events` what happens. No file here uses [`Session`](crate::Session).
 
@@ -11,6 +11,7 @@ mod builder;
 mod extend;
 mod failure_log;
 mod handle;
+mod health;
 mod sweep;
 mod touch_queue;
 mod touch_writer;

@@ -25,7 +25,7 @@ pub(super) struct State {
     /// Whether a claimed id was renewed a moment ago, by another request of this client.
     pub(super) is_renewed: bool,
     /// The session's metadata, once it is known.
-    // Boxed, as few sessions have any.
+    // Boxed, which keeps the state small: every request moves it.
     meta: Option<Option<Box<Meta>>>,
     /// The session's own time to live that this request has set, or `Some(None)` for the default.
     pub(super) new_ttl: OwnTtl,

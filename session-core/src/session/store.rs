@@ -125,11 +125,10 @@ impl Session {
     ///
     /// The store ends a session by itself, unless its time to live was edited by hand.
     pub(super) fn living(&self, stored: Option<&Snapshot>) -> Option<Option<Box<Meta>>> {
-        let Some(meta) = stored.and_then(Snapshot::meta) else { return Some(None) };
         if stored.is_some_and(Snapshot::is_marker) {
             return None;
         }
-        let meta = Box::new(Meta::read(meta));
+        let Some(meta) = stored.and_then(Snapshot::boxed_meta) else { return Some(None) };
         if meta.ttl().is_some() {
             self.manager().note_own_ttl();
         }
