@@ -2,8 +2,12 @@
 
 use std::{fmt, sync::Arc};
 
-use aes_gcm_siv::{AeadInOut, Aes256GcmSiv, KeyInit, Tag};
-use data_encoding::{BASE32_NOPAD, BASE64, BASE64URL_NOPAD};
+use aes::Aes256Enc;
+use aes_gcm_siv::{AeadInOut, AesGcmSiv, KeyInit, Tag};
+
+
+use base64_simd::URL_SAFE_NO_PAD;
+use data_encoding::{BASE32_NOPAD, BASE64};
 use hmac::{Hmac, Mac};
 use serde_json::value::RawValue;
 use sha2::Sha256;
@@ -22,7 +26,7 @@ const KEY_LENGTH: usize = 32;
 pub struct EncryptionKey {
     bytes: Box<Zeroizing<[u8; KEY_LENGTH]>>,
     /// With the key expanded. Wiped when dropped, too.
-    cipher: Box<Aes256GcmSiv>,
+    cipher: Box<AesGcmSiv<Aes256Enc>>,
 }
 
 impl EncryptionKey {
@@ -47,7 +51,7 @@ impl EncryptionKey {
     }
 
     fn new(bytes: Box<Zeroizing<[u8; KEY_LENGTH]>>) -> Self {
-        let cipher = Box::new(Aes256GcmSiv::new((&**bytes).into()));
+        let cipher = Box::new(AesGcmSiv::new((&**bytes).into()));
         Self { bytes, cipher }
     }
 
@@ -118,11 +122,11 @@ impl EncryptionKey {
             (&mut bytes[..]).into(),
         );
         bytes.extend_from_slice(&tag.expect("an item is shorter than 64 GiB"));
-        let length = 2 + START.len() + BASE64URL_NOPAD.encode_len(bytes.len());
+        let length = 2 + START.len() + URL_SAFE_NO_PAD.encoded_length(bytes.len());
         let mut text = String::with_capacity(length);
         text.push('"');
         text.push_str(str::from_utf8(&START).expect("it is ASCII"));
-        BASE64URL_NOPAD.encode_append(&bytes, &mut text);
+        URL_SAFE_NO_PAD.encode_append(&bytes, &mut text);
         text.push('"');
         RawValue::from_string(text).expect("a string without escapes is JSON")
     }
@@ -227,6 +231,7 @@ impl KeyRing {
     }
 
     /// Decrypts items of one session.
+    #[inline]
     pub(super) fn opener(&self, id: &SessionId) -> Opener<'_> {
         Opener::new(&self.0, id)
     }
@@ -277,7 +282,7 @@ mod tests {
             ],
         ] {
             let nonce: [u8; NONCE_LENGTH] = bytes(nonce).try_into().unwrap();
-            let place = Place::of_vector(bytes(name), nonce);
+            let place = Place::of_vector(&bytes(name), nonce);
             let mut result = bytes(sealed);
             assert!(key(hex).open(&place, &mut result));
             result.truncate(result.len() - TAG_LENGTH);

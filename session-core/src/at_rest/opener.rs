@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use data_encoding::BASE64URL_NOPAD;
+use base64_simd::{AsOut, URL_SAFE_NO_PAD};
 use serde_json::value::RawValue;
 
-use super::{key_ring::EncryptionKey, place::Place};
+use super::{key_ring::EncryptionKey, place::Place, scratch::Scratch};
 use crate::SessionId;
 
 pub(super) const TAG_LENGTH: usize = 16;
@@ -16,7 +16,7 @@ pub(super) const START: [u8; 8] = *b"$sealed:";
 pub(super) struct Opener<'k> {
     keys: &'k [EncryptionKey],
     place: Place,
-    bytes: Vec<u8>,
+    bytes: Scratch<256>,
 }
 
 /// What the text of an item turns out to be.
@@ -30,8 +30,9 @@ pub(super) enum Opened<'a> {
 }
 
 impl<'k> Opener<'k> {
+    #[inline]
     pub(super) fn new(keys: &'k [EncryptionKey], id: &SessionId) -> Self {
-        Self { keys, place: Place::new(id, ""), bytes: Vec::new() }
+        Self { keys, place: Place::new(id, ""), bytes: Scratch::new() }
     }
 
     /// Decrypts the text of the item with this key.
@@ -42,19 +43,16 @@ impl<'k> Opener<'k> {
             return if is_damaged(text) { Opened::Unreadable } else { Opened::Plain };
         };
         let Self { keys, place, bytes } = self;
-        let Ok(length) = BASE64URL_NOPAD.decode_len(sealed.len()) else {
+        let bytes = bytes.resize(sealed.len() * 3 / 4);
+        let Ok(bytes) = URL_SAFE_NO_PAD.decode(sealed, bytes.as_out()) else {
             return Opened::Unreadable;
         };
-        bytes.resize(length, 0);
-        if BASE64URL_NOPAD.decode_mut(sealed, bytes).is_err() {
-            return Opened::Unreadable;
-        }
         place.set_key(key);
         let Some(index) = keys.iter().position(|key| key.open(place, bytes)) else {
             return Opened::Unreadable;
         };
         // Another program that has the key may have encrypted anything.
-        match serde_json::from_slice(&bytes[..length - TAG_LENGTH]) {
+        match serde_json::from_slice(&bytes[..bytes.len() - TAG_LENGTH]) {
             Ok(item) => Opened::Item(item, index == 0),
             Err(_) => Opened::Unreadable,
         }
