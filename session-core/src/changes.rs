@@ -194,7 +194,10 @@ impl Changes {
         let map = |(key, item): (&str, Option<&RawValue>)| {
             (key.to_owned(), item.map(|item| map(key, item)))
         };
-        Self { items: self.iter().map(map).collect(), meta: self.meta.clone() }
+        let mut items = BTreeMap::new();
+        // `collect` would sort them first.
+        items.extend(self.iter().map(map));
+        Self { items, meta: self.meta.clone() }
     }
 
     /// Returns the same changes with another login in the metadata, if they have one.

@@ -45,10 +45,23 @@ struct Stored {
 
 /// How a session is stored.
 #[cfg(feature = "encryption")]
-struct Origin {
-    stored: Snapshot,
+pub(crate) struct Origin {
+    pub(crate) stored: Snapshot,
     /// Whether encrypting the session again gives the same text.
-    is_current: bool,
+    pub(crate) is_current: bool,
+}
+
+impl Stored {
+    fn new(text: Box<str>, entries: Vec<Entry>, meta: Option<Range<u32>>, canonical: bool) -> Self {
+        Self {
+            text,
+            entries,
+            meta,
+            canonical,
+            #[cfg(feature = "encryption")]
+            origin: None,
+        }
+    }
 }
 
 /// The error for a stored text that is not one JSON object.
@@ -137,33 +150,12 @@ impl Snapshot {
         let meta = entries.binary_search_by(|entry| entry.key(&text).cmp(META_KEY)).ok();
         let meta = meta.map(|index| entries.remove(index).item);
         let canonical = canonical && meta.is_none();
-        Self::new(text, entries, meta, canonical)
+        Self::new(Stored::new(text, entries, meta, canonical))
     }
 
-    fn new(
-        text: Box<str>,
-        entries: Vec<Entry>,
-        meta: Option<Range<u32>>,
-        canonical: bool,
-    ) -> Option<Self> {
-        let is_session = !entries.is_empty() || meta.is_some();
-        let stored = || Stored {
-            text,
-            entries,
-            meta,
-            canonical,
-            #[cfg(feature = "encryption")]
-            origin: None,
-        };
-        is_session.then(|| Self(Arc::new(stored())))
-    }
-
-    /// Notes what this session was decrypted from, and whether encrypting it gives that text again.
-    #[cfg(feature = "encryption")]
-    pub(crate) fn decrypted_from(mut self, stored: Self, is_current: bool) -> Self {
-        let session = Arc::get_mut(&mut self.0).expect("it was just made");
-        session.origin = Some(Origin { stored, is_current });
-        self
+    fn new(stored: Stored) -> Option<Self> {
+        let is_session = !stored.entries.is_empty() || stored.meta.is_some();
+        is_session.then(|| Self(Arc::new(stored)))
     }
 
     /// Returns what this session was decrypted from.
@@ -298,14 +290,7 @@ impl Snapshot {
 
     fn to_canonical(&self) -> Self {
         let items = self.iter().map(|(key, item)| (Cow::Borrowed(key), item));
-        let empty = || Stored {
-            text: "{}".into(),
-            entries: vec![],
-            meta: None,
-            canonical: true,
-            #[cfg(feature = "encryption")]
-            origin: None,
-        };
+        let empty = || Stored::new("{}".into(), Vec::new(), None, true);
         Self::from_sorted(self.len(), items, None).unwrap_or_else(|| Self(Arc::new(empty())))
     }
 

@@ -112,11 +112,13 @@ thread_local! {
 
 /// Returns the hash of an id, which is computed unless this thread has hashed it last.
 fn hash_of(id: &SessionId) -> SessionId {
-    let last = LAST.take().filter(|[last, _]| last == id);
-    let last = last.unwrap_or_else(|| [id.clone(), id.hashed()]);
-    let hash = last[1].clone();
-    LAST.set(Some(last));
-    hash
+    LAST.with(|cell| {
+        let last = cell.take().filter(|[last, _]| last == id);
+        let last = last.unwrap_or_else(|| [id.clone(), id.hashed()]);
+        let hash = last[1].clone();
+        cell.set(Some(last));
+        hash
+    })
 }
 
 /// The storage behind [`HashedIds`].

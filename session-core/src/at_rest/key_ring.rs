@@ -5,7 +5,6 @@ use std::{fmt, sync::Arc};
 use aes::Aes256Enc;
 use aes_gcm_siv::{AeadInOut, AesGcmSiv, KeyInit, Tag};
 
-
 use base64_simd::URL_SAFE_NO_PAD;
 use data_encoding::{BASE32_NOPAD, BASE64};
 use hmac::{Hmac, Mac};
@@ -16,6 +15,7 @@ use zeroize::Zeroizing;
 use super::{
     opener::{Opener, START, TAG_LENGTH},
     place::Place,
+    scratch::ItemBytes,
 };
 use crate::{Error, Result, SessionId};
 
@@ -114,19 +114,17 @@ impl EncryptionKey {
     }
 
     fn seal(&self, place: &Place, item: &str) -> Box<RawValue> {
-        let mut bytes = Vec::with_capacity(item.len() + TAG_LENGTH);
-        bytes.extend_from_slice(item.as_bytes());
-        let tag = self.cipher.encrypt_inout_detached(
-            place.nonce(),
-            place.name(),
-            (&mut bytes[..]).into(),
-        );
-        bytes.extend_from_slice(&tag.expect("an item is shorter than 64 GiB"));
+        let mut bytes = ItemBytes::new();
+        let bytes = bytes.resize(item.len() + TAG_LENGTH);
+        let (encrypted, tag) = bytes.split_at_mut(item.len());
+        encrypted.copy_from_slice(item.as_bytes());
+        let new = self.cipher.encrypt_inout_detached(place.nonce(), place.name(), encrypted.into());
+        tag.copy_from_slice(&new.expect("an item is shorter than 64 GiB"));
         let length = 2 + START.len() + URL_SAFE_NO_PAD.encoded_length(bytes.len());
         let mut text = String::with_capacity(length);
         text.push('"');
         text.push_str(str::from_utf8(&START).expect("it is ASCII"));
-        URL_SAFE_NO_PAD.encode_append(&bytes, &mut text);
+        URL_SAFE_NO_PAD.encode_append(bytes, &mut text);
         text.push('"');
         RawValue::from_string(text).expect("a string without escapes is JSON")
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use base64_simd::{AsOut, URL_SAFE_NO_PAD};
 use serde_json::value::RawValue;
 
-use super::{key_ring::EncryptionKey, place::Place, scratch::Scratch};
+use super::{key_ring::EncryptionKey, place::Place, scratch::ItemBytes};
 use crate::SessionId;
 
 pub(super) const TAG_LENGTH: usize = 16;
@@ -16,7 +16,7 @@ pub(super) const START: [u8; 8] = *b"$sealed:";
 pub(super) struct Opener<'k> {
     keys: &'k [EncryptionKey],
     place: Place,
-    bytes: Scratch<256>,
+    bytes: ItemBytes,
 }
 
 /// What the text of an item turns out to be.
@@ -32,7 +32,7 @@ pub(super) enum Opened<'a> {
 impl<'k> Opener<'k> {
     #[inline]
     pub(super) fn new(keys: &'k [EncryptionKey], id: &SessionId) -> Self {
-        Self { keys, place: Place::new(id, ""), bytes: Scratch::new() }
+        Self { keys, place: Place::new(id, ""), bytes: ItemBytes::new() }
     }
 
     /// Decrypts the text of the item with this key.
@@ -57,6 +57,12 @@ impl<'k> Opener<'k> {
             Err(_) => Opened::Unreadable,
         }
     }
+}
+
+/// Returns the length of an item, given its encrypted text.
+pub(super) fn decrypted_length(text: &str) -> usize {
+    let encoded = text.len().saturating_sub(2 + START.len());
+    (encoded * 3 / 4).saturating_sub(TAG_LENGTH)
 }
 
 /// Returns whether a text that is not of the encrypted form has been, but for a few wrong bits.

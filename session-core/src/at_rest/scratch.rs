@@ -1,5 +1,8 @@
 //! Bytes that are needed for a moment.
 
+/// Enough for the most common items.
+pub(super) type ItemBytes = Scratch<256>;
+
 /// Bytes that need no allocation up to a length of `N`.
 pub(super) struct Scratch<const N: usize> {
     few: [u8; N],

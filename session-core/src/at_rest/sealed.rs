@@ -5,10 +5,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 
-use super::{key_ring::KeyRing, opener::Opened, place::Place, sealed_login::Login};
+use super::{
+    key_ring::KeyRing,
+    opener::{Opened, decrypted_length},
+    place::Place,
+    sealed_login::Login,
+};
 use crate::{
     Changes, Granularity, ItemSwap, Result, Scan, SessionId, SetOptions, Snapshot, Storage,
-    SwapOptions, TtlRange, UserIndex, WriteMode, Written, snapshot::Writer, storage::provided,
+    SwapOptions, TtlRange, UserIndex, WriteMode, Written,
+    snapshot::{Origin, Writer},
+    storage::provided,
 };
 
 /// Keeps items unreadable in a store: each one is encrypted with AES-256-GCM-SIV (RFC 8452) before
@@ -119,8 +126,9 @@ impl<S: Storage> Sealed<S> {
         let mut opener = self.keys.opener(id);
         let login = self.open_login(&mut opener, stored.meta());
         let meta = login.meta(stored.meta());
-        // Decrypted, it is shorter.
-        let mut session = Writer::new(stored.stored().len(), stored.len(), meta.as_deref());
+        let shorter = stored.iter().map(|(_, text)| text.len() - decrypted_length(text));
+        let length = stored.stored().len() - shorter.sum::<usize>();
+        let mut session = Writer::new(length, stored.len(), meta.as_deref());
         let (mut sealed, mut plain, mut is_current) = (0, 0, true);
         for (key, text) in stored.iter() {
             match opener.open(key, text) {
@@ -159,7 +167,7 @@ impl<S: Storage> Sealed<S> {
                 return None;
             }
         }
-        Some(session.finish()?.decrypted_from(stored, is_current && plain == 0))
+        session.finish_decrypted(Origin { stored, is_current: is_current && plain == 0 })
     }
 
     /// Returns the session as it is now, if it still has the items that were seen.

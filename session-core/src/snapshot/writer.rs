@@ -2,8 +2,10 @@
 
 use std::ops::Range;
 
+#[cfg(feature = "encryption")]
+use super::Origin;
 use super::{
-    META_KEY, Snapshot,
+    META_KEY, Snapshot, Stored,
     entry::{Entry, Key, range},
 };
 
@@ -52,9 +54,19 @@ impl Writer {
     }
 
     /// Returns the session, or `None` if it has neither metadata nor items.
-    pub(crate) fn finish(mut self) -> Option<Snapshot> {
+    pub(crate) fn finish(self) -> Option<Snapshot> {
+        Snapshot::new(self.into_stored())
+    }
+
+    /// As [`finish`](Self::finish), noting what the session was decrypted from.
+    #[cfg(feature = "encryption")]
+    pub(crate) fn finish_decrypted(self, origin: Origin) -> Option<Snapshot> {
+        Snapshot::new(Stored { origin: Some(origin), ..self.into_stored() })
+    }
+
+    fn into_stored(mut self) -> Stored {
         self.text.push('}');
         let canonical = self.meta.is_none();
-        Snapshot::new(self.text.into(), self.entries, self.meta, canonical)
+        Stored::new(self.text.into(), self.entries, self.meta, canonical)
     }
 }
