@@ -7,6 +7,7 @@
 //! - `key_ring`: the keys; encrypts an item.
 //! - `opener`: decrypts the items of a session.
 //! - `place`: what an encrypted item is bound to.
+//! - `recent`: sessions that were decrypted lately.
 //! - `scratch`: bytes that are needed for a moment.
 
 mod hashed_ids;
@@ -17,6 +18,8 @@ mod key_ring;
 mod opener;
 #[cfg(feature = "encryption")]
 mod place;
+#[cfg(feature = "encryption")]
+mod recent;
 #[cfg(feature = "encryption")]
 mod scratch;
 #[cfg(feature = "encryption")]

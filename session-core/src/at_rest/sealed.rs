@@ -9,6 +9,7 @@ use super::{
     key_ring::KeyRing,
     opener::{Opened, decrypted_length},
     place::Place,
+    recent::Recent,
     sealed_login::Login,
 };
 use crate::{
@@ -40,6 +41,12 @@ use crate::{
 ///
 /// Encryption begins on all nodes at once: one without the keys takes what is encrypted for a text.
 ///
+/// # In memory
+///
+/// The last 2,048 whole sessions of at most 16 KiB that were read stay decrypted in memory, so that
+/// reading one that has not changed costs no decryption. A session that ends by this storage is
+/// forgotten at once; one that expires, when another one takes its place.
+///
 /// # Round trips
 ///
 /// As the storage inside, but: a rename copies the session, because its items are bound to the new
@@ -70,12 +77,13 @@ pub struct Sealed<S> {
     storage: S,
     keys: KeyRing,
     accepts_plain: bool,
+    recent: Recent,
 }
 
 impl<S: Storage> Sealed<S> {
     /// Encrypts the items of this storage.
     pub fn new(storage: S, keys: KeyRing) -> Self {
-        Self { storage, keys, accepts_plain: true }
+        Self { storage, keys, accepts_plain: true, recent: Recent::default() }
     }
 
     /// Counts what is not encrypted as no session, or no item.
@@ -118,6 +126,16 @@ impl<S: Storage> Sealed<S> {
                 None
             }
         }
+    }
+
+    /// Decrypts a whole session, unless it was decrypted before and has not changed since.
+    fn open_whole(&self, id: &SessionId, stored: Option<Snapshot>) -> Option<Snapshot> {
+        let Some(stored) = stored else {
+            self.recent.remove(id);
+            return None;
+        };
+        let kept = self.recent.get(id, &stored);
+        kept.or_else(|| self.open(id, stored).inspect(|session| self.recent.put(id, session)))
     }
 
     /// Decrypts a session, or of one from a storage of items what is there of it. `None` if it
@@ -241,7 +259,7 @@ impl<S: Storage> Sealed<S> {
 #[async_trait]
 impl<S: Storage> Storage for Sealed<S> {
     async fn get_session(&self, id: &SessionId) -> Result<Option<Snapshot>> {
-        Ok(self.storage.get_session(id).await?.and_then(|stored| self.open(id, stored)))
+        Ok(self.open_whole(id, self.storage.get_session(id).await?))
     }
 
     async fn set_session(
@@ -264,6 +282,9 @@ impl<S: Storage> Storage for Sealed<S> {
                 }
             }
         };
+        if options.mode == WriteMode::Retire {
+            self.recent.remove(id);
+        }
         Ok(match written? {
             Written::SavedOfUser(session) => Written::SavedOfUser(self.open_metadata(id, &session)),
             written => written,
@@ -287,8 +308,12 @@ impl<S: Storage> Storage for Sealed<S> {
         let now = match if_seen {
             Some(seen) => self.now_if_seen(id, seen).await?,
             None if self.is_whole() => self.get_session(id).await?,
-            None => return self.storage.remove_all(id, None).await,
+            None => {
+                self.recent.remove(id);
+                return self.storage.remove_all(id, None).await;
+            }
         };
+        self.recent.remove(id);
         let Some(now) = now else { return Ok(false) };
         self.storage.remove_all(id, if_seen.and(now.origin())).await
     }
@@ -298,7 +323,7 @@ impl<S: Storage> Storage for Sealed<S> {
     }
 
     fn cached(&self, id: &SessionId) -> Option<Snapshot> {
-        self.storage.cached(id).and_then(|stored| self.open(id, stored))
+        self.open_whole(id, Some(self.storage.cached(id)?))
     }
 
     fn name(&self) -> &'static str {

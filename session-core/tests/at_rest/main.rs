@@ -4,6 +4,7 @@ mod hashed_ids;
 mod keys;
 mod places;
 mod plain_stores;
+mod recent;
 
 use std::{sync::Arc, time::Duration};
 

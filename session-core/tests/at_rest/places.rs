@@ -52,6 +52,8 @@ async fn assert_no_wrong_bit_is_served(session: &str) {
         store.remove_all(&bob, None).await.unwrap();
         sealed.set_session(&bob, &set(session), CREATE).await.unwrap();
         let stored = text(&store.get_session(&bob).await.unwrap().unwrap());
+        // Also not because it was decrypted before.
+        assert_eq!(json(&sealed, &bob).await.unwrap(), session);
         let mut records = 0;
         for bit in 0..stored.len() * 8 {
             let mut damaged = stored.clone().into_bytes();
