@@ -42,3 +42,21 @@ impl<const N: usize> Scratch<N> {
         if self.length > N { &mut self.many } else { &mut self.few[..self.length] }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_there_stays_when_the_length_changes() {
+        let mut scratch = Scratch::<4>::new();
+        scratch.resize(3).copy_from_slice(b"abc");
+        for (length, expected) in
+            [(4, "abc."), (6, "abc..."), (5, "abc.."), (2, "ab"), (7, "ab.....")]
+        {
+            let known = scratch.bytes().len().min(length);
+            scratch.resize(length)[known..].fill(b'.');
+            assert_eq!(str::from_utf8(scratch.bytes()), Ok(expected));
+        }
+    }
+}

@@ -37,7 +37,7 @@ async fn a_session_that_has_ended_does_not_stay_decrypted_in_memory() {
         let stored = store.get_session(&bob).await.unwrap().unwrap();
         let (_before, one) = read(&sealed, &bob).await;
         if ends_by_renewal {
-            assert!(sealed.rename(&bob, &id("new"), RenameOptions::default()).await.unwrap());
+            assert!(sealed.rename(&bob, &id("new"), RenameOptions::grace(TTL)).await.unwrap());
             store.remove_all(&bob, None).await.unwrap();
         } else {
             assert!(sealed.remove_all(&bob, None).await.unwrap());
