@@ -383,7 +383,7 @@ pub(crate) fn decode<T: DeserializeOwned>(item: &str) -> Result<T> {
 /// Compares the stored texts.
 impl PartialEq for Snapshot {
     fn eq(&self, other: &Self) -> bool {
-        self.0.text == other.0.text
+        Arc::ptr_eq(&self.0, &other.0) || self.0.text == other.0.text
     }
 }
 

@@ -2,8 +2,9 @@
 
 use crate::{SessionId, Snapshot, shards::Shards};
 
-/// How many sessions are kept at most.
-const SESSIONS: usize = 2048;
+const PLACES: usize = 512;
+/// How many sessions share a place at most.
+const SESSIONS: usize = 4;
 /// The longest session that is kept, in bytes as it is stored.
 const LONGEST: usize = 16 * 1024;
 
@@ -12,31 +13,31 @@ const LONGEST: usize = 16 * 1024;
 /// Most requests read a session that no request has changed since the one before.
 #[derive(Debug, Default)]
 pub(super) struct Recent {
-    // Each place is for the sessions of some ids, and has the last one of them.
-    places: Shards<Option<(SessionId, Snapshot)>, SESSIONS>,
+    /// Each place has the last sessions of some ids, the newest one first.
+    places: Shards<Vec<(SessionId, Snapshot)>, PLACES>,
 }
 
 impl Recent {
     /// Returns the session if it is kept and was decrypted from this one.
     pub(super) fn get(&self, id: &SessionId, stored: &Snapshot) -> Option<Snapshot> {
         let place = self.places.lock(id.as_str());
-        let (known, session) = place.as_ref()?;
-        (known == id && session.origin() == Some(stored)).then(|| session.clone())
+        let (_, session) = place.iter().find(|(known, _)| known == id)?;
+        (session.origin() == Some(stored)).then(|| session.clone())
     }
 
     /// Keeps a session that was decrypted.
     pub(super) fn put(&self, id: &SessionId, session: &Snapshot) {
         if session.origin().is_some_and(|stored| stored.stored().len() <= LONGEST) {
-            *self.places.lock(id.as_str()) = Some((id.clone(), session.clone()));
+            let mut place = self.places.lock(id.as_str());
+            place.retain(|(known, _)| known != id);
+            place.truncate(SESSIONS - 1);
+            place.insert(0, (id.clone(), session.clone()));
         }
     }
 
     /// Forgets a session.
     pub(super) fn remove(&self, id: &SessionId) {
-        let mut place = self.places.lock(id.as_str());
-        if place.as_ref().is_some_and(|(known, _)| known == id) {
-            *place = None;
-        }
+        self.places.lock(id.as_str()).retain(|(known, _)| known != id);
     }
 }
 
@@ -70,13 +71,17 @@ mod tests {
     }
 
     #[test]
-    fn ids_that_share_a_place_have_only_their_own_sessions() {
+    fn the_last_sessions_of_a_place_are_kept() {
         let recent = Recent::default();
-        let ids: Vec<_> = (0..2 * SESSIONS).map(|_| SessionId::random()).collect();
+        let ids: Vec<_> = (0..2 * PLACES * SESSIONS).map(|_| SessionId::random()).collect();
         ids.iter().for_each(|id| recent.put(id, &decrypted(id.as_str())));
-        let kept = ids.iter().filter_map(|id| recent.get(id, &stored(id.as_str())));
-        let kept = kept.inspect(|session| assert_eq!(session.item("item"), Some("1"))).count();
-        assert!((1..=SESSIONS).contains(&kept), "{kept}");
+        let is_kept = |id: &SessionId| recent.get(id, &stored(id.as_str())).is_some();
+        let kept = ids.iter().filter(|id| is_kept(id)).count();
+        assert!((PLACES..=PLACES * SESSIONS).contains(&kept), "{kept}");
+        assert!(ids[ids.len() - SESSIONS..].iter().all(is_kept));
+        // Putting a session again displaces no other one.
+        ids.iter().filter(|id| is_kept(id)).for_each(|id| recent.put(id, &decrypted(id.as_str())));
+        assert_eq!(ids.iter().filter(|id| is_kept(id)).count(), kept);
     }
 
     #[test]
