@@ -73,6 +73,8 @@ fn g7_a_write_whose_answer_is_cut_short_is_not_acknowledged() {
     let mut browser = server.client();
     // The first write includes the time to live, so no separate write of it can take the fault.
     browser.get_ok("/set?a=1");
+    // Nor can what the server asks at its start.
+    proxy.wait_until_idle();
     proxy.harm(Harm::Truncate(1));
     refused(&browser.get("/set?b=2"));
     eventually("a successful request", || browser.get("/get").status == 200);
