@@ -139,6 +139,9 @@ fn only_a_recent_logout_may_be_rolled_back() {
     assert_lost(&[logout(120), gone(130, "s"), got(200, "s", "1")], Some(1));
     assert_lost(&[logout(90), got(200, "s", "1")], None);
     assert_lost(&[logout(120), gone(200, "s"), got(210, "s", "1")], None);
+    // A later login from the session that exists again.
+    assert_lost(&[logout(120), got(200, "s", "1"), login(210)], Some(1));
+    assert_lost(&[logout(90), got(200, "s", "1"), login(210)], None);
 }
 
 #[test]

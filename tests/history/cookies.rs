@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{
     checker::Checker,
-    record::{Cookie, Event, Operation},
+    record::{Answer, Cookie, Event, Operation},
     renewals::Retired,
     rule::{Rule, micros},
     session_trace::{End, SessionTrace},
@@ -63,6 +63,8 @@ impl Checker<'_> {
             Cookie::Issued(_) if is_told => {
                 !end.is_of_grace && end.is_certain_before(event.decided())
             }
+            // The session had ended then, and existed again when it was renewed.
+            Cookie::Expired if matches!(event.answer, Answer::RolledBack(_)) => false,
             // A login begins a session, whatever has become of the one before.
             Cookie::Issued(_) | Cookie::Expired => !is_login(event) && self.is_known(end, event),
         }
