@@ -4,7 +4,6 @@ use std::{fmt, sync::Arc};
 
 use aes::Aes256Enc;
 use aes_gcm_siv::{AeadInOut, AesGcmSiv, KeyInit, Tag};
-
 use base64_simd::URL_SAFE_NO_PAD;
 use data_encoding::{BASE32_NOPAD, BASE64};
 use hmac::{Hmac, Mac};

@@ -2,8 +2,8 @@
 
 use crate::{SessionId, Snapshot, shards::Shards};
 
+/// The product of these is how many sessions are kept at most.
 const PLACES: usize = 512;
-/// How many sessions share a place at most.
 const SESSIONS: usize = 4;
 /// The longest session that is kept, in bytes as it is stored.
 const LONGEST: usize = 16 * 1024;
