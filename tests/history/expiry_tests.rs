@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     check_tests::{A0, NONE, born, broken, broken_with, got, got_one, set},
     history::{
-        record::{Event, Moment},
+        record::{Cookie, Event, Moment},
         rule::{Expiry, Rule},
     },
 };
@@ -28,6 +28,19 @@ fn a_session_that_expires_too_early_or_too_late_is_detected() {
     assert_eq!(at(15, &[A0]), NONE);
     assert_eq!(at(17, &[A0]), [Rule::ExpiryIsExact], "late");
     assert_eq!(at(17, &[]), NONE);
+}
+
+#[test]
+fn a_read_in_the_last_moments_of_a_session_may_be_too_late_to_extend_it() {
+    let expiry = Expiry { ttl: Duration::from_secs(10), ..Expiry::DEFAULT };
+    let after = |used: Event| broken_with(&[born(), used, read(12, &[])], &[], expiry);
+    let used_at = |moment| got(moment, moment + 1, "s", &[A0]);
+    assert_eq!(after(used_at(9_700_000)), [Rule::ExpiryIsExact], "in time");
+    assert_eq!(after(used_at(9_900_000)), NONE);
+    let rolled = Event { cookie: Cookie::Rolled, ..used_at(9_900_000) };
+    assert_eq!(after(rolled), [Rule::ExpiryIsExact], "the cookie says that it was extended");
+    let written = set(9_900_000, 9_900_001, "s", &[("a", "1")]);
+    assert_eq!(after(written), [Rule::ExpiryIsExact], "a write extends the session itself");
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Checks that sessions exist when they must, and only then.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use super::{
     checker::Checker,
@@ -49,7 +52,8 @@ impl Checker<'_> {
             // The event that issued the first id has made the session.
             let is_its = event.claim.as_ref().is_some_and(|claim| trace.ids.contains(claim));
             let is_present = trace.evidence(event, is_anchored) == Evidence::Present;
-            uses.add(at, event, !is_its || is_present);
+            let is_in_time = is_stored(event) || uses.is_before_last_moments(event, self.expiry);
+            uses.add(at, event, !is_its || (is_present && is_in_time));
             before
         });
         before.collect()
@@ -126,11 +130,21 @@ fn ends_of(at: usize, event: &Event, claim: &Id, trace: &SessionTrace, graces: &
     end.into_iter().collect()
 }
 
+/// Returns whether the answer proves that the store was told of the use.
+fn is_stored(event: &Event) -> bool {
+    !matches!(event.operation, Operation::Get | Operation::GetItem(_))
+        || event.cookie != Cookie::Unchanged
+}
+
 /// Returns whether a session is as old as its time to live, so that it may have expired because a
 /// use did not count.
 fn has_lived(born: &Event, event: &Event, expiry: Expiry) -> bool {
     event.answered >= born.sent + micros(expiry.ttl.saturating_sub(expiry.tolerance))
 }
+
+/// The time within which a read is followed by the write of the time to live, however busy the
+/// machine.
+const LAST_MOMENTS: Duration = Duration::from_millis(200);
 
 /// The uses of a session up to one of its events, in the order of answers.
 #[derive(Clone, Copy, Debug, Default)]
@@ -144,12 +158,19 @@ pub(super) struct Uses {
 }
 
 impl Uses {
-    fn add(&mut self, at: usize, event: &Event, was_present: bool) {
-        if was_present && event.sent >= self.certain {
+    fn add(&mut self, at: usize, event: &Event, is_certain: bool) {
+        if is_certain && event.sent >= self.certain {
             (self.certain, self.last) = (event.sent, Some(at));
         }
         self.possible = self.possible.max(event.answered);
         self.is_uncertain |= event.is_uncertain();
+    }
+
+    /// Returns whether the session lives for long enough after a read to be extended.
+    ///
+    /// The time to live is written after the read, and the session may expire in between.
+    fn is_before_last_moments(&self, read: &Event, expiry: Expiry) -> bool {
+        read.answered + micros(LAST_MOMENTS) < self.certain + micros(expiry.ttl)
     }
 
     /// Returns whether the session may have expired by the end of this request.
