@@ -35,6 +35,10 @@ async fn start(file: &str, environment: HashMap<String, String>) -> Result<(), P
     let settings = Settings::from_text("demo.toml", file, Some(environment))?;
     let complain = |error| settings.problem(&["redis.url"], error);
     storage::redis(&settings)?;
+    // A file could be one without an end, such as a device.
+    if settings.session.encryption_keys_file.is_none() {
+        settings.keys()?;
+    }
     let manager = Manager::builder(MemoryStorage::new())
         .ttl(settings.session.max_age)
         .touch_interval(settings.session.touch_interval)

@@ -79,7 +79,7 @@ pub(crate) struct Session {
     #[serde(deserialize_with = "encryption_keys")]
     encryption_keys: Option<Vec<Secret>>,
     #[serde(deserialize_with = "file_name")]
-    encryption_keys_file: Option<PathBuf>,
+    pub(crate) encryption_keys_file: Option<PathBuf>,
     pub(crate) require_encryption: bool,
     /// The most sessions of a user; 0 for any number.
     #[serde(deserialize_with = "number::<_, _, 0, { u32::MAX }>")]
