@@ -129,6 +129,8 @@ mod manager;
 mod memory;
 #[cfg(feature = "metrics")]
 mod meters;
+#[cfg(any(feature = "redis", feature = "encryption"))]
+mod recent;
 #[cfg(feature = "redis")]
 mod redis;
 mod session;
@@ -157,8 +159,8 @@ pub use redis::{NearCacheStats, Redis, RedisBuilder, RedisHashTableStorage, Redi
 pub use session::{Closed, Keys, Outcome, Session};
 pub use snapshot::{Snapshot, Unreadable};
 pub use storage::{
-    Granularity, IntoStorage, ItemSwap, MAX_TTL, NewEntry, Page, RenameOptions, Scan, SetOptions,
-    Storage, SwapOptions, TtlRange, UserEntry, UserIndex, WriteMode, Written,
+    Condition, Granularity, IntoStorage, ItemSwap, MAX_TTL, NewEntry, Page, RenameOptions, Scan,
+    SetOptions, Storage, SwapOptions, TtlRange, UserEntry, UserIndex, WriteMode, Written,
 };
 
 /// Compiles the README's code as a doc test.

@@ -19,7 +19,7 @@ use serde_json::value::RawValue;
 #[cfg(any(feature = "memory", feature = "file", feature = "redis"))]
 pub(crate) use self::options::OwnedSetOptions;
 pub use self::options::{
-    Granularity, ItemSwap, RenameOptions, SetOptions, SwapOptions, WriteMode, Written,
+    Condition, Granularity, ItemSwap, RenameOptions, SetOptions, SwapOptions, WriteMode, Written,
 };
 #[cfg(feature = "metrics")]
 pub(crate) use self::shared::with_async_methods;

@@ -1,5 +1,7 @@
 //! What a store is shown of a session: hashed ids and encrypted items, in any storage.
 //!
+//! - `current`: what a session has to be so that encrypted items may be added to it.
+//! - `decrypter`: decrypts what a storage returns.
 //! - `hashed_ids`: the storage is given the hash of each id.
 //! - `sealed`: a storage whose items are encrypted. It knows no cryptography.
 //! - `hashed_users`, `sealed_login`: the index of users through these layers, and whose session it
@@ -7,9 +9,12 @@
 //! - `key_ring`: the keys; encrypts an item.
 //! - `opener`: decrypts the items of a session.
 //! - `place`: what an encrypted item is bound to.
-//! - `recent`: sessions that were decrypted lately.
 //! - `scratch`: bytes that are needed for a moment.
 
+#[cfg(feature = "encryption")]
+mod current;
+#[cfg(feature = "encryption")]
+mod decrypter;
 mod hashed_ids;
 mod hashed_users;
 #[cfg(feature = "encryption")]
@@ -18,8 +23,6 @@ mod key_ring;
 mod opener;
 #[cfg(feature = "encryption")]
 mod place;
-#[cfg(feature = "encryption")]
-mod recent;
 #[cfg(feature = "encryption")]
 mod scratch;
 #[cfg(feature = "encryption")]

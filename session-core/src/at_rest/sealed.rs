@@ -1,21 +1,14 @@
 //! A storage whose items are encrypted.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 
-use super::{
-    key_ring::KeyRing,
-    opener::{Opened, decrypted_length},
-    place::Place,
-    recent::Recent,
-    sealed_login::Login,
-};
+use super::{current::IsCurrent, decrypter::Decrypter, key_ring::KeyRing, place::Place};
 use crate::{
-    Changes, Granularity, ItemSwap, Result, Scan, SessionId, SetOptions, Snapshot, Storage,
-    SwapOptions, TtlRange, UserIndex, WriteMode, Written,
-    snapshot::{Origin, Writer},
+    Changes, Condition, Granularity, ItemSwap, Result, Scan, SessionId, SetOptions, Snapshot,
+    Storage, SwapOptions, TtlRange, UserIndex, WriteMode, Written, recent::Recent,
     storage::provided,
 };
 
@@ -75,117 +68,49 @@ use crate::{
 #[derive(Debug)]
 pub struct Sealed<S> {
     storage: S,
-    keys: KeyRing,
-    accepts_plain: bool,
-    recent: Recent,
+    decrypter: Arc<Decrypter>,
 }
 
 impl<S: Storage> Sealed<S> {
     /// Encrypts the items of this storage.
     pub fn new(storage: S, keys: KeyRing) -> Self {
-        Self { storage, keys, accepts_plain: true, recent: Recent::default() }
+        let granularity = storage.granularity();
+        Self::with(storage, keys, granularity, true)
     }
 
     /// Counts what is not encrypted as no session, or no item.
     #[must_use]
     pub fn require_encryption(self) -> Self {
-        Self { accepts_plain: false, ..self }
+        let (keys, granularity) = (self.decrypter.keys.clone(), self.decrypter.granularity);
+        Self::with(self.storage, keys, granularity, false)
+    }
+
+    fn with(storage: S, keys: KeyRing, granularity: Granularity, accepts_plain: bool) -> Self {
+        let recent = Recent::default();
+        let decrypter = Arc::new(Decrypter { keys, accepts_plain, granularity, recent });
+        Self { storage, decrypter }
     }
 
     pub(super) fn inner(&self) -> &S {
         &self.storage
     }
 
-    pub(super) fn keys(&self) -> &KeyRing {
-        &self.keys
+    pub(super) fn decrypter(&self) -> &Decrypter {
+        &self.decrypter
     }
 
-    pub(super) fn accepts_plain(&self) -> bool {
-        self.accepts_plain
+    fn keys(&self) -> &KeyRing {
+        &self.decrypter.keys
     }
 
     fn is_whole(&self) -> bool {
-        self.storage.granularity() == Granularity::Whole
+        self.decrypter.is_whole()
     }
 
     /// Encrypts what changes set.
     fn seal(&self, id: &SessionId, changes: &Changes) -> Changes {
-        let sealed = changes.map_items(|key, item| self.keys.seal(&Place::new(id, key), item));
-        sealed.map_login(|login| self.keys.seal_login(id, &login))
-    }
-
-    /// Decrypts one item. `None` if it counts as none.
-    fn open_item(&self, id: &SessionId, key: &str, text: Box<RawValue>) -> Option<Box<RawValue>> {
-        match self.keys.opener(id).open(key, text.get()) {
-            Opened::Item(item, _) => Some(item.to_owned()),
-            Opened::Plain if self.accepts_plain => Some(text),
-            Opened::Plain | Opened::Unreadable => {
-                log::warn!(
-                    "session {id:?} has an item that cannot be decrypted and counts as none"
-                );
-                None
-            }
-        }
-    }
-
-    /// Decrypts a whole session, unless it was decrypted before and has not changed since.
-    fn open_whole(&self, id: &SessionId, stored: Option<Snapshot>) -> Option<Snapshot> {
-        let Some(stored) = stored else {
-            self.recent.remove(id);
-            return None;
-        };
-        let kept = self.recent.get(id, &stored);
-        kept.or_else(|| self.open(id, stored).inspect(|session| self.recent.put(id, session)))
-    }
-
-    /// Decrypts a session, or of one from a storage of items what is there of it. `None` if it
-    /// counts as none.
-    fn open(&self, id: &SessionId, stored: Snapshot) -> Option<Snapshot> {
-        let mut opener = self.keys.opener(id);
-        let login = self.open_login(&mut opener, stored.meta());
-        let meta = login.meta(stored.meta());
-        let shorter = stored.iter().map(|(_, text)| text.len() - decrypted_length(text));
-        let length = stored.stored().len() - shorter.sum::<usize>();
-        let mut session = Writer::new(length, stored.len(), meta.as_deref());
-        let (mut sealed, mut plain, mut is_current) = (0, 0, true);
-        for (key, text) in stored.iter() {
-            match opener.open(key, text) {
-                Opened::Item(item, is_of_first_key) => {
-                    sealed += 1;
-                    is_current &= is_of_first_key;
-                    session.item(key, item.get());
-                }
-                Opened::Plain if self.accepts_plain => {
-                    plain += 1;
-                    session.item(key, text);
-                }
-                Opened::Plain | Opened::Unreadable => {}
-            }
-        }
-        let mut is_readable = session.len() == stored.len();
-        match &login {
-            Login::None => {}
-            Login::Sealed { is_of_first_key, .. } => {
-                sealed += 1;
-                is_current &= is_of_first_key;
-            }
-            Login::Plain => plain += 1,
-            Login::Unreadable => (is_readable, is_current) = (false, false),
-        }
-        // This library writes no session that is encrypted in part, except item by item.
-        let is_one = sealed == 0 || plain == 0;
-        if self.is_whole() && !(is_readable && is_one) {
-            log::warn!("session {id:?} cannot be decrypted and counts as none");
-            return None;
-        }
-        if !is_readable {
-            log::warn!("session {id:?} has items that cannot be decrypted and count as none");
-            // Nothing is left of it that is known to be its own.
-            if session.len() == 0 {
-                return None;
-            }
-        }
-        session.finish_decrypted(Origin { stored, is_current: is_current && plain == 0 })
+        let sealed = changes.map_items(|key, item| self.keys().seal(&Place::new(id, key), item));
+        sealed.map_login(|login| self.keys().seal_login(id, &login))
     }
 
     /// Returns the session as it is now, if it still has the items that were seen.
@@ -231,24 +156,39 @@ impl<S: Storage> Sealed<S> {
         changes: &Changes,
         options: SetOptions<'_>,
     ) -> Result<Written> {
-        let mut seen = options.seen.filter(|seen| seen.origin().is_some()).cloned();
-        loop {
-            let session = match seen.take() {
-                Some(session) => session,
-                None => match self.get_session(id).await? {
-                    Some(session) => session,
-                    None => return Ok(Written::Refused),
-                },
-            };
-            if session.is_current() {
-                let options = SetOptions { seen: session.origin(), ..options };
-                return self.storage.set_session(id, &self.seal(id, changes), options).await;
+        let seen = options.seen.filter(|seen| seen.origin().is_some());
+        if seen.is_none_or(Snapshot::is_current) {
+            let is_current =
+                Arc::new(IsCurrent::new(self.decrypter.clone(), id, seen, options.condition));
+            let condition: Arc<dyn Condition> = is_current.clone();
+            let seen = seen.and_then(Snapshot::origin);
+            let options = SetOptions { seen, condition: Some(&condition), ..options };
+            let written = self.storage.set_session(id, &self.seal(id, changes), options).await?;
+            if written.is_saved() || !is_current.has_found_outdated() {
+                return Ok(written);
             }
+        }
+        Box::pin(self.update_outdated(id, changes, SetOptions { seen, ..options })).await
+    }
+
+    /// Updates a session that is not encrypted, or not with the first key, and encrypts it anew.
+    async fn update_outdated(
+        &self,
+        id: &SessionId,
+        changes: &Changes,
+        options: SetOptions<'_>,
+    ) -> Result<Written> {
+        let mut session = options.seen.cloned();
+        loop {
+            if session.is_none() {
+                session = self.get_session(id).await?;
+            }
+            let Some(now) = session.take() else { return Ok(Written::Refused) };
             // Refused for another reason than that somebody else was faster.
-            if options.apply(changes, Some(&session)).is_none() {
+            if options.apply(changes, Some(&now)).is_none() {
                 return Ok(Written::Refused);
             }
-            let written = self.replace(id, changes, &session, options).await?;
+            let written = self.replace(id, changes, &now, options).await?;
             if written.is_saved() {
                 return Ok(written);
             }
@@ -259,7 +199,7 @@ impl<S: Storage> Sealed<S> {
 #[async_trait]
 impl<S: Storage> Storage for Sealed<S> {
     async fn get_session(&self, id: &SessionId) -> Result<Option<Snapshot>> {
-        Ok(self.open_whole(id, self.storage.get_session(id).await?))
+        Ok(self.decrypter.whole(id, self.storage.get_session(id).await?))
     }
 
     async fn set_session(
@@ -283,10 +223,12 @@ impl<S: Storage> Storage for Sealed<S> {
             }
         };
         if options.mode == WriteMode::Retire {
-            self.recent.remove(id);
+            self.decrypter.recent.remove(id);
         }
         Ok(match written? {
-            Written::SavedOfUser(session) => Written::SavedOfUser(self.open_metadata(id, &session)),
+            Written::SavedOfUser(session) => {
+                Written::SavedOfUser(self.decrypter.metadata(id, &session))
+            }
             written => written,
         })
     }
@@ -301,7 +243,7 @@ impl<S: Storage> Storage for Sealed<S> {
         ttl: TtlRange,
     ) -> Result<Option<Snapshot>> {
         let session = self.storage.update_ttl_with_metadata(id, ttl).await?;
-        Ok(session.map(|session| self.open_metadata(id, &session)))
+        Ok(session.map(|session| self.decrypter.metadata(id, &session)))
     }
 
     async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
@@ -309,11 +251,11 @@ impl<S: Storage> Storage for Sealed<S> {
             Some(seen) => self.now_if_seen(id, seen).await?,
             None if self.is_whole() => self.get_session(id).await?,
             None => {
-                self.recent.remove(id);
+                self.decrypter.recent.remove(id);
                 return self.storage.remove_all(id, None).await;
             }
         };
-        self.recent.remove(id);
+        self.decrypter.recent.remove(id);
         let Some(now) = now else { return Ok(false) };
         self.storage.remove_all(id, if_seen.and(now.origin())).await
     }
@@ -323,7 +265,7 @@ impl<S: Storage> Storage for Sealed<S> {
     }
 
     fn cached(&self, id: &SessionId) -> Option<Snapshot> {
-        self.open_whole(id, Some(self.storage.cached(id)?))
+        self.decrypter.whole(id, Some(self.storage.cached(id)?))
     }
 
     fn name(&self) -> &'static str {
@@ -347,7 +289,7 @@ impl<S: Storage> Storage for Sealed<S> {
             return provided::get(self, id, key).await;
         }
         let item = self.storage.get(id, key).await?;
-        Ok(item.and_then(|item| self.open_item(id, key, item)))
+        Ok(item.and_then(|item| self.decrypter.item(id, key, item)))
     }
 
     async fn contains(&self, id: &SessionId, key: &str) -> Result<bool> {
@@ -362,8 +304,8 @@ impl<S: Storage> Storage for Sealed<S> {
             return provided::get_with_metadata(self, id, key).await;
         }
         let Some(stored) = self.storage.get_with_metadata(id, key).await? else { return Ok(None) };
-        let meta = stored.meta().is_some().then(|| self.open_metadata(id, &stored));
-        Ok(self.open(id, stored).or(meta))
+        let meta = stored.meta().is_some().then(|| self.decrypter.metadata(id, &stored));
+        Ok(self.decrypter.session(id, stored).or(meta))
     }
 
     async fn get_size(&self, id: &SessionId) -> Result<usize> {
@@ -385,7 +327,7 @@ impl<S: Storage> Storage for Sealed<S> {
             return provided::swap_item(self, id, key, [seen, new], options).await;
         }
         let place = Place::new(id, key);
-        let seal = |item: &RawValue| self.keys.seal(&place, item);
+        let seal = |item: &RawValue| self.keys().seal(&place, item);
         let (mut stored, new) = (seen.map(seal), new.map(seal));
         let options = SwapOptions { session: None, ..options };
         loop {
@@ -396,7 +338,7 @@ impl<S: Storage> Storage for Sealed<S> {
             };
             let item = match &now {
                 // What cannot be read is left as it is.
-                Some(text) => match self.open_item(id, key, text.clone()) {
+                Some(text) => match self.decrypter.item(id, key, text.clone()) {
                     Some(item) => Some(item),
                     None => return Ok(ItemSwap::Missing),
                 },

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use async_trait::async_trait;
 
 use super::{
+    decrypter::Decrypter,
     key_ring::KeyRing,
     opener::{Opened, Opener},
     place::Place,
@@ -51,9 +52,9 @@ impl KeyRing {
     }
 }
 
-impl<S: Storage> Sealed<S> {
+impl Decrypter {
     /// Decrypts whose session it is.
-    pub(super) fn open_login(&self, opener: &mut Opener<'_>, stored: Option<&str>) -> Login {
+    pub(super) fn login(&self, opener: &mut Opener<'_>, stored: Option<&str>) -> Login {
         let Some(stored) = stored.filter(|stored| stored.contains(LOGIN_PART)) else {
             return Login::None;
         };
@@ -63,7 +64,7 @@ impl<S: Storage> Sealed<S> {
                 found = Login::Sealed { meta: String::new(), is_of_first_key };
                 Some(Json(text.to_owned()))
             }
-            Opened::Plain if self.accepts_plain() => {
+            Opened::Plain if self.accepts_plain => {
                 found = Login::Plain;
                 Some(login)
             }
@@ -80,9 +81,15 @@ impl<S: Storage> Sealed<S> {
 
     /// Decrypts the metadata of a session: a session without items. What cannot be read is left
     /// out.
-    pub(super) fn open_metadata(&self, id: &SessionId, stored: &Snapshot) -> Snapshot {
-        let login = self.open_login(&mut self.keys().opener(id), stored.meta());
+    pub(super) fn metadata(&self, id: &SessionId, stored: &Snapshot) -> Snapshot {
+        let login = self.login(&mut self.keys.opener(id), stored.meta());
         Snapshot::of_meta(login.meta(stored.meta()).as_deref())
+    }
+}
+
+impl<S: Storage> Sealed<S> {
+    fn hidden(&self, user: &str) -> Vec<String> {
+        self.decrypter().keys.hide(user)
     }
 
     fn index(&self) -> &dyn UserIndex {
@@ -96,7 +103,7 @@ impl<S: Storage> Sealed<S> {
 #[async_trait]
 impl<S: Storage> UserIndex for Sealed<S> {
     async fn add(&self, user: &str, id: &SessionId, entry: NewEntry<'_>) -> Result<bool> {
-        let names = self.keys().hide(user);
+        let names = self.hidden(user);
         let (first, older) = names.split_first().expect("a ring has a key");
         let (mut is_ended, mut others) = (false, 0);
         for name in older {
@@ -123,7 +130,7 @@ impl<S: Storage> UserIndex for Sealed<S> {
 
     async fn list(&self, user: &str) -> Result<Vec<UserEntry>> {
         let mut entries: Vec<UserEntry> = Vec::new();
-        for name in self.keys().hide(user) {
+        for name in self.hidden(user) {
             for entry in self.index().list(&name).await? {
                 match entries.iter_mut().find(|known| known.id == entry.id) {
                     Some(known) => known.is_ended |= entry.is_ended,
@@ -135,14 +142,14 @@ impl<S: Storage> UserIndex for Sealed<S> {
     }
 
     async fn end(&self, user: &str, ids: &[SessionId]) -> Result<()> {
-        for name in self.keys().hide(user) {
+        for name in self.hidden(user) {
             self.index().end(&name, ids).await?;
         }
         Ok(())
     }
 
     async fn remove(&self, user: &str, ids: &[SessionId]) -> Result<()> {
-        for name in self.keys().hide(user) {
+        for name in self.hidden(user) {
             self.index().remove(&name, ids).await?;
         }
         Ok(())

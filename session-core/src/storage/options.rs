@@ -1,6 +1,6 @@
 //! How a storage is asked to write, and what it answers.
 
-use std::time::Duration;
+use std::{fmt, sync::Arc, time::Duration};
 
 use serde_json::value::RawValue;
 
@@ -19,6 +19,17 @@ pub struct SetOptions<'a> {
     pub seen: Option<&'a Snapshot>,
     /// What leads from a marker to the new id, for [`WriteMode::Retire`].
     pub salt: Option<&'a str>,
+    /// What the session has to be that is changed, for [`WriteMode::Update`].
+    pub condition: Option<&'a Arc<dyn Condition>>,
+}
+
+/// What a layer around a storage expects of a session that it lets the storage change.
+///
+/// It spares the layer a read before the write.
+pub trait Condition: fmt::Debug + Send + Sync {
+    /// Returns whether changes may be applied to the session that is stored. The write is refused
+    /// if not.
+    fn is_met_by(&self, stored: &Snapshot) -> bool;
 }
 
 /// The condition of a write.
@@ -52,7 +63,7 @@ impl<'a> SetOptions<'a> {
     /// ```
     #[must_use]
     pub const fn create(ttl: Duration) -> Self {
-        Self { mode: WriteMode::Create, lifetime: Lifetime::idle(ttl), seen: None, salt: None }
+        Self::new(WriteMode::Create, Lifetime::idle(ttl), None)
     }
 
     /// Changes an existing session: refused if there is none.
@@ -67,7 +78,7 @@ impl<'a> SetOptions<'a> {
     /// ```
     #[must_use]
     pub const fn update(ttl: Duration) -> Self {
-        Self { mode: WriteMode::Update, lifetime: Lifetime::idle(ttl), seen: None, salt: None }
+        Self::new(WriteMode::Update, Lifetime::idle(ttl), None)
     }
 
     /// Changes a session that is still as it was seen: refused if it has changed or is gone.
@@ -87,12 +98,7 @@ impl<'a> SetOptions<'a> {
     /// ```
     #[must_use]
     pub const fn update_seen(seen: &'a Snapshot, ttl: Duration) -> Self {
-        Self {
-            mode: WriteMode::UpdateSeen,
-            lifetime: Lifetime::idle(ttl),
-            seen: Some(seen),
-            salt: None,
-        }
+        Self::new(WriteMode::UpdateSeen, Lifetime::idle(ttl), Some(seen))
     }
 
     /// Replaces a session by the marker of a renewal, for `grace`: refused if it is no longer as it
@@ -111,8 +117,11 @@ impl<'a> SetOptions<'a> {
     /// ```
     #[must_use]
     pub const fn retire(seen: &'a Snapshot, grace: Duration) -> Self {
-        let lifetime = Lifetime::exactly(grace);
-        Self { mode: WriteMode::Retire, lifetime, seen: Some(seen), salt: None }
+        Self::new(WriteMode::Retire, Lifetime::exactly(grace), Some(seen))
+    }
+
+    const fn new(mode: WriteMode, lifetime: Lifetime, seen: Option<&'a Snapshot>) -> Self {
+        Self { mode, lifetime, seen, salt: None, condition: None }
     }
 
     /// Passes on the session as the caller last saw it, if it did.
@@ -182,7 +191,11 @@ impl<'a> SetOptions<'a> {
         let new = match self.mode {
             WriteMode::Create if stored.is_some() || !changes.creates() => None,
             WriteMode::Create => changes.apply(None),
-            WriteMode::Update => changes.apply(Some(session?)),
+            WriteMode::Update => {
+                let session = session
+                    .filter(|now| self.condition.is_none_or(|condition| condition.is_met_by(now)));
+                changes.apply(Some(session?))
+            }
             WriteMode::UpdateSeen => {
                 let session =
                     session.filter(|now| self.seen.is_some_and(|seen| seen.is_same_session(now)));
@@ -205,21 +218,24 @@ pub(crate) struct OwnedSetOptions {
     lifetime: Lifetime,
     seen: Option<Snapshot>,
     salt: Option<String>,
+    condition: Option<Arc<dyn Condition>>,
 }
 
 #[cfg(any(feature = "memory", feature = "file", feature = "redis"))]
 impl OwnedSetOptions {
     pub(crate) fn borrowed(&self) -> SetOptions<'_> {
         let Self { mode, lifetime, .. } = *self;
-        SetOptions { mode, lifetime, seen: self.seen.as_ref(), salt: self.salt.as_deref() }
+        let (seen, salt) = (self.seen.as_ref(), self.salt.as_deref());
+        SetOptions { mode, lifetime, seen, salt, condition: self.condition.as_ref() }
     }
 }
 
 #[cfg(any(feature = "memory", feature = "file", feature = "redis"))]
 impl From<SetOptions<'_>> for OwnedSetOptions {
     fn from(options: SetOptions<'_>) -> Self {
-        let SetOptions { mode, lifetime, seen, salt } = options;
-        Self { mode, lifetime, seen: seen.cloned(), salt: salt.map(ToOwned::to_owned) }
+        let SetOptions { mode, lifetime, seen, salt, condition } = options;
+        let (seen, salt) = (seen.cloned(), salt.map(ToOwned::to_owned));
+        Self { mode, lifetime, seen, salt, condition: condition.cloned() }
     }
 }
 

@@ -5,7 +5,7 @@
 //! writes one after the other. A task of its own writes for groups, so that a writer that is
 //! dropped takes no other writer with it.
 
-use std::{collections::HashMap, future::Future, mem, time::Duration};
+use std::{collections::HashMap, future::Future, mem, sync::Arc, time::Duration};
 
 use tokio::{
     runtime::Handle,
@@ -15,7 +15,8 @@ use tokio::{
 };
 
 use crate::{
-    Changes, Error, Lifetime, Result, SessionId, SetOptions, Snapshot, Written, shards::Shards,
+    Changes, Condition, Error, Lifetime, Result, SessionId, SetOptions, Snapshot, Written,
+    shards::Shards,
 };
 
 /// A group takes no more than this many bytes of changes, so that small writes are not held up by
@@ -55,6 +56,7 @@ struct Waiting {
     lifetime: Lifetime,
     #[cfg(feature = "redis")]
     seen: Option<Snapshot>,
+    condition: Option<Arc<dyn Condition>>,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -124,6 +126,7 @@ impl WriteGroups {
             lifetime,
             #[cfg(feature = "redis")]
             seen: options.seen.cloned(),
+            condition: options.condition.cloned(),
             answer,
         });
         Some(answered)
@@ -215,15 +218,20 @@ impl Group {
         let mut current = stored.cloned();
         let mut applied = Applied { new: None, answers: Vec::with_capacity(self.0.len()) };
         for alike in self.0.chunk_by(Waiting::is_like) {
-            let mut awaited = alike.iter().filter(|write| write.is_awaited()).peekable();
-            let new = awaited.peek().copied().and_then(|first| {
-                let mut changes = Changes::new();
-                awaited.for_each(|write| changes.extend(write.changes.clone()));
-                let update = SetOptions::update(first.lifetime.ttl).lifetime(first.lifetime);
-                update.apply(&changes, current.as_ref())
-            });
+            let accept = |write: &Waiting| write.accepts(current.as_ref());
+            let accepted: Vec<bool> = alike.iter().map(accept).collect();
+            let mut changes = None::<Changes>;
+            for (write, _) in alike.iter().zip(&accepted).filter(|(_, accepts)| **accepts) {
+                if write.is_awaited() {
+                    changes.get_or_insert_default().extend(write.changes.clone());
+                }
+            }
+            let lifetime = alike[0].lifetime;
+            let update = SetOptions::update(lifetime.ttl).lifetime(lifetime);
+            let new = changes.and_then(|changes| update.apply(&changes, current.as_ref()));
             let answer = new.as_ref().map_or(Written::Refused, |(new, _)| Written::saved(new));
-            applied.answers.extend(alike.iter().map(|_| answer.clone()));
+            let answer = |accepts| if accepts { answer.clone() } else { Written::Refused };
+            applied.answers.extend(accepted.into_iter().map(answer));
             if let Some((new, ttl)) = new {
                 current = Some(new.clone());
                 applied.new = Some((new, ttl));
@@ -248,6 +256,13 @@ impl Group {
 impl Waiting {
     fn is_awaited(&self) -> bool {
         !self.answer.is_closed()
+    }
+
+    /// Returns whether changes may be applied to this session, as far as the writer knows.
+    fn accepts(&self, stored: Option<&Snapshot>) -> bool {
+        let session = stored.filter(|stored| !stored.is_marker());
+        let (Some(condition), Some(session)) = (&self.condition, session) else { return true };
+        condition.is_met_by(session)
     }
 
     /// Returns whether two writes have the same answer, so that they can be applied as one.

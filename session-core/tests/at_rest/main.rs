@@ -5,6 +5,7 @@ mod keys;
 mod places;
 mod plain_stores;
 mod recent;
+mod writes;
 
 use std::{sync::Arc, time::Duration};
 

@@ -201,6 +201,8 @@ async fn g1_changes_between_a_read_and_a_write_are_not_lost() {
     assert_eq!(interrupt(&proxy, update, other).await.unwrap(), Written::Saved);
     assert_eq!(json(&*key_value, &a).await, r#"{"b":2,"c":3,"d":4}"#);
     let delete = || drop(server.cli(&["DEL", "session:a"]));
+    // One that has written nothing, and so has to read.
+    let [key_value, _] = kinds().map(|open| open(&proxy.url()));
     let update = key_value.set_session(&a, &change, UPDATE);
     assert_eq!(interrupt(&proxy, update, delete).await.unwrap(), Written::Refused);
 

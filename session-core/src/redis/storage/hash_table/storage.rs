@@ -123,7 +123,7 @@ impl Storage for RedisHashTableStorage {
         changes: &Changes,
         options: SetOptions<'_>,
     ) -> Result<Written> {
-        let SetOptions { mode, lifetime, seen, salt } = options;
+        let SetOptions { mode, lifetime, seen, salt, .. } = options;
         match mode {
             WriteMode::Create if !changes.creates() => return Ok(Written::Refused),
             WriteMode::Create | WriteMode::Update => {}

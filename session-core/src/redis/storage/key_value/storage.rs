@@ -17,6 +17,7 @@ use super::{
 use crate::{
     Changes, Page, RenameOptions, Result, Scan, SessionId, SetOptions, Snapshot, Storage, TtlRange,
     UserIndex, WriteMode, Written,
+    recent::Recent,
     storage::{
         OwnedSetOptions, provided,
         write_groups::{self, Group, GroupedWrites, WriteGroups},
@@ -32,10 +33,16 @@ use crate::{
 /// Stored texts are checked when they are read. A string that is not a JSON object, or a key of
 /// another type, counts as no session and is left alone; so is `{}`, except that a new session may
 /// replace it.
+///
+/// The sessions that were written last (2,048 of at most 16 KiB) stay in memory, unless there is a
+/// near cache. The next write to one compares with that instead of reading the session first. A
+/// session that ends by this storage is forgotten at once; one that expires, when another one takes
+/// its place.
 #[derive(Clone)]
 pub struct RedisKeyValueStorage {
     redis: Redis,
     groups: Arc<WriteGroups>,
+    written: Arc<Recent>,
 }
 
 impl RedisKeyValueStorage {
@@ -51,7 +58,11 @@ impl RedisKeyValueStorage {
     /// ```
     #[must_use]
     pub fn new(redis: Redis) -> Self {
-        Self { redis, groups: Arc::default() }
+        Self { redis, groups: Arc::default(), written: Arc::default() }
+    }
+
+    fn string<'a>(&'a self, id: &'a SessionId) -> SessionString<'a> {
+        SessionString::new(&self.redis, &self.written, id)
     }
 
     fn has_large(&self, id: &SessionId) -> bool {
@@ -64,12 +75,12 @@ impl RedisKeyValueStorage {
         changes: &Changes,
         options: SetOptions<'_>,
     ) -> Result<Written> {
-        let (string, lifetime) = (SessionString::new(&self.redis, id), options.lifetime);
+        let string = self.string(id);
         match options.mode {
             // Boxed, so that the future of an update, which is far more frequent, stays small.
-            WriteMode::Create => Box::pin(update::create(&string, changes, lifetime)).await,
+            WriteMode::Create => Box::pin(update::create(&string, changes, options)).await,
             WriteMode::Update => {
-                let alone = update::update(&string, changes, options.seen, lifetime);
+                let alone = update::update(&string, changes, options);
                 write_groups::update(self, id, changes, options, alone).await
             }
             WriteMode::UpdateSeen | WriteMode::Retire => {
@@ -97,12 +108,11 @@ impl GroupedWrites for RedisKeyValueStorage {
         latest: Option<Snapshot>,
     ) -> Option<Snapshot> {
         if !self.has_large(id) && !is_large(group.size()) {
-            return update::write_group(&SessionString::new(&self.redis, id), group, latest).await;
+            return update::write_group(&self.string(id), group, latest).await;
         }
-        let (redis, id) = (self.redis.clone(), id.clone());
-        let write = async move {
-            Ok(update::write_group(&SessionString::new(&redis, &id), group, latest).await)
-        };
+        let (storage, id) = (self.clone(), id.clone());
+        let write =
+            async move { Ok(update::write_group(&storage.string(&id), group, latest).await) };
         // Its writers have been answered, or learn that they are not.
         self.redis.client().on_large_thread(write).await.unwrap_or_default()
     }
@@ -115,11 +125,11 @@ impl Storage for RedisKeyValueStorage {
         match look_up(self.redis.near_cache(), id) {
             Lookup::Hit(session) => Ok(Some(session)),
             lookup if self.has_large(id) => {
-                let (redis, id) = (self.redis.clone(), id.clone());
-                let read = async move { SessionString::new(&redis, &id).fetch(lookup).await };
+                let (storage, id) = (self.clone(), id.clone());
+                let read = async move { storage.string(&id).fetch(lookup).await };
                 self.redis.client().on_large_thread(read).await
             }
-            lookup => SessionString::new(&self.redis, id).fetch(lookup).await,
+            lookup => self.string(id).fetch(lookup).await,
         }
     }
 
@@ -152,10 +162,10 @@ impl Storage for RedisKeyValueStorage {
 
     async fn remove_all(&self, id: &SessionId, if_seen: Option<&Snapshot>) -> Result<bool> {
         if !self.has_large(id) {
-            return SessionString::new(&self.redis, id).remove(if_seen).await;
+            return self.string(id).remove(if_seen).await;
         }
-        let (redis, id, if_seen) = (self.redis.clone(), id.clone(), if_seen.cloned());
-        let remove = async move { SessionString::new(&redis, &id).remove(if_seen.as_ref()).await };
+        let (storage, id, if_seen) = (self.clone(), id.clone(), if_seen.cloned());
+        let remove = async move { storage.string(&id).remove(if_seen.as_ref()).await };
         self.redis.client().on_large_thread(remove).await
     }
 
@@ -187,6 +197,7 @@ impl Storage for RedisKeyValueStorage {
         }
         // Removes the old id from the near cache before the rename is acknowledged.
         let _placeholder = self.redis.near_cache().map(|cache| cache.begin_write(from));
+        self.written.remove(from);
         Form::String.rename(&self.redis.operation(from), self.redis.key(to), options).await
     }
 

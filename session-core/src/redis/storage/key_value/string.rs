@@ -15,13 +15,15 @@ use super::{
     },
     near_cache::{Lookup, NearCache},
 };
-use crate::{Result, SessionId, Snapshot};
+use crate::{Result, SessionId, Snapshot, recent::Recent};
 
 /// One operation on the string of one session.
 pub(super) struct SessionString<'a> {
     pub(super) operation: Operation<'a>,
     pub(super) id: &'a SessionId,
     near_cache: Option<&'a Arc<NearCache>>,
+    /// What this process has written last. `None` with a near cache, which knows better.
+    written: Option<&'a Recent>,
 }
 
 /// The result of a compare-and-set.
@@ -41,8 +43,15 @@ enum Removal {
 }
 
 impl<'a> SessionString<'a> {
-    pub(super) fn new(redis: &'a Redis, id: &'a SessionId) -> Self {
-        Self { operation: redis.operation(id), id, near_cache: redis.near_cache() }
+    pub(super) fn new(redis: &'a Redis, written: &'a Recent, id: &'a SessionId) -> Self {
+        let near_cache = redis.near_cache();
+        let written = near_cache.is_none().then_some(written);
+        Self { operation: redis.operation(id), id, near_cache, written }
+    }
+
+    /// Returns the session as this process has written it last. It may have changed since.
+    pub(super) fn last_written(&self) -> Option<Snapshot> {
+        self.written?.get(self.id)
     }
 
     /// Reads the session. No round trip if it is in the near cache, otherwise one.
@@ -101,11 +110,25 @@ impl<'a> SessionString<'a> {
             None => self.swap_by_script(old, new, ttl).await?,
         };
         match &swap {
-            Swap::Done => self.note_size(new),
-            Swap::Gone => self.note_size(None),
+            Swap::Done => {
+                self.note_size(new);
+                self.note_written(new);
+            }
+            Swap::Gone => {
+                self.note_size(None);
+                self.note_written(None);
+            }
             Swap::Changed(now) => self.note_size(Some(now)),
         }
         Ok(swap)
+    }
+
+    fn note_written(&self, session: Option<&Snapshot>) {
+        match (self.written, session) {
+            (Some(written), Some(session)) if !session.is_marker() => written.put(self.id, session),
+            (Some(written), _) => written.remove(self.id),
+            (None, _) => {}
+        }
     }
 
     fn note_size(&self, session: Option<&Snapshot>) {
@@ -192,6 +215,7 @@ impl<'a> SessionString<'a> {
         Ok(match self.operation.run(call, Effect::Once).await? {
             Value::Int(_) => {
                 self.note_size(None);
+                self.note_written(None);
                 Removal::Done
             }
             text => Removal::Unsure(self.parse(text)),

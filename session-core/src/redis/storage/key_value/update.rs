@@ -2,7 +2,7 @@
 
 use super::string::{SessionString, Swap};
 use crate::{
-    Changes, Lifetime, Result, SetOptions, Snapshot, Written,
+    Changes, Result, SetOptions, Snapshot, Written,
     storage::write_groups::{Applied, Group},
 };
 
@@ -10,10 +10,9 @@ use crate::{
 pub(super) async fn create(
     string: &SessionString<'_>,
     changes: &Changes,
-    lifetime: Lifetime,
+    options: SetOptions<'_>,
 ) -> Result<Written> {
-    let create = SetOptions::create(lifetime.ttl).lifetime(lifetime);
-    let Some((new, ttl)) = create.apply(changes, None) else { return Ok(Written::Refused) };
+    let Some((new, ttl)) = options.apply(changes, None) else { return Ok(Written::Refused) };
     string.operation.note_part(new.stored().len());
     loop {
         if string.create(&new, ttl).await? {
@@ -27,24 +26,37 @@ pub(super) async fn create(
     }
 }
 
-/// Applies changes to a session that exists. `seen` spares reading it first.
+/// Applies changes to a session that exists. Reading it first is spared by `seen`, or else by what
+/// this process has written last.
 ///
 /// Returns the session as stored, too.
 pub(super) async fn update(
     string: &SessionString<'_>,
     changes: &Changes,
-    seen: Option<&Snapshot>,
-    lifetime: Lifetime,
+    options: SetOptions<'_>,
 ) -> Result<(Written, Option<Snapshot>)> {
-    let mut base = seen.cloned();
+    let mut base = options.seen.cloned();
+    let mut may_be_outdated = base.is_none();
+    if may_be_outdated {
+        base = string.last_written();
+    }
     // Only writers of other processes interfere. Attempts are not limited: one of the writers
     // always succeeds, and the deadline ends the loop.
     loop {
-        let (swap, new) = attempt(string, changes, base, lifetime).await?;
-        match swap {
-            Swap::Done => return Ok((new.as_ref().map_or(Written::Saved, Written::saved), new)),
+        if base.is_none() {
+            (base, may_be_outdated) = (string.read().await?, false);
+        }
+        let applied = options.apply(changes, base.as_ref());
+        let (Some(old), Some((new, ttl))) = (base.take(), applied) else {
+            if may_be_outdated {
+                continue;
+            }
+            return Ok((Written::Refused, None));
+        };
+        match string.swap(old.stored().as_bytes(), Some(&new), ttl).await? {
+            Swap::Done => return Ok((Written::saved(&new), Some(new))),
             Swap::Gone => return Ok((Written::Refused, None)),
-            Swap::Changed(now) => base = Some(now),
+            Swap::Changed(now) => (base, may_be_outdated) = (Some(now), false),
         }
     }
 }
@@ -55,7 +67,7 @@ pub(super) async fn write_group(
     group: Group,
     latest: Option<Snapshot>,
 ) -> Option<Snapshot> {
-    let base = latest.or_else(|| group.seen());
+    let base = latest.or_else(|| group.seen()).or_else(|| string.last_written());
     match Box::pin(store_group(string, &group, base)).await {
         Ok((answers, stored)) => {
             group.answer(Ok(answers));
@@ -114,20 +126,4 @@ pub(super) async fn replace_seen(
         }
     }
     Ok(Written::Refused)
-}
-
-/// Applies changes to `base`, or to what is read, and stores the result if the session is still
-/// that. Returns the result too.
-async fn attempt(
-    string: &SessionString<'_>,
-    changes: &Changes,
-    base: Option<Snapshot>,
-    lifetime: Lifetime,
-) -> Result<(Swap, Option<Snapshot>)> {
-    let base = if base.is_some() { base } else { string.read().await? };
-    let update = SetOptions::update(lifetime.ttl).lifetime(lifetime);
-    let applied = update.apply(changes, base.as_ref());
-    let (Some(old), Some((new, ttl))) = (base, applied) else { return Ok((Swap::Gone, None)) };
-    let swap = string.swap(old.stored().as_bytes(), Some(&new), ttl).await?;
-    Ok((swap, Some(new)))
 }
