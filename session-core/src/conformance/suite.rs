@@ -30,6 +30,7 @@ const CHECKS: &[(&str, Check)] = checks! {
         update_sets_and_removes_items_and_keeps_the_rest,
         update_never_creates,
         update_applies_to_the_stored_session_whatever_was_seen,
+        update_of_a_whole_session_asks_for_the_condition,
         removing_the_last_item_leaves_a_session_without_items,
         removing_absent_keys_changes_nothing,
         every_method_reports_a_missing_session_as_missing,

@@ -1,7 +1,12 @@
 //! Creating and updating, one operation at a time.
 
+use std::sync::Arc;
+
 use super::subject::{CheckResult, HOUR, Subject, change, ensure, set};
-use crate::{Changes, RenameOptions, SessionId, SetOptions, TtlRange, Written};
+use crate::{
+    Changes, Condition, Granularity, RenameOptions, SessionId, SetOptions, Snapshot, TtlRange,
+    Written,
+};
 
 const UPDATE: SetOptions<'_> = SetOptions::update(HOUR);
 
@@ -98,6 +103,46 @@ pub(super) async fn update_applies_to_the_stored_session_whatever_was_seen(
         "removing all items of an outdated snapshot returned {written:?}"
     );
     subject.ensure_items(&id, r#"{"b":2,"c":3}"#).await
+}
+
+/// Met by a session whose item `a` is this number.
+#[derive(Debug)]
+struct IsNumber(u32);
+
+impl Condition for IsNumber {
+    fn is_met_by(&self, stored: &Snapshot) -> bool {
+        stored.item("a").is_some_and(|item| item == self.0.to_string())
+    }
+}
+
+pub(super) async fn update_of_a_whole_session_asks_for_the_condition(
+    subject: Subject,
+) -> CheckResult {
+    if subject.granularity() == Granularity::Item {
+        return Ok(());
+    }
+    let id = subject.create(r#"{"a":1}"#).await?;
+    let outdated = subject.session(&id).await?;
+    subject.update(&id, &change(r#"{"a":2}"#, &[])).await?;
+    let [one, two]: [Arc<dyn Condition>; 2] = [1, 2].map(|number| Arc::new(IsNumber(number)) as _);
+    for seen in [None, Some(&outdated)] {
+        let update = SetOptions::update(HOUR).seen(seen);
+        let changes = change(r#"{"b":1}"#, &[]);
+        let written = subject.set_session(&id, &changes, update.condition(&one)).await?;
+        ensure!(
+            written == Written::Refused,
+            "updating a session that does not meet the condition returned {written:?}"
+        );
+        subject.ensure_items(&id, r#"{"a":2}"#).await?;
+        let written = subject.set_session(&id, &changes, update.condition(&two)).await?;
+        ensure!(
+            written == Written::Saved,
+            "updating a session that meets the condition returned {written:?}"
+        );
+        subject.ensure_items(&id, r#"{"a":2,"b":1}"#).await?;
+        subject.update(&id, &change("{}", &["b"])).await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn removing_the_last_item_leaves_a_session_without_items(

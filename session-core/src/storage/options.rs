@@ -19,16 +19,17 @@ pub struct SetOptions<'a> {
     pub seen: Option<&'a Snapshot>,
     /// What leads from a marker to the new id, for [`WriteMode::Retire`].
     pub salt: Option<&'a str>,
-    /// What the session has to be that is changed, for [`WriteMode::Update`].
+    /// What the session has to be, for [`WriteMode::Update`]. A storage of items does not ask.
     pub condition: Option<&'a Arc<dyn Condition>>,
 }
 
-/// What a layer around a storage expects of a session that it lets the storage change.
+/// What a layer around a storage expects of a session that the storage changes.
 ///
-/// It spares the layer a read before the write.
+/// It is asked in the atomic step of the write, by [`SetOptions::apply`], so that the layer need
+/// not read the session before. A storage that writes again because others were faster asks again.
 pub trait Condition: fmt::Debug + Send + Sync {
-    /// Returns whether changes may be applied to the session that is stored. The write is refused
-    /// if not.
+    /// Returns whether changes may be applied to the session that is stored; otherwise the write
+    /// is refused. Must not block for long, nor use the storage.
     fn is_met_by(&self, stored: &Snapshot) -> bool;
 }
 
@@ -155,6 +156,33 @@ impl<'a> SetOptions<'a> {
     #[must_use]
     pub const fn lifetime(self, lifetime: Lifetime) -> Self {
         Self { lifetime, ..self }
+    }
+
+    /// Sets what the session has to be that is changed.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use std::{sync::Arc, time::Duration};
+    /// # use session_core::{Changes, Condition, SetOptions, Snapshot};
+    /// #[derive(Debug)]
+    /// struct IsEmpty;
+    ///
+    /// impl Condition for IsEmpty {
+    ///     fn is_met_by(&self, stored: &Snapshot) -> bool {
+    ///         stored.is_empty()
+    ///     }
+    /// }
+    ///
+    /// let session = Snapshot::parse(r#"{"name":"bob"}"#)?.expect("it has items");
+    /// let is_empty: Arc<dyn Condition> = Arc::new(IsEmpty);
+    /// let update = SetOptions::update(Duration::from_secs(60)).condition(&is_empty);
+    /// assert!(update.apply(&Changes::new(), Some(&session)).is_none());
+    /// # Ok::<(), session_core::Unreadable>(())
+    /// ```
+    #[must_use]
+    pub const fn condition(self, condition: &'a Arc<dyn Condition>) -> Self {
+        Self { condition: Some(condition), ..self }
     }
 
     /// Sets what leads from the marker of a retired session to the new id.

@@ -42,6 +42,29 @@ async fn g1_losing_concurrent_writes_is_detected() {
     .await;
 }
 
+/// Passes on how a session is written, but not what it has to be.
+#[derive(Debug, Default)]
+struct AsksForNoCondition;
+
+#[async_trait]
+impl Fault for AsksForNoCondition {
+    async fn set_session(
+        inner: &MemoryStorage,
+        id: &SessionId,
+        changes: &Changes,
+        mut options: SetOptions<'_>,
+    ) -> Result<Written> {
+        options.condition = None;
+        inner.set_session(id, changes, options).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn writing_without_asking_for_the_condition_is_detected() {
+    assert_detected::<AsksForNoCondition>(&["update_of_a_whole_session_asks_for_the_condition"])
+        .await;
+}
+
 /// Writes back the whole session even if it was removed in the meantime.
 #[derive(Debug, Default)]
 struct Resurrects;

@@ -92,6 +92,14 @@ async fn key_value_reads_with_one_command_and_writes_with_at_most_two() {
     wire.sent();
     assert!(storage.remove_all(&b, None).await.unwrap());
     assert_eq!(wire.sent(), ["EVALSHA"], "removal");
+    // What has ended here was forgotten: it is not compared with a new session of the same id.
+    for ended in [&a, &b] {
+        storage.set_session(ended, &change(r#"{"n":1}"#), CREATE).await.unwrap();
+        storage.set_session(ended, &change(r#"{"n":2}"#), UPDATE).await.unwrap();
+        assert_eq!(wire.sent(), ["SET", "GET", swap], "{ended:?}");
+        storage.set_session(ended, &change(r#"{"n":3}"#), UPDATE).await.unwrap();
+        assert_eq!(wire.sent(), [swap], "{ended:?}");
+    }
 }
 
 #[tokio::test]

@@ -360,6 +360,35 @@ fn a_large_write_is_in_a_group_of_its_own() {
     drop(waiting);
 }
 
+#[derive(Debug)]
+struct Never;
+
+impl Condition for Never {
+    fn is_met_by(&self, _: &Snapshot) -> bool {
+        false
+    }
+}
+
+#[test]
+fn a_write_whose_condition_is_not_met_is_refused_and_the_others_of_its_group_are_not() {
+    let (groups, id) = (WriteGroups::default(), id());
+    let never: Arc<dyn Condition> = Arc::new(Never);
+    let set = |key: &str| {
+        let mut changes = Changes::new();
+        changes.set(key, to_raw_value(&1).unwrap());
+        changes
+    };
+    let refused = update_options().condition(&never);
+    assert!(groups.begin(&id, &Changes::new(), update_options()).is_none());
+    let writes = [("a", update_options()), ("b", refused), ("c", update_options())];
+    let _answers = writes.map(|(key, options)| groups.begin(&id, &set(key), options).unwrap());
+    let group = groups.next(&id).unwrap();
+    let stored = Snapshot::parse(r#"{"first":1}"#).unwrap();
+    let Applied { new, answers } = group.apply(stored.as_ref());
+    assert_eq!(new.unwrap().0.to_json(), r#"{"a":1,"c":1,"first":1}"#);
+    assert_eq!(answers, [Written::Saved, Written::Refused, Written::Saved]);
+}
+
 #[test]
 fn a_write_that_nobody_waits_for_is_not_applied() {
     let (groups, id) = (WriteGroups::default(), id());
