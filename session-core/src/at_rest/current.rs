@@ -1,9 +1,6 @@
 //! What a whole session has to be so that encrypted items may be added to it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::decrypter::Decrypter;
 use crate::{Condition, SessionId, Snapshot};
@@ -17,7 +14,9 @@ pub(super) struct IsCurrent {
     seen: Option<Snapshot>,
     /// What the writer expects of the session.
     condition: Option<Arc<dyn Condition>>,
-    is_outdated: AtomicBool,
+    /// The session that was found, if it is to be encrypted anew as a whole.
+    // A std mutex: an assignment, never held across an await.
+    outdated: Mutex<Option<Snapshot>>,
 }
 
 impl IsCurrent {
@@ -28,12 +27,16 @@ impl IsCurrent {
         condition: Option<&Arc<dyn Condition>>,
     ) -> Self {
         let (id, seen, condition) = (id.clone(), seen.cloned(), condition.cloned());
-        Self { decrypter, id, seen, condition, is_outdated: AtomicBool::new(false) }
+        Self { decrypter, id, seen, condition, outdated: Mutex::default() }
     }
 
-    /// Returns whether the session that was found is to be encrypted anew as a whole.
-    pub(super) fn has_found_outdated(&self) -> bool {
-        self.is_outdated.load(Ordering::Relaxed)
+    /// Takes the session that was found, if it is to be encrypted anew as a whole.
+    pub(super) fn take_outdated(&self) -> Option<Snapshot> {
+        self.outdated().take()
+    }
+
+    fn outdated(&self) -> MutexGuard<'_, Option<Snapshot>> {
+        self.outdated.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -41,9 +44,13 @@ impl Condition for IsCurrent {
     fn is_met_by(&self, stored: &Snapshot) -> bool {
         let seen = self.seen.clone().filter(|seen| seen.origin() == Some(stored));
         let session = seen.or_else(|| self.decrypter.whole(&self.id, Some(stored.clone())));
-        let is_current = session.as_ref().is_some_and(Snapshot::is_current);
-        self.is_outdated.store(session.is_some() && !is_current, Ordering::Relaxed);
         let is_met = |session| self.condition.as_ref().is_none_or(|other| other.is_met_by(session));
-        is_current && session.as_ref().is_some_and(is_met)
+        match session {
+            Some(session) if session.is_current() => is_met(&session),
+            outdated => {
+                *self.outdated() = outdated;
+                false
+            }
+        }
     }
 }

@@ -43,10 +43,9 @@ use crate::{
 /// # Round trips
 ///
 /// As the storage inside, but: a rename copies the session, because its items are bound to the new
-/// id (four or more), and fails with a timeout if others write to it all the time. An update of a
-/// session that was not read, and an unconditional removal, read a whole session first. The first
-/// write of a session that is not encrypted, or with another key than the first, takes one more if
-/// others write to it at the same time.
+/// id (four or more), and fails with a timeout if others write to it all the time. An unconditional
+/// removal reads a whole session first. The first write of a session that is not encrypted, or with
+/// another key than the first, takes one more if others write to it at the same time.
 ///
 /// # Examples
 ///
@@ -157,6 +156,7 @@ impl<S: Storage> Sealed<S> {
         options: SetOptions<'_>,
     ) -> Result<Written> {
         let seen = options.seen.filter(|seen| seen.origin().is_some());
+        let mut outdated = seen.cloned();
         if seen.is_none_or(Snapshot::is_current) {
             let is_current =
                 Arc::new(IsCurrent::new(self.decrypter.clone(), id, seen, options.condition));
@@ -164,11 +164,13 @@ impl<S: Storage> Sealed<S> {
             let seen = seen.and_then(Snapshot::origin);
             let options = SetOptions { seen, condition: Some(&condition), ..options };
             let written = self.storage.set_session(id, &self.seal(id, changes), options).await?;
-            if written.is_saved() || !is_current.has_found_outdated() {
+            outdated = is_current.take_outdated();
+            if written.is_saved() || outdated.is_none() {
                 return Ok(written);
             }
         }
-        Box::pin(self.update_outdated(id, changes, SetOptions { seen, ..options })).await
+        let options = SetOptions { seen: outdated.as_ref(), ..options };
+        Box::pin(self.update_outdated(id, changes, options)).await
     }
 
     /// Updates a session that is not encrypted, or not with the first key, and encrypts it anew.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::common::{support::proxy::Proxy, *};
-use session_core::Manager;
+use session_core::{EncryptionKey, KeyRing, Manager, Sealed};
 
 struct Wire {
     proxy: Proxy,
@@ -100,6 +100,38 @@ async fn key_value_reads_with_one_command_and_writes_with_at_most_two() {
         storage.set_session(ended, &change(r#"{"n":3}"#), UPDATE).await.unwrap();
         assert_eq!(wire.sent(), [swap], "{ended:?}");
     }
+}
+
+#[tokio::test]
+async fn encrypted_items_take_no_round_trip_of_their_own() {
+    let ring = |keys: &[&EncryptionKey]| KeyRing::new(keys.iter().copied().cloned()).unwrap();
+    let [first, second] = [(); 2].map(|()| EncryptionKey::random());
+    let wire = Wire::open(|redis| Box::new(RedisKeyValueStorage::new(redis))).await;
+    let open = |ring| {
+        let redis = Redis::builder(wire.proxy.url()).build().unwrap();
+        Sealed::new(RedisKeyValueStorage::new(redis), ring)
+    };
+    let (a, swap) = (id("a"), wire.swap());
+    let sealed = open(ring(&[&first]));
+    // On a connection that knows whether the server compares.
+    sealed.set_session(&id("x"), &changes(r#"{"a":1}"#, &[]), CREATE).await.unwrap();
+    sealed.set_session(&id("x"), &changes(r#"{"a":2}"#, &[]), UPDATE).await.unwrap();
+    wire.storage.set_session(&a, &changes(r#"{"a":1}"#, &[]), CREATE).await.unwrap();
+    wire.proxy.reset();
+    for (what, expected) in [
+        ("a plain session that this process has not written", &["GET", swap][..]),
+        ("what this process has written last", &[swap]),
+    ] {
+        let written = sealed.set_session(&a, &changes(r#"{"b":2}"#, &[]), UPDATE).await.unwrap();
+        assert_eq!(written, Written::Saved);
+        assert_eq!(wire.sent(), expected, "{what}");
+    }
+    let rotated = open(ring(&[&second, &first]));
+    rotated.set_session(&id("x"), &changes(r#"{"a":3}"#, &[]), UPDATE).await.unwrap();
+    wire.proxy.reset();
+    rotated.set_session(&a, &changes(r#"{"c":3}"#, &[]), UPDATE).await.unwrap();
+    assert_eq!(wire.sent(), ["GET", swap], "a session of an older key");
+    assert_eq!(json(&open(ring(&[&second])), &a).await, r#"{"a":1,"b":2,"c":3}"#);
 }
 
 #[tokio::test]

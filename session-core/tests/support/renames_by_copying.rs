@@ -4,7 +4,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use session_core::{Changes, Result, SessionId, SetOptions, Snapshot, Storage, TtlRange, Written};
+use session_core::{
+    Changes, Granularity, Result, SessionId, SetOptions, Snapshot, Storage, TtlRange, Written,
+};
 
 /// A storage that renames by copying, as between two slots of a cluster.
 #[derive(Debug)]
@@ -35,5 +37,9 @@ impl Storage for RenamesByCopying {
 
     async fn expires_in(&self, id: &SessionId) -> Result<Option<Duration>> {
         self.0.expires_in(id).await
+    }
+
+    fn granularity(&self) -> Granularity {
+        self.0.granularity()
     }
 }

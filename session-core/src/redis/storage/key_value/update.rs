@@ -35,11 +35,9 @@ pub(super) async fn update(
     changes: &Changes,
     options: SetOptions<'_>,
 ) -> Result<(Written, Option<Snapshot>)> {
-    let mut base = options.seen.cloned();
-    let mut may_be_outdated = base.is_none();
-    if may_be_outdated {
-        base = string.last_written();
-    }
+    let mut base = options.seen.cloned().or_else(|| string.last_written());
+    // What is outdated cannot refuse a write.
+    let mut may_be_outdated = true;
     // Only writers of other processes interfere. Attempts are not limited: one of the writers
     // always succeeds, and the deadline ends the loop.
     loop {
