@@ -1,5 +1,6 @@
 //! The contract between a session and the store that keeps it.
 
+mod condition;
 mod options;
 pub(crate) mod provided;
 mod scan;
@@ -16,10 +17,11 @@ use std::{fmt::Debug, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use serde_json::value::RawValue;
 
+pub use self::condition::Condition;
 #[cfg(any(feature = "memory", feature = "file", feature = "redis"))]
 pub(crate) use self::options::OwnedSetOptions;
 pub use self::options::{
-    Condition, Granularity, ItemSwap, RenameOptions, SetOptions, SwapOptions, WriteMode, Written,
+    Granularity, ItemSwap, RenameOptions, SetOptions, SwapOptions, WriteMode, Written,
 };
 #[cfg(feature = "metrics")]
 pub(crate) use self::shared::with_async_methods;

@@ -8,7 +8,7 @@ use super::{
     sealed_login::Login,
 };
 use crate::{
-    Granularity, SessionId, Snapshot,
+    SessionId, Snapshot,
     recent::Recent,
     snapshot::{Origin, Writer},
 };
@@ -18,17 +18,14 @@ use crate::{
 pub(super) struct Decrypter {
     pub(super) keys: KeyRing,
     pub(super) accepts_plain: bool,
-    pub(super) granularity: Granularity,
+    /// Whether the storage is one of whole sessions.
+    pub(super) is_whole: bool,
     /// Whole sessions that were decrypted lately. Most requests read one that no request has
     /// changed since the one before.
     pub(super) recent: Recent,
 }
 
 impl Decrypter {
-    pub(super) fn is_whole(&self) -> bool {
-        self.granularity == Granularity::Whole
-    }
-
     /// Decrypts one item. `None` if it counts as none.
     pub(super) fn item(
         &self,
@@ -94,7 +91,7 @@ impl Decrypter {
         }
         // This library writes no session that is encrypted in part, except item by item.
         let is_one = sealed == 0 || plain == 0;
-        if self.is_whole() && !(is_readable && is_one) {
+        if self.is_whole && !(is_readable && is_one) {
             log::warn!("session {id:?} cannot be decrypted and counts as none");
             return None;
         }

@@ -73,20 +73,18 @@ pub struct Sealed<S> {
 impl<S: Storage> Sealed<S> {
     /// Encrypts the items of this storage.
     pub fn new(storage: S, keys: KeyRing) -> Self {
-        let granularity = storage.granularity();
-        Self::with(storage, keys, granularity, true)
+        Self::with(storage, keys, true)
     }
 
     /// Counts what is not encrypted as no session, or no item.
     #[must_use]
     pub fn require_encryption(self) -> Self {
-        let (keys, granularity) = (self.decrypter.keys.clone(), self.decrypter.granularity);
-        Self::with(self.storage, keys, granularity, false)
+        Self::with(self.storage, self.decrypter.keys.clone(), false)
     }
 
-    fn with(storage: S, keys: KeyRing, granularity: Granularity, accepts_plain: bool) -> Self {
-        let recent = Recent::default();
-        let decrypter = Arc::new(Decrypter { keys, accepts_plain, granularity, recent });
+    fn with(storage: S, keys: KeyRing, accepts_plain: bool) -> Self {
+        let (is_whole, recent) = (storage.granularity() == Granularity::Whole, Recent::default());
+        let decrypter = Arc::new(Decrypter { keys, accepts_plain, is_whole, recent });
         Self { storage, decrypter }
     }
 
@@ -103,7 +101,7 @@ impl<S: Storage> Sealed<S> {
     }
 
     fn is_whole(&self) -> bool {
-        self.decrypter.is_whole()
+        self.decrypter.is_whole
     }
 
     /// Encrypts what changes set.

@@ -1,9 +1,10 @@
 //! How a storage is asked to write, and what it answers.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use serde_json::value::RawValue;
 
+use super::condition::Condition;
 use crate::{Changes, Lifetime, Snapshot};
 
 /// The options of [`Storage::set_session`](super::Storage::set_session).
@@ -21,16 +22,6 @@ pub struct SetOptions<'a> {
     pub salt: Option<&'a str>,
     /// What the session has to be, for [`WriteMode::Update`]. A storage of items does not ask.
     pub condition: Option<&'a Arc<dyn Condition>>,
-}
-
-/// What a layer around a storage expects of a session that the storage changes.
-///
-/// It is asked in the atomic step of the write, by [`SetOptions::apply`], so that the layer need
-/// not read the session before. A storage that writes again because others were faster asks again.
-pub trait Condition: fmt::Debug + Send + Sync {
-    /// Returns whether changes may be applied to the session that is stored; otherwise the write
-    /// is refused. Must not block for long, nor use the storage.
-    fn is_met_by(&self, stored: &Snapshot) -> bool;
 }
 
 /// The condition of a write.
