@@ -89,6 +89,7 @@ async fn key_value_reads_with_one_command_and_writes_with_at_most_two() {
     storage.remove_all(&b, None).await.unwrap();
     assert_eq!(wire.sent(), ["EVALSHA"], "removal of a missing session");
     storage.set_session(&b, &change(r#"{"name":"Zoë","n":-2.5e3}"#), CREATE).await.unwrap();
+    storage.set_session(&b, &change(r#"{"n":1}"#), UPDATE).await.unwrap();
     wire.sent();
     assert!(storage.remove_all(&b, None).await.unwrap());
     assert_eq!(wire.sent(), ["EVALSHA"], "removal");
